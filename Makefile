@@ -1,0 +1,23 @@
+# What people and CI call. `make help` lists it.
+.PHONY: help test lint stories cluster doctor
+
+help: ## lists the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+doctor: ## says which prerequisite is missing
+	@ok=1; for tool in cargo go python3 git; do command -v $$tool >/dev/null || { echo "missing: $$tool"; ok=0; }; done; \
+	unshare -rn true 2>/dev/null || { echo "missing: user namespaces (sysctl kernel.unprivileged_userns_clone=1)"; ok=0; }; \
+	[ $$ok = 1 ] && echo "doctor: everything is there"
+
+lint: ## formatting of the Rust code
+	cargo fmt --all --check
+
+test: doctor lint ## everything that needs no cluster
+	cargo test --workspace --exclude weir-cluster
+	cargo test -p weir-cluster --lib
+
+stories: ## the stories alone
+	cargo test -p weir-tests --test stories
+
+cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
+	tests/cluster/up.sh

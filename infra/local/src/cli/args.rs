@@ -1,0 +1,270 @@
+//! What can be asked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Takes a git push to a verified production rollout, or back.
+#[derive(Parser, Debug)]
+#[command(name = "weir", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// `text` for people, `json` for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Form of the answer.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: JSON on stdout, and nothing else there.
+    Json,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Check definitions: files, or the folder that holds .weir
+    Validate(Validate),
+    /// Say which pipelines a push would start, and why
+    Trigger(Trigger),
+    /// Evaluate a rollback condition on given values
+    Condition(Condition),
+    /// Print the log of a run as JSON lines, or verify such lines
+    Audit(Audit),
+    /// Run the host
+    Up(Up),
+    /// Start a pipeline by hand, at the head of a local repository
+    Run(Run),
+    /// List runs, newest first
+    Runs(Runs),
+    /// Show a run: stages, rollouts, timeline
+    Show(Which),
+    /// Print the log of a step's commands
+    Logs(Logs),
+    /// Follow a run until it ends
+    Watch(Which),
+    /// Approve what a run waits for
+    Approve(Which),
+    /// Reject what a run waits for
+    Reject(Reason),
+    /// End a run; rollouts that move go back first
+    Cancel(Reason),
+    /// Send a run's traffic back to the stable revision
+    Rollback(Reason),
+}
+
+/// `weir validate`.
+#[derive(Args, Debug)]
+pub struct Validate {
+    /// Definition files or folders; one file alone may refer to others that are not given
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `weir trigger`.
+#[derive(Args, Debug)]
+pub struct Trigger {
+    /// Kind of the event
+    #[arg(long, value_enum)]
+    pub kind: Kind,
+    /// The body of the webhook request; `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub event: PathBuf,
+    /// Definition file or folder
+    #[arg(long, value_name = "PATH")]
+    pub config: PathBuf,
+}
+
+/// Kinds of events that start runs.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A git push.
+    Push,
+}
+
+/// `weir condition`.
+#[derive(Args, Debug)]
+pub struct Condition {
+    /// For example 'error_rate > 2% || latency_p99 > 1000ms'
+    #[arg(value_name = "EXPR")]
+    pub expression: String,
+    /// JSON object of values by metric; `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub values: PathBuf,
+}
+
+/// `weir audit`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Audit {
+    #[command(subcommand)]
+    verify: Option<AuditCommand>,
+    /// Number, PIPELINE#NUMBER, or run id
+    #[arg(value_name = "RUN", required = true)]
+    pub run: Option<String>,
+    /// State folder of the running host
+    #[arg(long, env = "WEIR_STATE", value_name = "DIR", required = true)]
+    pub state: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+enum AuditCommand {
+    /// Check that every entry follows from the one before
+    Verify {
+        /// JSON lines; `-` for stdin
+        file: PathBuf,
+    },
+}
+
+impl Audit {
+    /// The file to verify, if that is what was asked.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.verify
+            .as_ref()
+            .map(|AuditCommand::Verify { file }| file.as_path())
+    }
+}
+
+/// `weir up`.
+#[derive(Args, Debug)]
+pub struct Up {
+    /// Address of the webhooks; port 0 takes a free one and prints it
+    #[arg(long, default_value = "127.0.0.1:8177", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+    /// Folder of everything that is kept
+    #[arg(long, env = "WEIR_STATE", value_name = "DIR")]
+    pub state: PathBuf,
+    /// How clusters are reached
+    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: PathBuf,
+    /// Context in it, if not the current one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// A repository on this machine, as OWNER/NAME=PATH; every other one is asked for at GitHub
+    #[arg(long = "repository", value_name = "NAME=PATH", value_parser = repository)]
+    pub repositories: Vec<(String, PathBuf)>,
+    /// GitHub's API
+    #[arg(long, default_value = "https://api.github.com", value_name = "URL")]
+    pub github_api: String,
+    /// Slack's API
+    #[arg(long, default_value = "https://slack.com/api", value_name = "URL")]
+    pub slack_api: String,
+    /// Channel of approvals and pages, by id or name
+    #[arg(long, env = "WEIR_SLACK_CHANNEL", value_name = "CHANNEL")]
+    pub slack_channel: Option<String>,
+    /// Id of the Slack app whose requests are taken
+    #[arg(long, env = "WEIR_SLACK_APP", value_name = "ID")]
+    pub slack_app: Option<String>,
+    /// Id of the Slack workspace whose requests are taken
+    #[arg(long, env = "WEIR_SLACK_TEAM", value_name = "ID")]
+    pub slack_team: Option<String>,
+}
+
+fn repository(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !path.is_empty() => {
+            weir_github::RepositoryName::parse(name).map_err(|error| error.to_string())?;
+            Ok((name.to_owned(), PathBuf::from(path)))
+        }
+        _ => Err("expected OWNER/NAME=PATH".into()),
+    }
+}
+
+/// Where the host is.
+#[derive(Args, Debug)]
+pub struct Host {
+    /// State folder of the running host
+    #[arg(long, env = "WEIR_STATE", value_name = "DIR")]
+    pub state: PathBuf,
+}
+
+/// A command about one run.
+#[derive(Args, Debug)]
+pub struct Which {
+    /// Number, PIPELINE#NUMBER, or run id
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+}
+
+/// A command about one run that people will want to know the reason of.
+#[derive(Args, Debug)]
+pub struct Reason {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Why; it is recorded
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `weir run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// OWNER/NAME; may be left out if the host has one local repository
+    pub repository: Option<String>,
+    /// The pipeline; may be left out if there is one
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// Branch whose head is taken
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    pub branch: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+}
+
+/// `weir runs`.
+#[derive(Args, Debug)]
+pub struct Runs {
+    /// How many at most
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub limit: u16,
+    #[command(flatten)]
+    pub(crate) host: Host,
+}
+
+/// `weir logs`.
+#[derive(Args, Debug)]
+pub struct Logs {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Name of the step; may be left out if only one has a log
+    #[arg(long, value_name = "NAME")]
+    pub step: Option<String>,
+    /// Lines from the end
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub lines: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_commands_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn audit_takes_a_run_or_a_file_to_verify() {
+        let run = Cli::try_parse_from(["weir", "audit", "42", "--state", "d"]).unwrap();
+        let Command::Audit(audit) = run.command else {
+            panic!("audit was asked")
+        };
+        assert!(audit.file().is_none());
+        assert_eq!(audit.run.unwrap(), "42");
+        let verify = Cli::try_parse_from(["weir", "audit", "verify", "x.jsonl", "--format", "json"]).unwrap();
+        let Command::Audit(audit) = verify.command else {
+            panic!("audit was asked")
+        };
+        assert_eq!(audit.file(), Some(Path::new("x.jsonl")));
+        assert!(Cli::try_parse_from(["weir", "audit"]).is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! stdout, once, in the form that was asked for.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::args::Format;
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Answered.
+    Answered,
+    /// Checked and negative, or refused.
+    Negative,
+    /// Could not be answered: usage, malformed input, no host.
+    Malformed,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Answered => 0,
+            Self::Negative => 1,
+            Self::Malformed => 2,
+        }
+    }
+}
+
+/// Why a command could not be answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// What was found, what was expected, what to do.
+    pub message: String,
+    /// Where in the input, from 1.
+    pub line: Option<usize>,
+    /// Where in the line, from 1.
+    pub column: Option<usize>,
+}
+
+impl Failure {
+    /// A failure that has no place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            line: None,
+            column: None,
+        }
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn reading(path: &Path, error: &io::Error) -> Self {
+        Self::new(format!("{} cannot be read: {error}", path.display()))
+    }
+
+    /// JSON that is none.
+    pub(crate) fn json(what: &str, error: &serde_json::Error) -> Self {
+        let text = error.to_string();
+        // The place is told apart.
+        let text = text.split(" at line ").next().unwrap_or(&text);
+        Self {
+            message: format!("{what}: {text}"),
+            line: (error.line() > 0).then_some(error.line()),
+            column: (error.column() > 0).then_some(error.column()),
+        }
+    }
+
+    /// `{error:{message, line?, column?}}`.
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({ "message": self.message });
+        for (name, place) in [("line", self.line), ("column", self.column)] {
+            if let Some(place) = place {
+                error[name] = place.into();
+            }
+        }
+        json!({ "error": error })
+    }
+}
+
+/// Where answers go.
+pub struct Output {
+    /// Their form.
+    pub format: Format,
+    /// Whether severities and states may be coloured; they are words all the same.
+    pub color: bool,
+    /// Columns of a line.
+    pub width: usize,
+}
+
+impl Output {
+    /// An answer: a value for programs, or the text for people.
+    pub(crate) fn answer(&mut self, value: &impl Serialize, text: impl FnOnce() -> String) {
+        match self.format {
+            Format::Json => self.json(value),
+            Format::Text => self.text(&text()),
+        }
+    }
+
+    /// One line of JSON.
+    pub(crate) fn json(&mut self, value: &impl Serialize) {
+        let line = serde_json::to_string(value).expect("an answer is plain data with text keys");
+        self.text(&line);
+    }
+
+    /// Lines of text. A reader that has gone away is nobody's error.
+    pub(crate) fn text(&mut self, text: &str) {
+        let mut out = io::stdout().lock();
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
+    }
+
+    /// Why there is no answer.
+    pub fn failure(&mut self, failure: &Failure) {
+        if self.format == Format::Json {
+            self.json(&failure.to_json());
+        } else {
+            let place = match (failure.line, failure.column) {
+                (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+                (Some(line), None) => format!(" (line {line})"),
+                _ => String::new(),
+            };
+            let _ = writeln!(io::stderr(), "weir: {}{place}", failure.message);
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! load → decide → commit, again on conflict; then perform.
+
+use std::collections::BTreeMap;
+
+use weir_domain::audit::chain;
+use weir_domain::event::{Event, Moment};
+use weir_domain::ids::{LaneKey, RunId, StepId};
+use weir_domain::run::State;
+use weir_domain::seen::{RolloutSeen, Scene};
+use weir_domain::time::{Span, Timestamp};
+use weir_domain::{Decision, Duty, Rejected, Reply, Wanted, decide, next_look, wants};
+
+use crate::perform::Rights;
+use crate::ports::Ports;
+use crate::retry::{Classified, Retry};
+use crate::store::{Commit, EffectKey, Loaded, OutboxRow, Scrape, StoreError};
+
+/// Times a decision is made again because somebody else was faster. Ten writers on one run are already a fault.
+const CONFLICT_LIMIT: u32 = 10;
+
+/// The sweep takes an effect this long after its decision, if whoever decided it did not perform it. It is also the
+/// delay of the guard message of a traffic effect (design §4).
+pub(crate) const GUARD: Span = Span::seconds(10);
+
+/// A hint may come this much before its time, because clocks of two machines differ.
+const EARLY: Span = Span::seconds(1);
+
+/// Who makes a decision: somebody on duty, who says when the next look is due, or something that happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    Duty(Duty),
+    Event,
+}
+
+/// The loop over the ports, with what its owner may perform.
+#[derive(Clone)]
+pub struct Engine {
+    /// The world.
+    pub ports: Ports,
+    /// What is performed at once; everything else is hinted to those who may.
+    pub rights: Rights,
+}
+
+/// What came of an event.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Handled {
+    /// The state after.
+    pub state: State,
+    /// What the person who acted is told.
+    pub reply: Option<Reply>,
+}
+
+/// An event could not be handled.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// The event does not belong to the run.
+    #[error("the event was rejected")]
+    Rejected(#[from] Rejected),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+impl Classified for HandleError {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::UnknownRun(_) | Self::Rejected(_) => Retry::Never,
+            Self::Store(error) => error.retry(),
+        }
+    }
+}
+
+impl Engine {
+    /// Looks after one duty of a run: performs what is left over, looks at the world, decides, performs.
+    ///
+    /// # Errors
+    /// The store failed, or others kept writing. A run that is not there is nobody's error: the hint was late.
+    pub async fn look(&self, run: &RunId, duty: Duty) -> Result<(), HandleError> {
+        for _ in 0..CONFLICT_LIMIT {
+            match self.look_once(run, duty).await {
+                Err(error) if error.retry() == Retry::Conflict => {}
+                Err(HandleError::UnknownRun(_)) => return Ok(()),
+                result => return result,
+            }
+        }
+        Err(StoreError::Conflict(format!("run {run}")).into())
+    }
+
+    async fn look_once(&self, run: &RunId, duty: Duty) -> Result<(), HandleError> {
+        self.perform_outbox(run).await?;
+        let loaded = self.load(run).await?;
+        // Somebody has looked since this hint was sent, and has said when to look next: a duplicate must not start a
+        // second chain of looks.
+        if loaded
+            .due(duty)
+            .is_none_or(|at| at > self.ports.clock.now() + EARLY)
+        {
+            return Ok(());
+        }
+        let wanted = wants(&loaded.state, duty);
+        if wanted.is_empty() {
+            self.handle_once(loaded, &Event::Woken, By::Duty(duty), None)
+                .await?;
+        }
+        for wanted in wanted {
+            // What was seen is decided on together with the state it was seen under; if that has changed, look again.
+            let loaded = self.load(run).await?;
+            let (event, scrape) = self.see(&loaded.state, &wanted).await?;
+            self.handle_once(loaded, &event, By::Duty(duty), scrape).await?;
+        }
+        self.perform_outbox(run).await
+    }
+
+    /// Handles something that happened to a run.
+    ///
+    /// # Errors
+    /// The run is unknown, the event is not its own, the store failed, or others kept writing.
+    pub async fn handle(&self, run: &RunId, event: &Event) -> Result<Handled, HandleError> {
+        let mut result = self.decide_until_stored(run, event).await?;
+        self.perform_outbox(run).await?;
+        if let Some(loaded) = self.ports.store.load(run).await? {
+            result.state = loaded.state;
+        }
+        Ok(result)
+    }
+
+    /// The same without performing: for events that performing itself gives rise to.
+    pub(crate) async fn decide_until_stored(
+        &self,
+        run: &RunId,
+        event: &Event,
+    ) -> Result<Handled, HandleError> {
+        for _ in 0..CONFLICT_LIMIT {
+            let loaded = self.load(run).await?;
+            match self.handle_once(loaded, event, By::Event, None).await {
+                Err(error) if error.retry() == Retry::Conflict => {}
+                result => return result,
+            }
+        }
+        Err(StoreError::Conflict(format!("run {run}")).into())
+    }
+
+    async fn load(&self, run: &RunId) -> Result<Loaded, HandleError> {
+        self.ports
+            .store
+            .load(run)
+            .await?
+            .ok_or_else(|| HandleError::UnknownRun(run.clone()))
+    }
+
+    async fn handle_once(
+        &self,
+        loaded: Loaded,
+        event: &Event,
+        by: By,
+        scrape: Option<Scrape>,
+    ) -> Result<Handled, HandleError> {
+        let decision = decide(&loaded.state, event, &self.moment())?;
+        let reply = decision.reply.clone();
+        let state = self.commit(loaded, decision, by, scrape, None).await?;
+        Ok(Handled { state, reply })
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            now: self.ports.clock.now(),
+            token: self.ports.ids.approval_token(),
+            limits: self.ports.limits,
+        }
+    }
+
+    /// Stores a decision and hints at what follows from it.
+    pub(crate) async fn commit(
+        &self,
+        before: Loaded,
+        decision: Decision,
+        by: By,
+        scrape: Option<Scrape>,
+        push: Option<weir_domain::ids::PushKey>,
+    ) -> Result<State, StoreError> {
+        let now = self.ports.clock.now();
+        let Decision {
+            next: mut state,
+            effects,
+            notes,
+            ..
+        } = decision;
+        let mut entries = Vec::with_capacity(notes.len());
+        for note in notes {
+            let run = &mut state.run;
+            run.logged += 1;
+            let entry = chain(note, &run.id, run.logged, now, run.gpus(), &run.log_tail);
+            run.log_tail.clone_from(&entry.hash);
+            entries.push(entry);
+        }
+        let looks = Duty::ALL.map(|duty| {
+            let next = next_look(&state, duty, &self.ports.limits, now);
+            // Only who looked may put a look off.
+            let kept = before.due(duty).filter(|_| by != By::Duty(duty));
+            (duty, next.map(|next| kept.map_or(next, |kept| kept.min(next))))
+        });
+        let version = before.version + 1;
+        let outbox: Vec<OutboxRow> = (0..)
+            .zip(effects)
+            .map(|(n, effect)| OutboxRow {
+                key: EffectKey {
+                    run: state.run.id.clone(),
+                    version,
+                    n,
+                },
+                effect,
+                due: now + GUARD,
+                attempts: 0,
+            })
+            .collect();
+        let commit = Commit {
+            run: state.run.clone(),
+            expected: before.version,
+            lanes: changed_lanes(&before, &state),
+            entries,
+            outbox: outbox.clone(),
+            looks,
+            scrape,
+            push,
+        };
+        self.ports.store.commit(commit).await?;
+        self.hint(&state.run.id, &outbox, &before, looks, now).await;
+        Ok(state)
+    }
+
+    /// Tells those who may perform what this engine may not, and those who look next.
+    async fn hint(
+        &self,
+        run: &RunId,
+        outbox: &[OutboxRow],
+        before: &Loaded,
+        looks: [(Duty, Option<Timestamp>); 2],
+        now: Timestamp,
+    ) {
+        for (duty, at) in looks {
+            let others = outbox
+                .iter()
+                .any(|row| row.effect.duty() == duty && !self.rights.may(&row.effect));
+            if others {
+                self.ports.queue.hint(run, duty, now).await;
+            }
+            if let Some(at) = at.filter(|at| before.due(duty) != Some(*at)) {
+                self.ports.queue.hint(run, duty, at).await;
+            }
+        }
+        if outbox.iter().any(|row| row.effect.moves_traffic()) {
+            self.ports.queue.hint(run, Duty::Traffic, now + GUARD).await;
+        }
+    }
+
+    /// Looks at one thing.
+    async fn see(&self, state: &State, wanted: &Wanted) -> Result<(Event, Option<Scrape>), HandleError> {
+        let run = &state.run;
+        match wanted {
+            Wanted::Execution(step) => {
+                let seen = self.ports.clusters.execution(run, *step).await;
+                Ok((Event::ExecutionSeen { step: *step, seen }, None))
+            }
+            Wanted::Lineage(step, ancestor) => {
+                let cause = &run.cause;
+                let descends = self
+                    .ports
+                    .source
+                    .descends(&cause.repository, ancestor, &cause.after)
+                    .await;
+                let descends = descends.map_err(|error| error.to_string());
+                Ok((
+                    Event::LineageSeen {
+                        step: *step,
+                        descends,
+                    },
+                    None,
+                ))
+            }
+            Wanted::Rollout(step) => self.see_rollout(state, *step).await,
+        }
+    }
+
+    async fn see_rollout(&self, state: &State, step: StepId) -> Result<(Event, Option<Scrape>), HandleError> {
+        let run = &state.run;
+        let scenery = match self.ports.clusters.scenery(run, step).await {
+            Ok(scenery) => scenery,
+            Err(why) => {
+                return Ok((
+                    Event::RolloutSeen {
+                        step,
+                        seen: RolloutSeen::Unreachable(why),
+                    },
+                    None,
+                ));
+            }
+        };
+        let before = self.ports.store.scrape(&run.id, step).await?;
+        let counting = self
+            .ports
+            .traffic
+            .count(run, step, &scenery.placed, before.as_ref())
+            .await;
+        let scene = Scene {
+            candidate: scenery.candidate,
+            stable: scenery.stable,
+            route: scenery.route,
+            traffic: counting.seen,
+        };
+        let scrape = counting.scrape.map(|value| Scrape { step, value });
+        Ok((
+            Event::RolloutSeen {
+                step,
+                seen: RolloutSeen::Scene(Box::new(scene)),
+            },
+            scrape,
+        ))
+    }
+}
+
+/// The lanes that a decision changed, with the versions they were read at.
+fn changed_lanes(before: &Loaded, after: &State) -> Vec<(weir_domain::lane::Lane, u64)> {
+    let versions: BTreeMap<&LaneKey, u64> = before
+        .lanes
+        .iter()
+        .map(|(key, version)| (key, *version))
+        .collect();
+    after
+        .lanes
+        .iter()
+        .filter(|(key, lane)| before.state.lanes.get(*key) != Some(*lane))
+        .map(|(key, lane)| (lane.clone(), versions.get(key).copied().unwrap_or(0)))
+        .collect()
+}

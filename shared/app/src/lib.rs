@@ -1,0 +1,27 @@
+//! The loop that every function runs, and the ports it runs over, in the domain's words.
+//!
+//! ```text
+//!   hint ─▶ look ─▶ load ─▶ decide ─▶ commit ─▶ perform
+//!                    ▲                  │ conflict
+//!                    └──────────────────┘
+//! ```
+//! A commit is one transaction: the run, its lanes, its log, the outbox and the next look. What is in the outbox is
+//! performed at once by whoever may, and again by the next who looks, until it is settled. So a crash anywhere costs
+//! time and nothing else (invariants 6 to 8).
+
+mod engine;
+mod perform;
+mod ports;
+mod retry;
+mod start;
+mod store;
+
+pub use engine::{Engine, HandleError, Handled};
+pub use perform::{Rights, performed_by_traffic};
+pub use ports::{
+    Clock, Clusters, Counting, EffectError, Ids, People, Placed, PodRef, Ports, Proxy, ProxyError, Queue,
+    Scenery, Source, SourceError, SourceFile, Traffic,
+};
+pub use retry::{Classified, Retry};
+pub use start::{Start, StartError, Started};
+pub use store::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError, memory};

@@ -1,0 +1,223 @@
+//! The one executor of effects. It never decides: what came of an effect goes back into the loop as an event.
+
+use weir_domain::Duty;
+use weir_domain::effect::Effect;
+use weir_domain::event::Event;
+use weir_domain::ids::{Fence, RunId, StepId};
+use weir_domain::run::Run;
+use weir_domain::time::Span;
+use weir_domain::units::Weight;
+
+use crate::engine::{Engine, HandleError};
+use crate::ports::{EffectError, SourceError};
+use crate::retry::{Classified, Retry};
+use crate::store::{OutboxRow, StoreError};
+
+/// Longest pause between two tries of an effect: a cluster that was away for an hour is found within this time.
+const BACKOFF_LIMIT: Span = Span::seconds(60);
+
+/// What the owner of an engine performs itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rights {
+    /// Steps, people, statuses: stage-executor.
+    Steps,
+    /// Revisions and weights: metric-check.
+    Traffic,
+    /// Only weights that leave the candidate nothing: webhook-intake and approval-callback, for at most this time.
+    BackOnly(Span),
+}
+
+/// Whether an effect is metric-check's.
+pub fn performed_by_traffic(effect: &Effect) -> bool {
+    effect.duty() == Duty::Traffic
+}
+
+impl Rights {
+    /// Whether the effect may be performed.
+    pub fn may(self, effect: &Effect) -> bool {
+        match self {
+            Self::Steps => effect.duty() == Duty::Steps,
+            Self::Traffic => performed_by_traffic(effect),
+            Self::BackOnly(_) => matches!(
+                effect,
+                Effect::SetWeights { split, .. } if split.last().is_none_or(|(_, weight)| *weight == Weight::ZERO)
+            ),
+        }
+    }
+}
+
+/// An effect failed, in whichever port.
+enum Failed {
+    Effect(EffectError),
+    Source(SourceError),
+    Store(StoreError),
+}
+
+impl Failed {
+    fn retry(&self) -> Retry {
+        match self {
+            Self::Effect(error) => error.retry(),
+            Self::Source(error) => error.retry(),
+            Self::Store(error) => error.retry(),
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Effect(error) => error.to_string(),
+            Self::Source(error) => error.to_string(),
+            Self::Store(error) => error.to_string(),
+        }
+    }
+}
+
+impl Engine {
+    /// Performs what is in the outbox of a run and within the rights, until nothing new comes of it.
+    pub(crate) async fn perform_outbox(&self, run: &RunId) -> Result<(), HandleError> {
+        match self.rights {
+            Rights::BackOnly(limit) => {
+                let limit = std::time::Duration::from_millis(limit.0);
+                // What does not finish in time is finished by those who look next.
+                tokio::time::timeout(limit, self.perform_rounds(run))
+                    .await
+                    .unwrap_or(Ok(()))
+            }
+            _ => self.perform_rounds(run).await,
+        }
+    }
+
+    async fn perform_rounds(&self, run: &RunId) -> Result<(), HandleError> {
+        let mut tried = Vec::new();
+        loop {
+            let rows = self.ports.store.outbox(run).await?;
+            let mine = rows
+                .into_iter()
+                .filter(|row| self.rights.may(&row.effect) && !tried.contains(&row.key));
+            let mut mine: Vec<OutboxRow> = mine.collect();
+            if mine.is_empty() {
+                return Ok(());
+            }
+            mine.sort_by_key(|row| (!row.effect.moves_traffic(), row.key.clone()));
+            let Some(loaded) = self.ports.store.load(run).await? else {
+                return Ok(());
+            };
+            for row in mine {
+                tried.push(row.key.clone());
+                if overtaken(&loaded.state.run, &row.effect) {
+                    self.ports.store.settle(&row.key).await?;
+                } else {
+                    self.perform_row(&loaded.state.run, &row).await?;
+                }
+            }
+        }
+    }
+
+    async fn perform_row(&self, run: &Run, row: &OutboxRow) -> Result<(), HandleError> {
+        match self.perform(run, &row.effect).await {
+            Ok(event) => {
+                if let Some(event) = event {
+                    self.decide_until_stored(&run.id, &event).await?;
+                }
+                self.ports.store.settle(&row.key).await?;
+            }
+            Err(failed) if failed.retry() == Retry::Never => {
+                tracing::error!(run.id = %run.id, effect = row.effect.name(), why = failed.words(), "an effect was given up");
+                if let Some(step) = row.effect.step() {
+                    let event = Event::EffectRefused {
+                        step,
+                        why: failed.words(),
+                    };
+                    self.decide_until_stored(&run.id, &event).await?;
+                }
+                self.ports.store.settle(&row.key).await?;
+            }
+            Err(failed) => {
+                let pause = match failed.retry() {
+                    Retry::After(pause) => pause,
+                    _ => Span::seconds(1),
+                };
+                let pause = Span(pause.0 << row.attempts.min(6)).min(BACKOFF_LIMIT);
+                let due = self.ports.clock.now() + pause;
+                tracing::warn!(run.id = %run.id, effect = row.effect.name(), why = failed.words(), retry_ms = pause.0, "an effect will be tried again");
+                self.ports.store.postpone(&row.key, due).await?;
+                self.ports.queue.hint(&run.id, row.effect.duty(), due).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Performs one effect; what came of it, if that is worth an event.
+    async fn perform(&self, run: &Run, effect: &Effect) -> Result<Option<Event>, Failed> {
+        match effect {
+            Effect::ShowApproval { stage } => {
+                let message = self
+                    .ports
+                    .people
+                    .show_approval(run, *stage)
+                    .await
+                    .map_err(Failed::Effect)?;
+                Ok(message.map(|message| Event::ApprovalShown {
+                    stage: *stage,
+                    message,
+                }))
+            }
+            Effect::Page { step } => {
+                self.ports.people.page(run, *step).await.map_err(Failed::Effect)?;
+                Ok(None)
+            }
+            Effect::ReportStatus { state, description } => {
+                let context = format!("weir/{}", run.pipeline.name);
+                let report = self
+                    .ports
+                    .source
+                    .report(&run.cause, &context, *state, description)
+                    .await;
+                report.map_err(Failed::Source)?;
+                Ok(None)
+            }
+            Effect::Wake { run } => {
+                let now = self.ports.clock.now();
+                self.ports
+                    .store
+                    .wake(run, Duty::Steps, now)
+                    .await
+                    .map_err(Failed::Store)?;
+                self.ports.queue.hint(run, Duty::Steps, now).await;
+                Ok(None)
+            }
+            Effect::SetWeights { step, fence, .. } => {
+                self.ports
+                    .clusters
+                    .perform(run, effect)
+                    .await
+                    .map_err(Failed::Effect)?;
+                Ok(Some(Event::WeightsAccepted {
+                    step: *step,
+                    fence: *fence,
+                    at: self.ports.clock.now(),
+                }))
+            }
+            _ => {
+                self.ports
+                    .clusters
+                    .perform(run, effect)
+                    .await
+                    .map_err(Failed::Effect)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Whether later weights have been decided, so that these must not be written any more. The fence on the cluster
+/// would drop them too; this saves the call, and the moment between the two.
+fn overtaken(run: &Run, effect: &Effect) -> bool {
+    let Effect::SetWeights { step, fence, .. } = effect else {
+        return false;
+    };
+    last_change(run, *step).is_some_and(|last| last > *fence)
+}
+
+fn last_change(run: &Run, step: StepId) -> Option<Fence> {
+    run.rollout(step)?.changes.last().map(|change| change.fence)
+}

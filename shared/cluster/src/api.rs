@@ -1,0 +1,201 @@
+//! Requests to one API server, as JSON: limits on time and size, and every failure sorted.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use crate::fault::{Fault, sort};
+
+/// A request and its whole answer may take this long; longer than one read, so that a slow list still comes through.
+const REQUEST_LIMIT: Duration = Duration::from_secs(15);
+/// Largest answer that is read: a list of some thousand pods.
+const ANSWER_LIMIT: usize = 32 << 20;
+/// Who Weir is in `managedFields`.
+const FIELD_MANAGER: &str = "weir";
+
+/// An answer, whatever its status.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The connection failed, or it took too long.
+    Away(String),
+    /// More bytes than allowed.
+    TooLarge,
+}
+
+/// One API server.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: Client,
+}
+
+impl Api {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The object at a path.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Fault> {
+        self.json(Method::GET, path, "", None).await
+    }
+
+    /// The object at a path, or nothing if there is none of that name.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>, Fault> {
+        match self.get(path).await {
+            Ok(object) => Ok(Some(object)),
+            Err(Fault::Missing(said)) if said.contains("could not find the requested resource") => {
+                Err(Fault::Missing(said))
+            }
+            Err(Fault::Missing(_)) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The objects at a path that carry all these labels.
+    pub(crate) async fn list(&self, path: &str, labels: &str) -> Result<Vec<Value>, Fault> {
+        let query = format!("{path}?labelSelector={}", percent(labels));
+        match self.get(&query).await?["items"].take() {
+            Value::Array(items) => Ok(items),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Makes an object; [`Fault::Exists`] if one of that name is there.
+    pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<(), Fault> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+        self.json(Method::POST, &path, "application/json", Some(object))
+            .await
+            .map(drop)
+    }
+
+    /// Changes an object by a JSON Patch.
+    pub(crate) async fn patch(&self, path: &str, operations: &[Value]) -> Result<(), Fault> {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+        let body = Value::Array(operations.to_vec());
+        self.json(Method::PATCH, &path, "application/json-patch+json", Some(&body))
+            .await
+            .map(drop)
+    }
+
+    /// Removes an object as it was read; [`Fault::Conflict`] if it is another one by now.
+    pub(crate) async fn delete(&self, path: &str, object: &Value) -> Result<(), Fault> {
+        let metadata = &object["metadata"];
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]},
+        });
+        match self
+            .json(Method::DELETE, path, "application/json", Some(&options))
+            .await
+        {
+            Err(Fault::Missing(_)) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Fault> {
+        let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let answer = self
+            .send(method, path, content, bytes, ANSWER_LIMIT)
+            .await
+            .map_err(|none| match none {
+                NoAnswer::Away(why) => Fault::Away(why),
+                NoAnswer::TooLarge => Fault::Refused(format!("the answer is over {ANSWER_LIMIT} bytes")),
+            })?;
+        if !answer.status.is_success() {
+            return Err(sort(answer.status, &answer.body));
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| Fault::Away(format!("the API server's answer cannot be read: {error}")))
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: Vec<u8>,
+        limit: usize,
+    ) -> Result<Answer, NoAnswer> {
+        let mut request = Request::builder().method(method).uri(path);
+        if !content.is_empty() {
+            request = request.header(http::header::CONTENT_TYPE, content);
+        }
+        let request = request
+            .body(Body::from(body))
+            .map_err(|error| NoAnswer::Away(format!("`{path}` is not a path: {error}")))?;
+        let whole = async {
+            let response = self
+                .client
+                .send(request)
+                .await
+                .map_err(|error| NoAnswer::Away(words(&error)))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, limit).collect().await.map_err(|error| {
+                if error.is::<http_body_util::LengthLimitError>() {
+                    NoAnswer::TooLarge
+                } else {
+                    NoAnswer::Away(words(error.as_ref()))
+                }
+            })?;
+            Ok(Answer {
+                status: head.status,
+                body: body.to_bytes(),
+            })
+        };
+        tokio::time::timeout(REQUEST_LIMIT, whole)
+            .await
+            .unwrap_or_else(|_| {
+                Err(NoAnswer::Away(format!(
+                    "no answer within {} s",
+                    REQUEST_LIMIT.as_secs()
+                )))
+            })
+    }
+}
+
+/// An error with its causes: the innermost says what happened.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let text = error.to_string();
+        if parts.last().is_none_or(|last| !last.contains(&text)) {
+            parts.push(text);
+        }
+        at = error.source();
+    }
+    parts.join(": ")
+}
+
+/// Text as part of a query.
+pub(crate) fn percent(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len()), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+            out
+        })
+}

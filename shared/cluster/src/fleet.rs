@@ -1,0 +1,169 @@
+//! All clusters of a host: the implementation of [`Clusters`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use weir_app::{Clock, Clusters, EffectError, Scenery};
+use weir_domain::effect::Effect;
+use weir_domain::ids::{ClusterName, StepId};
+use weir_domain::pipeline::{Plugin, RolloutRule};
+use weir_domain::run::Run;
+use weir_domain::seen::ExecutionSeen;
+
+use crate::api::Api;
+use crate::connect::{ConnectError, Places, connect};
+use crate::{execution, revision, scenery, traffic};
+
+/// The clusters that a host drives. Clients are made at the first use and kept.
+pub struct Fleet {
+    places: Places,
+    pub(crate) clock: Arc<dyn Clock>,
+    clients: Mutex<BTreeMap<ClusterName, Api>>,
+}
+
+impl Fleet {
+    /// A fleet over these places. Nothing is connected yet.
+    pub fn new(places: Places, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            places,
+            clock,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// The API of a cluster.
+    pub(crate) async fn api(&self, cluster: &ClusterName) -> Result<Api, ConnectError> {
+        let mut clients = self.clients.lock().await;
+        if let Some(api) = clients.get(cluster) {
+            return Ok(api.clone());
+        }
+        let api = Api::new(connect(&self.places, cluster).await?);
+        clients.insert(cluster.clone(), api.clone());
+        Ok(api)
+    }
+
+    async fn rollout<'a>(&self, run: &'a Run, step: StepId) -> Result<(Api, &'a RolloutRule), EffectError> {
+        let rule = run.rule(step).ok_or_else(|| wrong_step(run, step))?;
+        Ok((self.effect_api(&rule.target.cluster).await?, rule))
+    }
+
+    async fn plugin<'a>(&self, run: &'a Run, step: StepId) -> Result<(Api, &'a Plugin), EffectError> {
+        let plugin = run.plugin(step).ok_or_else(|| wrong_step(run, step))?;
+        Ok((self.effect_api(&run.pipeline.builds.cluster).await?, plugin))
+    }
+
+    async fn effect_api(&self, cluster: &ClusterName) -> Result<Api, EffectError> {
+        let object = format!("cluster {cluster}");
+        self.api(cluster)
+            .await
+            .map_err(|error| EffectError::never("enter", object, chain(&error)))
+    }
+}
+
+fn wrong_step(run: &Run, step: StepId) -> EffectError {
+    EffectError::never(
+        "find",
+        format!("step {step} of run {}", run.id),
+        "it is of another kind",
+    )
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        words.push_str(&format!(": {cause}"));
+        at = cause.source();
+    }
+    words
+}
+
+#[async_trait]
+impl Clusters for Fleet {
+    async fn execution(&self, run: &Run, step: StepId) -> ExecutionSeen {
+        let now = self.clock.now();
+        match self.plugin(run, step).await {
+            Ok((api, plugin)) => execution::look(&api, run, step, plugin, now).await,
+            Err(error) => ExecutionSeen::Unreachable(error.to_string()),
+        }
+    }
+
+    async fn scenery(&self, run: &Run, step: StepId) -> Result<Scenery, String> {
+        let (api, rule) = self.rollout(run, step).await.map_err(|error| error.to_string())?;
+        let rollout = run
+            .rollout(step)
+            .ok_or_else(|| format!("step {step} has no rollout yet"))?;
+        scenery::look(&api, rule, rollout).await
+    }
+
+    async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
+        match effect {
+            Effect::StartExecution { step } => {
+                let (api, plugin) = self.plugin(run, *step).await?;
+                execution::start(&api, run, *step, plugin).await
+            }
+            Effect::StopExecution { step } => {
+                let (api, _) = self.plugin(run, *step).await?;
+                execution::stop(&api, run, *step).await
+            }
+            Effect::EnsureRevision {
+                step,
+                revision,
+                replicas,
+                fence,
+            } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                revision::Hand::new(&api, rule, revision, *fence)
+                    .ensure(run, *replicas)
+                    .await
+            }
+            Effect::ScaleRevision {
+                step,
+                revision,
+                replicas,
+                fence,
+            } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                revision::Hand::new(&api, rule, revision, *fence)
+                    .scale(*replicas)
+                    .await
+            }
+            Effect::RemoveRevision {
+                step,
+                revision,
+                fence,
+            } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                revision::Hand::new(&api, rule, revision, *fence).remove().await
+            }
+            Effect::SetWeights { step, split, fence } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                traffic::set_weights(&api, &run.id, rule, split, *fence).await
+            }
+            Effect::RetargetService {
+                step,
+                revision,
+                fence,
+            } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                traffic::retarget(&api, rule, revision, *fence).await
+            }
+            Effect::ShowApproval { .. }
+            | Effect::Page { .. }
+            | Effect::ReportStatus { .. }
+            | Effect::Wake { .. } => Err(EffectError::never(
+                "perform",
+                effect.name(),
+                "it is not a cluster's",
+            )),
+        }
+    }
+
+    async fn logs(&self, run: &Run, step: StepId, lines: u32) -> Result<String, EffectError> {
+        let (api, _) = self.plugin(run, step).await?;
+        execution::logs(&api, run, step, lines).await
+    }
+}

@@ -1,0 +1,37 @@
+//! Clusters: what Weir makes there, changes there, and sees there.
+//!
+//! A revision is one Deployment and one immutable Service ([`render`]); the user's HTTPRoute names revisions, and its
+//! weights change by JSON Patch ([`split`]). Every write carries the resourceVersion of the read that checked the fence,
+//! so a writer that was stopped in between is refused (invariant 8). Looks turn pods, route and Kubernetes Jobs into the
+//! domain's words ([`pods`], [`route`], [`execution`]).
+//!
+//! ```text
+//!   Effect ──▶ Fleet ──▶ revision / traffic / execution ──▶ Api ──▶ API server
+//!   Scenery ◀── scenery ◀── pods, route ◀──────────────────┘
+//! ```
+//! Weir reads no Secret and starts no program in a pod. Start reading at [`Fleet`].
+
+mod api;
+mod connect;
+mod execution;
+mod fault;
+mod fleet;
+mod ledger;
+pub mod names;
+mod outputs;
+mod pods;
+mod proxy;
+mod render;
+mod revision;
+mod route;
+mod scenery;
+mod split;
+mod traffic;
+
+pub use connect::{Access, ConnectError, Places};
+pub use fleet::Fleet;
+pub use render::SERVICE_PORT;
+
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod testing;

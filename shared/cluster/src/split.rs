@@ -1,0 +1,297 @@
+//! The weights of a route as a JSON Patch: what is ours changes, what is others' survives.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use weir_domain::ids::Fence;
+
+use crate::names;
+use crate::render::SERVICE_PORT;
+
+/// What the backends of a route shall be.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Namespace of route and Services.
+    pub(crate) namespace: String,
+    /// The user's plain Service.
+    pub(crate) plain: String,
+    /// The lane in full; a route belongs to one.
+    pub(crate) lane: String,
+    /// The run that writes.
+    pub(crate) run: String,
+    /// Backends with the revision behind each and its share; none: everything to the plain Service.
+    pub(crate) split: Vec<Share>,
+    /// Fence of the write.
+    pub(crate) fence: Fence,
+}
+
+/// The share of one revision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Share {
+    /// Name of its Service.
+    pub(crate) backend: String,
+    /// The revision.
+    pub(crate) revision: String,
+    /// Percent.
+    pub(crate) weight: u8,
+}
+
+/// What has to be done to a route.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Change {
+    /// A later decision was written already.
+    Overtaken,
+    /// It is as wanted.
+    Nothing,
+    /// This patch.
+    Patch(Vec<Value>),
+}
+
+/// Why a route cannot be written.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error(
+        "no rule sends traffic to the Service `{0}`: add it to the `backendRefs` of the rule that Weir is to split"
+    )]
+    NoRule(String),
+    #[error("a rule names `{0}` beside the Service `{1}`: give that backend a rule of its own, or weight 0")]
+    Foreign(String, String),
+    #[error("it is split for `{0}` already: give every service a route of its own")]
+    OtherLane(String),
+    #[error("annotation `weir.dev/fence` holds `{0}`, which is not a number: remove it")]
+    Fence(String),
+    #[error(
+        "the Service `{0}` was taken out of the rule that Weir splits: add it to its `backendRefs` again"
+    )]
+    NoWayBack(String),
+    #[error("the shares sum to {0}, not to 100")]
+    Sum(u32),
+}
+
+/// The fence in an object's annotations; zero if there is none.
+pub(crate) fn fence_of(object: &Value) -> Result<Fence, Unfit> {
+    match object["metadata"]["annotations"][names::FENCE].as_str() {
+        None => Ok(Fence(0)),
+        Some(text) => text.parse().map(Fence).map_err(|_| Unfit::Fence(text.to_owned())),
+    }
+}
+
+/// The revisions behind a route's backends, as the route itself says.
+pub(crate) fn known_backends(route: &Value) -> BTreeMap<String, String> {
+    let noted = route["metadata"]["annotations"][names::BACKENDS].as_str();
+    noted
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+/// Whether a backend is this Service of the route's own namespace.
+pub(crate) fn is_service(backend: &Value, name: &str, namespace: &str) -> bool {
+    let or = |key: &str, default: &str| backend[key].as_str().unwrap_or(default).to_owned();
+    backend["name"] == name
+        && or("kind", "Service") == "Service"
+        && or("group", "").is_empty()
+        && or("namespace", namespace) == namespace
+}
+
+/// Compares a route with what it shall be.
+pub(crate) fn change(route: &Value, wanted: &Wanted) -> Result<Change, Unfit> {
+    let fence = fence_of(route)?;
+    if fence > wanted.fence {
+        return Ok(Change::Overtaken);
+    }
+    wanted.check_sum()?;
+    let annotations = &route["metadata"]["annotations"];
+    match annotations[names::LANE].as_str() {
+        Some(lane) if lane != wanted.lane => return Err(Unfit::OtherLane(lane.to_owned())),
+        _ => {}
+    }
+    let known = known_backends(route);
+    let mut edits = Vec::new();
+    let mut found = false;
+    for (index, rule) in route["spec"]["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let Some(backends) = rule["backendRefs"].as_array() else {
+            continue;
+        };
+        if !backends.iter().any(|backend| wanted.owns(backend, &known)) {
+            continue;
+        }
+        found = true;
+        let next = wanted.backends(backends, &known)?;
+        if *backends != next {
+            let at = format!("/spec/rules/{index}");
+            if !rule["name"].is_null() {
+                edits.push(json!({"op": "test", "path": format!("{at}/name"), "value": rule["name"]}));
+            }
+            edits.push(json!({"op": "test", "path": format!("{at}/backendRefs"), "value": backends}));
+            edits.push(json!({"op": "replace", "path": format!("{at}/backendRefs"), "value": next}));
+        }
+    }
+    if !found {
+        return Err(Unfit::NoRule(wanted.plain.clone()));
+    }
+    let notes = wanted.annotations();
+    if edits.is_empty()
+        && fence == wanted.fence
+        && notes.iter().all(|(key, value)| annotations[key] == *value)
+    {
+        return Ok(Change::Nothing);
+    }
+    Ok(Change::Patch(guarded(route, edits, &notes)))
+}
+
+/// A route without one backend, whose Service is about to go.
+pub(crate) fn without(route: &Value, name: &str, namespace: &str, fence: Fence) -> Result<Change, String> {
+    let found = fence_of(route).map_err(|unfit| unfit.to_string())?;
+    let mut edits = Vec::new();
+    for (index, rule) in route["spec"]["rules"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let Some(backends) = rule["backendRefs"].as_array() else {
+            continue;
+        };
+        let (gone, stay): (Vec<&Value>, Vec<&Value>) = backends
+            .iter()
+            .partition(|backend| is_service(backend, name, namespace));
+        if gone.iter().any(|backend| backend["weight"] != 0) {
+            return Err(format!("`{name}` still has traffic"));
+        }
+        if !gone.is_empty() {
+            let at = format!("/spec/rules/{index}/backendRefs");
+            edits.push(json!({"op": "test", "path": at, "value": backends}));
+            edits.push(json!({"op": "replace", "path": at, "value": stay}));
+        }
+    }
+    if edits.is_empty() {
+        return Ok(Change::Nothing);
+    }
+    // The fence stays where a later decision has put it: nothing but a backend without a share goes.
+    Ok(Change::Patch(guarded(
+        route,
+        edits,
+        &[(names::FENCE, found.max(fence).to_string())],
+    )))
+}
+
+/// A patch that only applies to the object as it was read, with annotations written in the same moment.
+pub(crate) fn guarded(object: &Value, edits: Vec<Value>, notes: &[(&str, String)]) -> Vec<Value> {
+    let metadata = &object["metadata"];
+    let mut patch = vec![
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}),
+    ];
+    patch.extend(edits);
+    if !metadata["annotations"].is_object() {
+        patch.push(json!({"op": "add", "path": "/metadata/annotations", "value": {}}));
+    }
+    let changed = notes
+        .iter()
+        .filter(|(key, value)| metadata["annotations"][key] != *value);
+    patch.extend(changed.map(|(key, value)| {
+        let path = format!(
+            "/metadata/annotations/{}",
+            key.replace('~', "~0").replace('/', "~1")
+        );
+        json!({"op": "add", "path": path, "value": value})
+    }));
+    patch
+}
+
+impl Wanted {
+    fn check_sum(&self) -> Result<(), Unfit> {
+        let sum: u32 = self.split.iter().map(|share| u32::from(share.weight)).sum();
+        if self.split.is_empty() || sum == 100 {
+            Ok(())
+        } else {
+            Err(Unfit::Sum(sum))
+        }
+    }
+
+    fn is_plain(&self, backend: &Value) -> bool {
+        is_service(backend, &self.plain, &self.namespace)
+    }
+
+    fn share(&self, backend: &Value) -> Option<&Share> {
+        self.split
+            .iter()
+            .find(|share| is_service(backend, &share.backend, &self.namespace))
+    }
+
+    /// Whether a backend is the plain Service or a revision of this lane.
+    fn owns(&self, backend: &Value, known: &BTreeMap<String, String>) -> bool {
+        self.is_plain(backend)
+            || self.share(backend).is_some()
+            || known
+                .keys()
+                .any(|name| is_service(backend, name, &self.namespace))
+    }
+
+    /// The backends of a rule as they shall be. The plain Service keeps its place, with weight 0 while revisions have
+    /// the traffic, so that the user's rule stays recognisable and there is a way back.
+    fn backends(&self, present: &[Value], known: &BTreeMap<String, String>) -> Result<Vec<Value>, Unfit> {
+        let mut next = Vec::new();
+        for backend in present {
+            let weight = if self.is_plain(backend) {
+                json!(u8::from(self.split.is_empty()))
+            } else if let Some(share) = self.share(backend) {
+                json!(share.weight)
+            } else if self.owns(backend, known) {
+                continue;
+            } else if backend["weight"] == 0 {
+                backend["weight"].clone()
+            } else {
+                let name = backend["name"].as_str().unwrap_or_default();
+                return Err(Unfit::Foreign(name.to_owned(), self.plain.clone()));
+            };
+            let mut backend = backend.clone();
+            backend["weight"] = weight;
+            next.push(backend);
+        }
+        let plain = present.iter().find(|backend| self.is_plain(backend));
+        if self.split.is_empty() && plain.is_none() {
+            return Err(Unfit::NoWayBack(self.plain.clone()));
+        }
+        let missing = self
+            .split
+            .iter()
+            .filter(|share| !present.iter().any(|backend| self.share(backend) == Some(share)));
+        next.extend(missing.map(|share| {
+            let mut backend = json!({"group": "", "kind": "Service", "name": share.backend, "port": SERVICE_PORT, "weight": share.weight});
+            // What the user's rule does to requests on their way to the plain Service, it does for every revision.
+            if let Some(filters) = plain.and_then(|plain| plain.get("filters")) {
+                backend["filters"] = filters.clone();
+            }
+            backend
+        }));
+        Ok(next)
+    }
+
+    fn annotations(&self) -> Vec<(&'static str, String)> {
+        let backends: BTreeMap<&str, &str> = self
+            .split
+            .iter()
+            .map(|share| (share.backend.as_str(), share.revision.as_str()))
+            .collect();
+        let stable = match self.split.as_slice() {
+            [stable, _, ..] => stable.backend.clone(),
+            // A first release goes back to the plain Service.
+            _ => self.plain.clone(),
+        };
+        vec![
+            (names::FENCE, self.fence.to_string()),
+            (names::LANE, self.lane.clone()),
+            (names::RUN, self.run.clone()),
+            (names::BACKENDS, json!(backends).to_string()),
+            (names::STABLE, stable),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;

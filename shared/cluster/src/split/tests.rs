@@ -1,0 +1,225 @@
+use super::*;
+
+fn backend(name: &str, weight: u8) -> Value {
+    json!({"group": "", "kind": "Service", "name": name, "port": 80, "weight": weight})
+}
+
+fn route(rules: Value, annotations: Value) -> Value {
+    json!({
+        "metadata": {"name": "web", "namespace": "prod", "resourceVersion": "77", "annotations": annotations},
+        "spec": {"rules": rules},
+    })
+}
+
+fn plain_route() -> Value {
+    route(
+        json!([
+            {"matches": [{"path": {"value": "/admin"}}], "backendRefs": [backend("admin", 1)]},
+            {
+                "name": "main",
+                "matches": [{"path": {"value": "/"}}],
+                "filters": [{"type": "RequestHeaderModifier"}],
+                "timeouts": {"request": "30s"},
+                "backendRefs": [backend("web", 1)],
+            },
+        ]),
+        json!({"team": "ml"}),
+    )
+}
+
+fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
+    let share = |(name, weight): &(&str, u8)| Share {
+        backend: (*name).to_owned(),
+        revision: format!("r-{name}"),
+        weight: *weight,
+    };
+    Wanted {
+        namespace: "prod".into(),
+        plain: "web".into(),
+        lane: "web/Production".into(),
+        run: "run-1".into(),
+        split: split.iter().map(share).collect(),
+        fence: Fence(fence),
+    }
+}
+
+/// What a patch makes of a route. The few operations that are used, applied by hand.
+fn applied(route: &Value, change: Change) -> Value {
+    let Change::Patch(operations) = change else {
+        panic!("a patch is expected, not {change:?}");
+    };
+    let mut route = route.clone();
+    for operation in operations {
+        let path = operation["path"].as_str().unwrap();
+        match operation["op"].as_str().unwrap() {
+            "test" => assert_eq!(route.pointer(path), Some(&operation["value"]), "{path}"),
+            "replace" => *route.pointer_mut(path).unwrap() = operation["value"].clone(),
+            _ => {
+                let (parent, key) = path.rsplit_once('/').unwrap();
+                let key = key.replace("~1", "/").replace("~0", "~");
+                route.pointer_mut(parent).unwrap()[key] = operation["value"].clone();
+            }
+        }
+    }
+    route
+}
+
+fn names_and_weights(route: &Value, rule: usize) -> Vec<(String, u64)> {
+    let backends = route["spec"]["rules"][rule]["backendRefs"].as_array().unwrap();
+    let pair = |b: &Value| {
+        (
+            b["name"].as_str().unwrap().to_owned(),
+            b["weight"].as_u64().unwrap(),
+        )
+    };
+    backends.iter().map(pair).collect()
+}
+
+#[test]
+fn the_rule_of_the_plain_service_is_split_and_all_else_survives() {
+    let before = plain_route();
+    let after = applied(
+        &before,
+        change(&before, &wanted(&[("w-1", 95), ("w-2", 5)], 3)).unwrap(),
+    );
+    assert_eq!(
+        names_and_weights(&after, 1),
+        [("web".into(), 0), ("w-1".into(), 95), ("w-2".into(), 5)]
+    );
+    assert_eq!(after["spec"]["rules"][0], before["spec"]["rules"][0]);
+    for key in ["name", "matches", "filters", "timeouts"] {
+        assert_eq!(after["spec"]["rules"][1][key], before["spec"]["rules"][1][key]);
+    }
+    assert_eq!(after["metadata"]["annotations"]["team"], "ml");
+    assert_eq!(after["metadata"]["annotations"]["weir.dev/fence"], "3");
+    assert_eq!(after["metadata"]["annotations"]["weir.dev/stable"], "w-1");
+    assert_eq!(known_backends(&after)["w-2"], "r-w-2");
+}
+
+#[test]
+fn a_repeat_writes_nothing() {
+    let wanted = wanted(&[("w-1", 95), ("w-2", 5)], 3);
+    let before = plain_route();
+    let after = applied(&before, change(&before, &wanted).unwrap());
+    assert_eq!(change(&after, &wanted).unwrap(), Change::Nothing);
+}
+
+#[test]
+fn a_lower_fence_is_dropped_and_a_higher_one_is_written_even_if_the_weights_stand() {
+    let before = plain_route();
+    let at_five = applied(
+        &before,
+        change(&before, &wanted(&[("w-1", 0), ("w-2", 100)], 5)).unwrap(),
+    );
+    assert_eq!(
+        change(&at_five, &wanted(&[("w-1", 100), ("w-2", 0)], 4)).unwrap(),
+        Change::Overtaken
+    );
+    let at_six = applied(
+        &at_five,
+        change(&at_five, &wanted(&[("w-1", 0), ("w-2", 100)], 6)).unwrap(),
+    );
+    assert_eq!(at_six["spec"], at_five["spec"]);
+    assert_eq!(fence_of(&at_six).unwrap(), Fence(6));
+}
+
+#[test]
+fn an_empty_split_goes_back_to_the_plain_service() {
+    let before = plain_route();
+    let first = applied(&before, change(&before, &wanted(&[("w-1", 100)], 1)).unwrap());
+    assert_eq!(first["metadata"]["annotations"]["weir.dev/stable"], "web");
+    let back = applied(&first, change(&first, &wanted(&[], 2)).unwrap());
+    assert_eq!(back["spec"], before["spec"]);
+}
+
+#[test]
+fn revisions_of_earlier_rollouts_leave_the_route() {
+    let before = plain_route();
+    let first = applied(
+        &before,
+        change(&before, &wanted(&[("w-1", 0), ("w-2", 100)], 1)).unwrap(),
+    );
+    let second = applied(
+        &first,
+        change(&first, &wanted(&[("w-2", 90), ("w-3", 10)], 2)).unwrap(),
+    );
+    assert_eq!(
+        names_and_weights(&second, 1),
+        [("web".into(), 0), ("w-2".into(), 90), ("w-3".into(), 10)]
+    );
+}
+
+#[test]
+fn the_patch_applies_only_to_what_was_read() {
+    let Change::Patch(operations) = change(&plain_route(), &wanted(&[("w-1", 100)], 1)).unwrap() else {
+        panic!("a patch is expected");
+    };
+    assert_eq!(
+        operations[0],
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": "77"})
+    );
+    assert_eq!(
+        operations[1],
+        json!({"op": "test", "path": "/spec/rules/1/name", "value": "main"})
+    );
+    assert_eq!(operations[2]["op"], "test");
+}
+
+#[test]
+fn a_route_that_cannot_be_split_says_how_it_could() {
+    let foreign = route(
+        json!([{"backendRefs": [backend("web", 9), backend("other", 1)]}]),
+        Value::Null,
+    );
+    let elsewhere = route(
+        json!([{"backendRefs": [{"name": "web", "namespace": "else"}]}]),
+        json!({}),
+    );
+    let taken = route(
+        json!([{"backendRefs": [backend("web", 1)]}]),
+        json!({"weir.dev/lane": "b/Production"}),
+    );
+    let odd = route(
+        json!([{"backendRefs": [backend("web", 1)]}]),
+        json!({"weir.dev/fence": "x"}),
+    );
+    let table = [
+        (foreign, Unfit::Foreign("other".into(), "web".into())),
+        (elsewhere, Unfit::NoRule("web".into())),
+        (taken, Unfit::OtherLane("b/Production".into())),
+        (odd, Unfit::Fence("x".into())),
+        (route(Value::Null, Value::Null), Unfit::NoRule("web".into())),
+    ];
+    for (route, unfit) in table {
+        assert_eq!(change(&route, &wanted(&[("w-1", 100)], 1)), Err(unfit));
+    }
+    assert_eq!(
+        change(&plain_route(), &wanted(&[("w-1", 60)], 1)),
+        Err(Unfit::Sum(60))
+    );
+}
+
+#[test]
+fn a_foreign_backend_without_a_share_stays() {
+    let before = route(
+        json!([{"backendRefs": [backend("web", 1), backend("mirror", 0)]}]),
+        Value::Null,
+    );
+    let after = applied(&before, change(&before, &wanted(&[("w-1", 100)], 1)).unwrap());
+    assert_eq!(
+        names_and_weights(&after, 0),
+        [("web".into(), 0), ("mirror".into(), 0), ("w-1".into(), 100)]
+    );
+}
+
+#[test]
+fn a_backend_filter_of_the_user_is_kept_for_every_revision() {
+    let mut plain = backend("web", 1);
+    plain["filters"] = json!([{"type": "RequestHeaderModifier"}]);
+    let before = route(json!([{"backendRefs": [plain.clone()]}]), Value::Null);
+    let after = applied(&before, change(&before, &wanted(&[("w-1", 100)], 1)).unwrap());
+    assert_eq!(
+        after["spec"]["rules"][0]["backendRefs"][1]["filters"],
+        plain["filters"]
+    );
+}

@@ -1,0 +1,154 @@
+//! The language of rollback conditions, as a typed tree: `error_rate > 2% || latency_p99 > 1000ms`.
+//!
+//! The text form is read by `weir-spec`, which also checks names and units. A condition is total: whatever the
+//! measurements are, evaluating it gives one of four answers and never fails.
+
+mod evaluate;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use evaluate::{Evaluation, Reading, Truth, evaluate};
+
+use crate::time::Span;
+
+/// A condition over metrics.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// One metric against one line.
+    Compare(Comparison),
+    /// All must hold.
+    And(Vec<Condition>),
+    /// One must hold.
+    Or(Vec<Condition>),
+    /// Must not hold.
+    Not(Box<Condition>),
+}
+
+/// One metric against one line.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Name as written, for example `latency_p99`.
+    pub metric: String,
+    /// How it is compared.
+    pub op: Op,
+    /// The line.
+    pub line: Quantity,
+    /// Must hold for this long; `None`: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<Span>,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Op {
+    /// Greater.
+    #[serde(rename = ">")]
+    Above,
+    /// Greater or equal.
+    #[serde(rename = ">=")]
+    AtLeast,
+    /// Less.
+    #[serde(rename = "<")]
+    Below,
+    /// Less or equal.
+    #[serde(rename = "<=")]
+    AtMost,
+    /// Equal.
+    #[serde(rename = "==")]
+    Equal,
+    /// Not equal.
+    #[serde(rename = "!=")]
+    NotEqual,
+}
+
+impl Op {
+    /// The operator as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        }
+    }
+}
+
+/// A number in the base unit of its dimension, and the text it was written as.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Quantity {
+    /// Value in the base unit: ratio 0..1, seconds, bytes, tokens per second, or a plain number.
+    pub value: f64,
+    /// What it counts.
+    pub dimension: Dimension,
+    /// As written, for messages: `2%`, `1000ms`.
+    pub written: String,
+}
+
+/// What a quantity counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    /// A proportion; `%`.
+    Ratio,
+    /// A time in seconds; `ms`, `s`, `m`.
+    Seconds,
+    /// A size in bytes; `B`, `KiB`, `MiB`, `GiB`.
+    Bytes,
+    /// A rate; `tokens/s`.
+    TokensPerSecond,
+    /// A plain number.
+    Number,
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.metric, self.op.as_str(), self.line.written)?;
+        match self.during {
+            Some(span) => write!(f, " for {}", Exact(span)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A span in the largest unit that leaves nothing over, so that the text form loses nothing.
+struct Exact(Span);
+
+impl fmt::Display for Exact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        let ms = self.0.0;
+        let whole = units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+        match whole {
+            Some((unit, name)) => write!(f, "{}{name}", ms / unit),
+            None => write!(f, "{ms}ms"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, parts: &[Condition], sep: &str| {
+            for (i, part) in parts.iter().enumerate() {
+                if i > 0 {
+                    f.write_str(sep)?;
+                }
+                match part {
+                    Self::Compare(_) | Self::Not(_) => write!(f, "{part}")?,
+                    _ => write!(f, "({part})")?,
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Self::Compare(comparison) => write!(f, "{comparison}"),
+            Self::And(parts) => list(f, parts, " && "),
+            Self::Or(parts) => list(f, parts, " || "),
+            Self::Not(inner) => write!(f, "!({inner})"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The decision while it is being made.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Decision, Reply};
+use crate::audit::{Action, Note};
+use crate::effect::Effect;
+use crate::event::Moment;
+use crate::ids::{ApprovalToken, LaneKey, StepId};
+use crate::lane::Lane;
+use crate::people::Actor;
+use crate::rollout::Rollout;
+use crate::run::{Run, State, StepRun};
+use crate::time::Timestamp;
+
+/// State, effects and notes as they come together.
+pub(crate) struct Draft {
+    pub(crate) run: Run,
+    pub(crate) lanes: BTreeMap<LaneKey, Lane>,
+    pub(crate) now: Timestamp,
+    pub(crate) token: ApprovalToken,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) reply: Option<Reply>,
+    notes: Vec<Note>,
+}
+
+impl Draft {
+    pub(crate) fn new(state: &State, moment: &Moment) -> Self {
+        Self {
+            run: state.run.clone(),
+            lanes: state.lanes.clone(),
+            now: moment.now,
+            token: moment.token.clone(),
+            effects: Vec::new(),
+            reply: None,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Decision {
+        // Traffic first: nothing slow may stand before a revert.
+        self.effects.sort_by_key(|effect| !effect.moves_traffic());
+        Decision {
+            next: State {
+                run: self.run,
+                lanes: self.lanes,
+            },
+            effects: self.effects,
+            notes: self.notes,
+            reply: self.reply,
+        }
+    }
+
+    /// Records something that Weir itself did.
+    pub(crate) fn note(&mut self, action: Action, detail: impl Into<String>) -> &mut Note {
+        self.note_by(Actor::Weir, action, detail)
+    }
+
+    /// Records something, with who caused it.
+    pub(crate) fn note_by(&mut self, actor: Actor, action: Action, detail: impl Into<String>) -> &mut Note {
+        self.notes.push(Note {
+            actor,
+            action,
+            detail: detail.into(),
+            evidence: BTreeMap::new(),
+            before: None,
+            after: None,
+        });
+        self.notes.last_mut().expect("it was just pushed")
+    }
+
+    /// The state of a step that the run is known to have.
+    pub(crate) fn step_mut(&mut self, id: StepId) -> &mut StepRun {
+        &mut self.run.stages[id.stage].steps[id.step]
+    }
+
+    /// The lane of a rollout step; a new one if nothing ever moved there.
+    pub(crate) fn lane_mut(&mut self, key: &LaneKey) -> &mut Lane {
+        self.lanes
+            .entry(key.clone())
+            .or_insert_with(|| Lane::new(key.clone()))
+    }
+
+    /// Takes the rollout out of its step while it is worked on; [`Draft::put_rollout`] puts it back.
+    pub(crate) fn take_rollout(&mut self, id: StepId) -> Option<Box<Rollout>> {
+        self.step_mut(id).rollout.take()
+    }
+
+    pub(crate) fn put_rollout(&mut self, id: StepId, rollout: Box<Rollout>) {
+        let step = self.step_mut(id);
+        step.waits_for.clone_from(&rollout.waits_for);
+        step.rollout = Some(rollout);
+    }
+}
+
+impl Note {
+    /// Adds a measured or seen value.
+    pub(crate) fn with(&mut self, name: &str, value: impl Into<Value>) -> &mut Self {
+        self.evidence.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says what moved from where to where.
+    pub(crate) fn moved(&mut self, before: impl Into<String>, after: impl Into<String>) -> &mut Self {
+        self.before = Some(before.into());
+        self.after = Some(after.into());
+        self
+    }
+}

@@ -1,0 +1,113 @@
+//! The Kubernetes Job of a Plugin step was looked at.
+
+use super::{Draft, Rejected};
+use crate::audit::Action;
+use crate::ids::StepId;
+use crate::run::PartStatus;
+use crate::seen::ExecutionSeen;
+
+/// Bytes of a log that the run keeps; the whole log stays with the Kubernetes Job.
+const LOG_TAIL_LIMIT: usize = 4_096;
+
+pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &ExecutionSeen) -> Result<(), Rejected> {
+    let Some(plugin) = draft.run.plugin(step).cloned() else {
+        return Err(Rejected::WrongStep {
+            run: draft.run.id.to_string(),
+            step,
+            expected: "Plugin",
+        });
+    };
+    // A late look at a step that has ended changes nothing.
+    if draft.step_mut(step).status != PartStatus::Running {
+        return Ok(());
+    }
+    match seen {
+        // The effect that starts it is still in the outbox, or the look came first.
+        ExecutionSeen::Missing => waits(draft, step, "its Kubernetes Job is being created"),
+        ExecutionSeen::Pending(why) => waits(draft, step, why),
+        ExecutionSeen::Running => waits(draft, step, ""),
+        ExecutionSeen::Unreachable(why) => waits(draft, step, &format!("cluster does not answer: {why}")),
+        ExecutionSeen::Failed(why) => fail(draft, step, why.clone(), ""),
+        ExecutionSeen::Finished {
+            exit_code: 0,
+            outputs,
+            log_tail,
+        } => {
+            if let Some(missing) = plugin.outputs.iter().find(|name| !outputs.contains_key(*name)) {
+                let why = format!("its commands ended well but did not write the output `{missing}`");
+                fail(draft, step, why, log_tail);
+                return Ok(());
+            }
+            let declared = outputs.iter().filter(|(name, _)| plugin.outputs.contains(name));
+            let outputs = declared
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            succeed(draft, step, outputs, log_tail);
+        }
+        ExecutionSeen::Finished {
+            exit_code, log_tail, ..
+        } => {
+            fail(draft, step, format!("exit code {exit_code}"), log_tail);
+        }
+    }
+    Ok(())
+}
+
+fn succeed(draft: &mut Draft, id: StepId, outputs: std::collections::BTreeMap<String, String>, log: &str) {
+    let Some((name, slug)) = draft
+        .run
+        .step(id)
+        .map(|step| (step.name.clone(), step.slug.clone()))
+    else {
+        return;
+    };
+    let now = draft.now;
+    let state = draft.step_mut(id);
+    state.status = PartStatus::Succeeded;
+    state.ended = Some(now);
+    state.waits_for.clear();
+    tail(log).clone_into(&mut state.log_tail);
+    let took = now.since(state.began.unwrap_or(now));
+    let note = draft.note(Action::StepSucceeded, format!("step {name} in {took}"));
+    for (key, value) in &outputs {
+        note.with(key, value.as_str());
+    }
+    if !outputs.is_empty() {
+        draft.run.outputs.insert(slug, outputs);
+    }
+}
+
+fn fail(draft: &mut Draft, id: StepId, why: String, log: &str) {
+    let name = draft
+        .run
+        .step(id)
+        .map(|step| step.name.clone())
+        .unwrap_or_default();
+    let now = draft.now;
+    let state = draft.step_mut(id);
+    state.ended = Some(now);
+    state.waits_for.clear();
+    tail(log).clone_into(&mut state.log_tail);
+    draft.note(Action::StepFailed, format!("step {name}: {why}"));
+    draft.step_mut(id).status = PartStatus::Failed { why };
+}
+
+/// What a step waits for is said once each time it changes.
+fn waits(draft: &mut Draft, id: StepId, words: &str) {
+    let state = draft.step_mut(id);
+    if state.waits_for != words {
+        words.clone_into(&mut state.waits_for);
+        if !words.is_empty() {
+            draft.note(Action::Waiting, words);
+        }
+    }
+}
+
+/// The last bytes of a log, cut at a character.
+fn tail(log: &str) -> &str {
+    let mut from = log.len().saturating_sub(LOG_TAIL_LIMIT);
+    while !log.is_char_boundary(from) {
+        from += 1;
+    }
+    &log[from..]
+}

@@ -1,0 +1,112 @@
+//! What a run wants to know before its next decision, and when.
+
+use serde::{Deserialize, Serialize};
+
+use crate::approval::ApprovalState;
+use crate::event::Limits;
+use crate::ids::{Commit, StepId};
+use crate::pipeline::StepWork;
+use crate::rollout::{self, Phase};
+use crate::run::{PartStatus, State};
+use crate::time::{Span, Timestamp};
+
+/// Which part of a run somebody looks after. The two have queues of their own, so that a revert never stands behind
+/// the polling of Kubernetes Jobs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Duty {
+    /// Stages, steps, approvals, turns in lanes, what people are told.
+    Steps,
+    /// Rollouts that move: revisions, weights, metrics.
+    Traffic,
+}
+
+impl Duty {
+    /// Both, the urgent one first.
+    pub const ALL: [Self; 2] = [Self::Traffic, Self::Steps];
+
+    /// The name in queues and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Traffic => "traffic",
+        }
+    }
+}
+
+/// One thing to look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// The Kubernetes Job of a step.
+    Execution(StepId),
+    /// The revisions, the route and the counts of a rollout.
+    Rollout(StepId),
+    /// Whether the run's commit descends from this one, which serves.
+    Lineage(StepId, Commit),
+}
+
+/// Looks at a Kubernetes Job slow down from the first to the second of these as it goes on.
+const EXECUTION_LOOKS: (Span, Span) = (Span::seconds(1), Span::seconds(15));
+
+/// Everything that is worth a look now.
+pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (id, step, step_run) in state.run.steps() {
+        match (&step.work, step_run.rollout.as_deref(), duty) {
+            (StepWork::Plugin(_), _, Duty::Steps) if step_run.status == PartStatus::Running => {
+                wanted.push(Wanted::Execution(id));
+            }
+            (StepWork::Rollout(rule), Some(rollout), Duty::Steps) if rollout.phase == Phase::Comparing => {
+                let served = state.lanes.get(&rule.lane).and_then(|lane| lane.current.as_ref());
+                wanted.extend(served.map(|served| Wanted::Lineage(id, served.commit.clone())));
+            }
+            (StepWork::Rollout(_), Some(rollout), Duty::Traffic) if is_on_a_cluster(&rollout.phase) => {
+                wanted.push(Wanted::Rollout(id));
+            }
+            _ => {}
+        }
+    }
+    wanted
+}
+
+fn is_on_a_cluster(phase: &Phase) -> bool {
+    !matches!(
+        phase,
+        Phase::Queued | Phase::Comparing | Phase::Drained | Phase::Removed
+    )
+}
+
+/// When a run must be looked at again, at the latest. Nothing for both duties only for a run that has ended and holds
+/// nothing (invariant 6).
+pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    let steps =
+        state.run.steps().filter_map(
+            |(_, step, step_run)| match (&step.work, step_run.rollout.as_deref()) {
+                (StepWork::Plugin(_), _) if step_run.status == PartStatus::Running && duty == Duty::Steps => {
+                    let age = now.since(step_run.began.unwrap_or(now));
+                    Some(now + Span(age.0 / 10).clamp(EXECUTION_LOOKS.0, EXECUTION_LOOKS.1))
+                }
+                (StepWork::Rollout(rule), Some(rollout))
+                    if (duty == Duty::Traffic) == is_on_a_cluster(&rollout.phase) =>
+                {
+                    rollout::look_again(rollout, rule, limits, now)
+                }
+                _ => None,
+            },
+        );
+    let first = steps.min();
+    if duty == Duty::Traffic || state.run.is_over() {
+        return first;
+    }
+    let approvals = state.run.stages.iter().filter_map(|stage| {
+        let approval = stage.approval.as_ref()?;
+        (approval.state == ApprovalState::Waiting).then_some(approval.expires)
+    });
+    // Nothing that is known of will happen: look anyway, so that nothing can get stuck.
+    let first = first.into_iter().chain(approvals).min();
+    first.or_else(|| {
+        next_look(state, Duty::Traffic, limits, now)
+            .is_none()
+            .then(|| now + limits.slow)
+    })
+}

@@ -1,0 +1,205 @@
+//! Rollout steps: their turn in the lane, what looks at them show, and what their end means for the step.
+
+use super::begin::short;
+use super::{Draft, Rejected};
+use crate::audit::Action;
+use crate::effect::Effect;
+use crate::ids::{Fence, StepId};
+use crate::lane::{Mover, Turn};
+use crate::people::Actor;
+use crate::pipeline::{OnNewPush, RolloutRule};
+use crate::rollout::{self, Phase, Rollout};
+use crate::run::{PartStatus, RunStatus};
+use crate::seen::RolloutSeen;
+use crate::time::Timestamp;
+
+fn rule_of(draft: &Draft, step: StepId) -> Result<RolloutRule, Rejected> {
+    let wrong = || Rejected::WrongStep {
+        run: draft.run.id.to_string(),
+        step,
+        expected: "rollout",
+    };
+    draft.run.rule(step).cloned().ok_or_else(wrong)
+}
+
+pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &RolloutSeen) -> Result<(), Rejected> {
+    let rule = rule_of(draft, step)?;
+    if let Some(mut rollout) = draft.take_rollout(step) {
+        match seen {
+            RolloutSeen::Unreachable(why) => rollout::unreachable(draft, &mut rollout, step, why),
+            RolloutSeen::Scene(scene) => rollout::observe(draft, &mut rollout, step, &rule, scene),
+        }
+        draft.put_rollout(step, rollout);
+    }
+    Ok(())
+}
+
+pub(super) fn accepted(draft: &mut Draft, step: StepId, fence: Fence, at: Timestamp) -> Result<(), Rejected> {
+    rule_of(draft, step)?;
+    rollout::accepted(draft, step, fence, at);
+    Ok(())
+}
+
+/// Asks for the lane; goes on if it is free.
+pub(super) fn take_turn(draft: &mut Draft, id: StepId) {
+    let Ok(rule) = rule_of(draft, id) else { return };
+    let me = Mover {
+        run: draft.run.id.clone(),
+        pipeline: draft.run.pipeline.name.clone(),
+        step: id,
+        since: draft.now,
+    };
+    let supersede = draft.run.pipeline.on_new_push == OnNewPush::Supersede;
+    let (turn, woken) = draft.lane_mut(&rule.lane).ask(me, supersede);
+    draft
+        .effects
+        .extend(woken.into_iter().map(|run| Effect::Wake { run }));
+    match turn {
+        Turn::Mine(_) => compare(draft, id, &rule),
+        Turn::Behind(other) => wait_behind(draft, id, &format!("{} is moved by {other}", rule.lane)),
+    }
+}
+
+fn wait_behind(draft: &mut Draft, id: StepId, words: &str) {
+    if let Some(mut rollout) = draft.take_rollout(id) {
+        if rollout.waits_for != words {
+            draft.note(Action::Waiting, words);
+        }
+        words.clone_into(&mut rollout.waits_for);
+        draft.put_rollout(id, rollout);
+    }
+}
+
+/// With the lane, the commit is compared with the one that serves; a first release has nothing to compare with.
+fn compare(draft: &mut Draft, id: StepId, rule: &RolloutRule) {
+    let after = draft.run.cause.after.clone();
+    let serves = draft
+        .lane_mut(&rule.lane)
+        .current
+        .as_ref()
+        .map(|served| served.commit.clone());
+    if serves.is_none_or(|serves| serves == after) {
+        return rollout::start(draft, id);
+    }
+    if let Some(mut rollout) = draft.take_rollout(id) {
+        rollout.phase = Phase::Comparing;
+        rollout.waits_for.clear();
+        draft.put_rollout(id, rollout);
+    }
+}
+
+/// The source host compared the commits (invariant 14).
+pub(super) fn lineage(
+    draft: &mut Draft,
+    id: StepId,
+    descends: &Result<bool, String>,
+) -> Result<(), Rejected> {
+    let rule = rule_of(draft, id)?;
+    if draft
+        .run
+        .rollout(id)
+        .is_none_or(|rollout| rollout.phase != Phase::Comparing)
+    {
+        return Ok(());
+    }
+    match descends {
+        Ok(true) => rollout::start(draft, id),
+        Ok(false) => {
+            let serves = draft
+                .lane_mut(&rule.lane)
+                .current
+                .as_ref()
+                .map(|s| s.commit.to_string());
+            let serves = serves.unwrap_or_default();
+            let why = format!(
+                "commit {} does not descend from {}, which serves {}; push a commit on top of it to go back on purpose",
+                short(draft.run.cause.after.as_str()),
+                short(&serves),
+                rule.lane
+            );
+            rollout::leave_lane(draft, id);
+            draft.note(Action::StepFailed, why.clone());
+            let step = draft.step_mut(id);
+            step.rollout = None;
+            step.status = PartStatus::Failed { why };
+        }
+        Err(why) => wait_behind(draft, id, &format!("cannot compare commits: {why}")),
+    }
+    Ok(())
+}
+
+/// Every rollout that waits asks again; one whose place was taken ends its run.
+pub(super) fn take_turns(draft: &mut Draft) {
+    let waiting: Vec<StepId> = rollouts(draft, |rollout| rollout.phase == Phase::Queued);
+    for id in waiting {
+        let Ok(rule) = rule_of(draft, id) else { continue };
+        let (run, pipeline) = (draft.run.id.clone(), draft.run.pipeline.name.clone());
+        match draft.lane_mut(&rule.lane).turn_of(&run, &pipeline) {
+            Some(by) => {
+                draft.run.ending.get_or_insert(RunStatus::Superseded { by });
+            }
+            None => take_turn(draft, id),
+        }
+    }
+}
+
+/// A newer push asks a moving rollout back; a rollout that ended ends its step.
+pub(super) fn settle_rollouts(draft: &mut Draft) {
+    for id in rollouts(draft, Rollout::can_revert) {
+        let Ok(rule) = rule_of(draft, id) else { continue };
+        let run = draft.run.id.clone();
+        let lane = draft.lane_mut(&rule.lane);
+        if let Some(by) = lane.asked_back_by.clone().filter(|_| lane.is_moved_by(&run)) {
+            draft
+                .run
+                .ending
+                .get_or_insert(RunStatus::Superseded { by: by.clone() });
+            rollout::revert(
+                draft,
+                id,
+                &format!("a newer push supersedes it: {by}"),
+                Actor::Weir,
+            );
+        }
+    }
+    for id in rollouts(draft, |rollout| !rollout.moves()) {
+        end_step(draft, id);
+    }
+}
+
+fn end_step(draft: &mut Draft, id: StepId) {
+    let now = draft.now;
+    let name = draft
+        .run
+        .step(id)
+        .map(|step| step.name.clone())
+        .unwrap_or_default();
+    let state = draft.step_mut(id);
+    let (PartStatus::Running, Some(rollout)) = (&state.status, &state.rollout) else {
+        return;
+    };
+    let (phase, why) = (rollout.phase.clone(), rollout.reverted_because.clone());
+    match phase {
+        Phase::Drained => {
+            state.status = PartStatus::Succeeded;
+            state.ended = Some(now);
+            let took = now.since(state.began.unwrap_or(now));
+            draft.note(Action::StepSucceeded, format!("step {name} in {took}"));
+        }
+        Phase::Reverted { .. } | Phase::Removing | Phase::Removed => {
+            let why = why.unwrap_or_default();
+            state.status = PartStatus::Failed { why: why.clone() };
+            state.ended = Some(now);
+            draft.note(Action::StepFailed, format!("step {name}: {why}"));
+        }
+        _ => {}
+    }
+}
+
+fn rollouts(draft: &Draft, which: impl Fn(&Rollout) -> bool) -> Vec<StepId> {
+    let here = draft
+        .run
+        .steps()
+        .filter(|(.., state)| state.rollout.as_deref().is_some_and(&which));
+    here.map(|(id, ..)| id).collect()
+}

@@ -1,0 +1,320 @@
+//! A pipeline as a run holds it: checked, merged, with its variables resolved and its targets named.
+//!
+//! `weir-spec` makes it from the user's files at the pushed commit; from then on the run keeps it and its digest
+//! (invariant 13), whatever the files say later.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName};
+use crate::people::Group;
+use crate::time::Span;
+use crate::units::{Ratio, Weight};
+use crate::workload::Workload;
+
+/// A resolved pipeline.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// Its name.
+    pub name: PipelineName,
+    /// SHA-256 over the definition files it was made from, hex.
+    pub digest: String,
+    /// Stages in order.
+    pub stages: Vec<Stage>,
+    /// What a newer push does to a run that waits or moves.
+    #[serde(default)]
+    pub on_new_push: OnNewPush,
+    /// The people that the definition knows.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+    /// Where Plugin steps run.
+    pub builds: Builds,
+    /// What a reader of the run should know, for example a key that has no effect yet.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+impl Pipeline {
+    /// The lanes that its rollout steps move in, sorted, each once.
+    pub fn lanes(&self) -> Vec<LaneKey> {
+        let steps = self.stages.iter().flat_map(|stage| match &stage.work {
+            StageWork::Steps { steps, .. } => steps.as_slice(),
+            StageWork::Approval(_) => &[],
+        });
+        let mut keys: Vec<LaneKey> = steps
+            .filter_map(|step| match &step.work {
+                StepWork::Rollout(rule) => Some(rule.lane.clone()),
+                _ => None,
+            })
+            .collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+}
+
+/// What a newer push of the same pipeline does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnNewPush {
+    /// It waits for the lane; of several that wait, the newest goes on and the others are superseded.
+    #[default]
+    Queue,
+    /// It sends the moving one back first.
+    Supersede,
+}
+
+/// Where Kubernetes Jobs of Plugin steps run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Builds {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// Their namespace; it holds no API token.
+    pub namespace: Namespace,
+    /// Image of the init step that fetches the pushed commit; it needs `git`.
+    pub fetch_image: String,
+}
+
+/// One stage.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Stage {
+    /// Name as written.
+    pub name: String,
+    /// What it does.
+    pub work: StageWork,
+}
+
+/// What a stage does.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageWork {
+    /// Steps, one after another or all at once.
+    Steps {
+        /// `true`: all at once.
+        parallel: bool,
+        /// The steps.
+        steps: Vec<Step>,
+    },
+    /// Waits for people.
+    Approval(ApprovalRule),
+}
+
+/// Who must approve, and until when.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ApprovalRule {
+    /// Every one of these groups must approve; a person fills one place only.
+    pub needs: Vec<Quorum>,
+    /// The wait ends after this time, as expired.
+    pub timeout: Span,
+    /// Whether the pusher may approve their own change.
+    #[serde(default)]
+    pub pusher_may_approve: bool,
+    /// What the approval opens, for the message: environments of the rollout steps that follow.
+    #[serde(default)]
+    pub opens: Vec<String>,
+}
+
+/// How many people of one group must approve.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Quorum {
+    /// The group.
+    pub group: GroupName,
+    /// Number of people, at least 1.
+    pub people: u32,
+}
+
+/// One step.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    /// Name as written.
+    pub name: String,
+    /// Lower-case letters, digits and dashes; unique in the pipeline; the name that outputs are referred to by.
+    pub slug: String,
+    /// What it does.
+    pub work: StepWork,
+}
+
+/// What a step does.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepWork {
+    /// Runs commands in a container.
+    Plugin(Plugin),
+    /// Moves a service in an environment to the revision of this run.
+    Rollout(Box<RolloutRule>),
+    /// Collects metrics for a while.
+    Collect(Collect),
+}
+
+/// Commands in a container, run as a Kubernetes Job with the pushed commit in the working directory.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Plugin {
+    /// Container image.
+    pub image: String,
+    /// Shell commands, run in order; the first that fails ends the step.
+    pub commands: Vec<String>,
+    /// Environment. A value may still hold `${steps.SLUG.NAME}`, the output of an earlier step.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Secrets by reference; values never pass through Weir.
+    #[serde(default)]
+    pub secrets: Vec<SecretRef>,
+    /// Names of the outputs that the commands may write.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// The Kubernetes Job is stopped after this time.
+    pub timeout: Span,
+}
+
+/// A key of a Kubernetes Secret in the build namespace, given to a step as an environment variable.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SecretRef {
+    /// Name of the variable.
+    pub env: String,
+    /// Name of the Secret.
+    pub secret: String,
+    /// Key in the Secret.
+    pub key: String,
+}
+
+/// How a service moves to its new revision.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RolloutRule {
+    /// Which service in which environment.
+    pub lane: LaneKey,
+    /// Where that is.
+    pub target: Target,
+    /// What is rolled out.
+    pub workload: Workload,
+    /// How.
+    pub strategy: Strategy,
+    /// Sends traffic back whenever it is shown to hold.
+    #[serde(default)]
+    pub rollback: Option<Condition>,
+    /// How long the new revision is watched at 100 % before the old one is given up.
+    pub bake: Span,
+    /// How long a revision that was rolled back is kept for a look.
+    pub keep: Span,
+    /// How long traffic may stay on a candidate that nothing can be measured of.
+    pub hold_exposure: Span,
+    /// Deadline for the candidate to become warm.
+    pub warm_within: Span,
+}
+
+/// Where a service lives.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// What kind of place it is; a run that would reach one that cannot be driven is refused before it starts.
+    pub provider: Provider,
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Name of the `HTTPRoute` that splits the traffic; it belongs to the user.
+    pub route: String,
+    /// Name of the plain Service, which exists before Weir and stays after it.
+    pub service: String,
+    /// The Gateway of the route as `name` or `namespace/name`, where the environment names it; else the route's own
+    /// parent is it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+}
+
+/// What drives the place a service lives in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// Any cluster reached by a kubeconfig.
+    Kubernetes,
+    /// Amazon EKS.
+    AwsEks,
+    /// Google GKE.
+    GcpGke,
+    /// Amazon ECS: validates, cannot be driven yet.
+    AwsEcs,
+    /// Azure AKS: validates, cannot be driven yet.
+    AzureAks,
+}
+
+impl Provider {
+    /// The name as it is written in a definition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "Kubernetes",
+            Self::AwsEks => "AWS-EKS",
+            Self::GcpGke => "GCP-GKE",
+            Self::AwsEcs => "AWS-ECS",
+            Self::AzureAks => "Azure-AKS",
+        }
+    }
+
+    /// Whether Weir can move traffic there.
+    pub fn can_be_driven(self) -> bool {
+        !matches!(self, Self::AwsEcs | Self::AzureAks)
+    }
+}
+
+/// How traffic and replicas move.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Replica by replica, without a judgement in between.
+    Rolling,
+    /// A small share first, judged, then the rest.
+    Canary(Canary),
+    /// All at once behind a preview; validates, cannot be driven yet.
+    BlueGreen,
+    /// Copies of requests only; validates, cannot be driven yet.
+    Shadow,
+    /// One variant of an experiment; validates, cannot be driven yet.
+    Variant {
+        /// The variant's version label.
+        version: String,
+        /// Its share.
+        weight: Weight,
+    },
+}
+
+impl Strategy {
+    /// The name as it is written in a definition.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+            Self::Canary(_) => "canary",
+            Self::BlueGreen => "blue-green",
+            Self::Shadow => "shadow",
+            Self::Variant { .. } => "variant",
+        }
+    }
+}
+
+/// The steps of a canary, and what it asks for before it goes on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Canary {
+    /// Steps with rising weights; the article's `weight` and `interval` are a list of one.
+    pub steps: Vec<CanaryStep>,
+    /// Success rate that the candidate must reach at the end of each step.
+    pub threshold: Ratio,
+    /// Requests to the candidate without which no step passes.
+    pub min_samples: u64,
+}
+
+/// One step of a canary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CanaryStep {
+    /// The candidate's share.
+    pub weight: Weight,
+    /// For at least this long.
+    pub interval: Span,
+}
+
+/// Metrics collected over a time; validates, cannot be run yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Collect {
+    /// Names or queries.
+    pub metrics: Vec<String>,
+    /// For how long.
+    pub duration: Span,
+}

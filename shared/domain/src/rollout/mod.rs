@@ -1,0 +1,23 @@
+//! A rollout: one service in one environment on its way from the stable revision to the candidate, or back.
+//!
+//! ```text
+//! Queued ─▶ Growing(step) ─▶ Watching(step) ─┬▶ next step ─▶ Baking ─▶ Draining ─▶ Drained
+//!                 │               │           │                 │
+//!                 └───────────────┴───────────┴─────────────────┴──▶ Reverting ─▶ Reverted ─▶ Removed
+//! ```
+//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`.
+
+mod moves;
+mod phases;
+mod plan;
+mod revert;
+mod settle;
+mod watch;
+
+pub(crate) use moves::{leave_lane, start};
+pub use phases::{Phase, Rollout, StableSide};
+pub use plan::{Plan, PlannedStep, StepKind, plan};
+pub(crate) use revert::revert;
+pub(crate) use settle::accepted;
+pub use watch::look_again;
+pub(crate) use watch::{observe, unreachable};

@@ -1,0 +1,246 @@
+//! The moves of a rollout: start, next step, new weights, promotion, leaving the lane.
+
+use super::phases::{CHANGES_LIMIT, Phase, Rollout, StableSide};
+use super::plan::{StepKind, plan};
+use crate::audit::Action;
+use crate::decide::Draft;
+use crate::effect::{CommitState, Effect};
+use crate::ids::{RevisionId, StepId};
+use crate::lane::Served;
+use crate::pipeline::RolloutRule;
+use crate::seen::TrafficChange;
+use crate::units::Weight;
+
+/// Makes the plan and takes its first step. The rollout has its lane.
+pub(crate) fn start(draft: &mut Draft, id: StepId) {
+    let (Some(rule), Some(mut rollout)) = (draft.run.rule(id).cloned(), draft.take_rollout(id)) else {
+        return;
+    };
+    let lane = draft.lane_mut(&rule.lane);
+    let current = lane.current.as_ref();
+    rollout.fence = lane.fence;
+    rollout.stable = current.map(|served| StableSide {
+        revision: served.revision.clone(),
+        replicas: served.workload.replicas,
+    });
+    if rollout
+        .stable
+        .as_ref()
+        .is_some_and(|stable| stable.revision == rollout.candidate)
+    {
+        already_serves(draft, &mut rollout, id, &rule);
+    } else {
+        rollout.plan = plan(&rule, rollout.stable.as_ref().map(|stable| stable.replicas));
+        tell_plan(draft, &rollout, &rule);
+        enter_step(draft, &mut rollout, id, 0);
+    }
+    draft.put_rollout(id, rollout);
+}
+
+fn already_serves(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule) {
+    draft.note(
+        Action::Promoted,
+        format!(
+            "{} already serves {}: nothing to move",
+            rollout.candidate, rule.lane
+        ),
+    );
+    enter(draft, rollout, Phase::Drained);
+    release(draft, rollout, id, rule);
+}
+
+fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
+    let shares: Vec<String> = rollout
+        .plan
+        .steps
+        .iter()
+        .map(|step| step.weight.percent().to_string())
+        .collect();
+    let from = rollout
+        .stable
+        .as_ref()
+        .map_or("nothing".to_owned(), |stable| stable.revision.to_string());
+    let words = match &rollout.stable {
+        None => format!(
+            "first release of {}: 0 → 100 % once warm; a rollback removes it",
+            rule.lane
+        ),
+        Some(_) => format!(
+            "{} by {}: {} %, at most {} GPUs, revert instant",
+            rule.lane,
+            rule.strategy.as_str(),
+            shares.join(" → "),
+            rollout.plan.gpu_peak
+        ),
+    };
+    let not_exact = rule.workload.not_exact.join("; ");
+    let note = draft.note(Action::LaneTaken, words);
+    note.with("gpu_peak", rollout.plan.gpu_peak)
+        .moved(from, rollout.candidate.to_string());
+    if !not_exact.is_empty() {
+        note.with("rollback_not_exact", not_exact);
+    }
+}
+
+/// Lets the candidate grow to what a step needs.
+pub(super) fn enter_step(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
+    let replicas = rollout.plan.steps[step].candidate_replicas;
+    enter(draft, rollout, Phase::Growing { step });
+    rollout.fence = rollout.fence.next();
+    let (revision, fence) = (rollout.candidate.clone(), rollout.fence);
+    draft.note(
+        Action::RevisionScaled,
+        format!("{revision} grows to {replicas} replicas"),
+    );
+    draft.effects.push(Effect::EnsureRevision {
+        step: id,
+        revision,
+        replicas,
+        fence,
+    });
+}
+
+/// Enters a phase.
+pub(super) fn enter(draft: &Draft, rollout: &mut Rollout, phase: Phase) {
+    rollout.phase = phase;
+    rollout.since = draft.now;
+    rollout.waits_for.clear();
+}
+
+/// Decides on the candidate's share. Evidence restarts: what was counted under other weights does not count here.
+pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, weight: Weight, why: &str) {
+    let before = rollout.weight;
+    rollout.fence = rollout.fence.next();
+    rollout.weight = weight;
+    rollout.counted_from.clone_from(&rollout.counted);
+    rollout.blind_since = None;
+    if rollout.changes.len() >= CHANGES_LIMIT {
+        rollout.changes.remove(0);
+    }
+    let (fence, decided) = (rollout.fence, draft.now);
+    rollout.changes.push(TrafficChange {
+        weight,
+        fence,
+        decided,
+        accepted: None,
+        observed: None,
+        effective: None,
+    });
+    let split = split(rollout, weight);
+    draft
+        .note(
+            Action::WeightDecided,
+            format!("weight {weight} for {}: {why}", rollout.candidate),
+        )
+        .with("fence", fence.0)
+        .with("warm", rollout.candidate_seen.warm)
+        .moved(before.to_string(), weight.to_string());
+    draft.effects.push(Effect::SetWeights {
+        step: id,
+        split,
+        fence,
+    });
+}
+
+/// Absolute shares of both revisions. Without a stable one and without a share, the route goes back to the plain
+/// Service.
+fn split(rollout: &Rollout, weight: Weight) -> Vec<(RevisionId, Weight)> {
+    let candidate = (rollout.candidate.clone(), weight);
+    match &rollout.stable {
+        Some(stable) => vec![(stable.revision.clone(), weight.rest()), candidate],
+        None if weight == Weight::ZERO => Vec::new(),
+        None => vec![candidate],
+    }
+}
+
+/// The candidate becomes the stable revision of the lane; the old one may leave.
+pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule) {
+    let (run, commit, now) = (draft.run.id.clone(), draft.run.cause.after.clone(), draft.now);
+    let lane = draft.lane_mut(&rule.lane);
+    let served = Served {
+        revision: rollout.candidate.clone(),
+        run,
+        commit,
+        since: now,
+        workload: rule.workload.clone(),
+    };
+    let oldest = lane.previous.take().map(|served| served.revision);
+    lane.previous = lane.current.replace(served);
+    rollout.fence = rollout.fence.next();
+    let (revision, fence) = (rollout.candidate.clone(), rollout.fence);
+    draft
+        .note(Action::Promoted, format!("{revision} serves {} alone", rule.lane))
+        .with("gpu_peak", rollout.gpus_peak)
+        .moved(
+            rollout
+                .stable
+                .as_ref()
+                .map_or("nothing".into(), |s| s.revision.to_string()),
+            revision.to_string(),
+        );
+    draft.effects.push(Effect::RetargetService {
+        step: id,
+        revision: revision.clone(),
+        fence,
+    });
+    let took = draft.now.since(draft.run.cause.received);
+    let description = format!("{} 100 % in {took}", rule.lane.environment);
+    draft.effects.push(Effect::ReportStatus {
+        state: CommitState::Pending,
+        description,
+    });
+    let stable = rollout.stable.as_ref().map(|stable| stable.revision.clone());
+    if let Some(old) = &stable {
+        draft.effects.push(Effect::ScaleRevision {
+            step: id,
+            revision: old.clone(),
+            replicas: 0,
+            fence,
+        });
+    }
+    if let Some(oldest) = oldest.filter(|oldest| *oldest != revision && Some(oldest) != stable.as_ref()) {
+        draft.effects.push(Effect::RemoveRevision {
+            step: id,
+            revision: oldest,
+            fence,
+        });
+    }
+    enter(draft, rollout, Phase::Draining);
+}
+
+/// Gives the lane free and wakes who comes next.
+pub(super) fn release(draft: &mut Draft, rollout: &Rollout, id: StepId, rule: &RolloutRule) {
+    let (run, fence) = (draft.run.id.clone(), rollout.fence);
+    let lane = draft.lane_mut(&rule.lane);
+    let moved = lane.is_moved_by(&run);
+    let next = lane.release(&run, fence);
+    if moved {
+        draft.note(Action::LaneReleased, format!("{} at step {id}", rule.lane));
+    }
+    if let Some(run) = next {
+        draft.effects.push(Effect::Wake { run });
+    }
+}
+
+/// Gives up the lane, or the place in its queue, before anything was written.
+pub(crate) fn leave_lane(draft: &mut Draft, id: StepId) {
+    if let (Some(rule), Some(rollout)) = (draft.run.rule(id).cloned(), draft.take_rollout(id)) {
+        release(draft, &rollout, id, &rule);
+        draft.put_rollout(id, rollout);
+    }
+}
+
+/// What the step that is entered is called when it has its share.
+pub(super) fn reason(rollout: &Rollout, step: usize) -> String {
+    let Some(planned) = rollout.plan.steps.get(step) else {
+        return String::new();
+    };
+    let warm = format!(
+        "{} of {} replicas warm",
+        rollout.candidate_seen.warm, planned.candidate_replicas
+    );
+    match planned.kind {
+        StepKind::Stepping => format!("judged after {}; {warm}", planned.hold),
+        kind => format!("{}; {warm}", kind.as_str()),
+    }
+}

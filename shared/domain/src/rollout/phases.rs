@@ -1,0 +1,190 @@
+//! State of a rollout.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Plan, PlannedStep};
+use crate::ids::{Fence, RevisionId};
+use crate::seen::{Counts, RevisionSeen, TrafficChange};
+use crate::time::Timestamp;
+use crate::units::Weight;
+
+/// Where a rollout stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It waits for the lane.
+    Queued,
+    /// It has the lane and asks whether its commit descends from the one that serves (invariant 14).
+    Comparing,
+    /// The candidate grows to what step `step` needs; weights stand as they are.
+    Growing {
+        /// Index into the plan.
+        step: usize,
+    },
+    /// The weights of step `step` are set; it is watched.
+    Watching {
+        /// Index into the plan.
+        step: usize,
+    },
+    /// The candidate serves everything, the stable revision is still warm.
+    Baking,
+    /// The candidate is the stable one now; the old one leaves.
+    Draining,
+    /// The old one holds nothing any more. The end of a good rollout.
+    Drained,
+    /// Weight 0 was decided; traffic is on its way back.
+    Reverting,
+    /// Traffic is back. The candidate is kept for a look until then.
+    Reverted {
+        /// When it is removed.
+        until: Timestamp,
+    },
+    /// The candidate is being removed.
+    Removing,
+    /// Nothing of the candidate is left.
+    Removed,
+}
+
+/// The revision that served before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StableSide {
+    /// Which.
+    pub revision: RevisionId,
+    /// Its replicas when the rollout began; they stay until the candidate is promoted.
+    pub replicas: u32,
+}
+
+/// A rollout in a run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Rollout {
+    /// What is to serve.
+    pub candidate: RevisionId,
+    /// What serves; `None`: this is the first release.
+    pub stable: Option<StableSide>,
+    /// Steps, and the GPUs they may hold together.
+    pub plan: Plan,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when.
+    pub since: Timestamp,
+    /// Fence of the last write that was decided.
+    pub fence: Fence,
+    /// The candidate's share as last decided.
+    pub weight: Weight,
+    /// Every traffic change, oldest first; the last 200.
+    pub changes: Vec<TrafficChange>,
+    /// Counts per revision when the present weights were set: evidence restarts there.
+    pub counted_from: BTreeMap<RevisionId, Counts>,
+    /// Counts per revision at the last look.
+    pub counted: BTreeMap<RevisionId, Counts>,
+    /// Since when nothing can be measured, while the candidate has traffic.
+    pub blind_since: Option<Timestamp>,
+    /// The candidate's crashes when it first got traffic: those before are a matter of loading.
+    pub crashes_before: u32,
+    /// What the last look showed.
+    pub candidate_seen: RevisionSeen,
+    /// The same of the stable revision.
+    pub stable_seen: RevisionSeen,
+    /// Highest number of GPUs that both held at one look.
+    pub gpus_peak: u32,
+    /// Why traffic went back, if it did.
+    pub reverted_because: Option<String>,
+    /// What is waited for, in words; empty when nothing is.
+    #[serde(default)]
+    pub waits_for: String,
+}
+
+/// Traffic changes that are kept: a plan has tens of steps, and corrections are rare.
+pub(super) const CHANGES_LIMIT: usize = 200;
+
+impl Rollout {
+    /// A rollout that has not asked for its lane yet.
+    pub fn new(candidate: RevisionId, now: Timestamp) -> Self {
+        Self {
+            candidate,
+            stable: None,
+            plan: Plan::default(),
+            phase: Phase::Queued,
+            since: now,
+            fence: Fence::default(),
+            weight: Weight::ZERO,
+            changes: Vec::new(),
+            counted_from: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            blind_since: None,
+            crashes_before: 0,
+            candidate_seen: RevisionSeen::default(),
+            stable_seen: RevisionSeen::default(),
+            gpus_peak: 0,
+            reverted_because: None,
+            waits_for: String::new(),
+        }
+    }
+
+    /// The planned step it is in.
+    pub fn step(&self) -> Option<&PlannedStep> {
+        match self.phase {
+            Phase::Growing { step } | Phase::Watching { step } => self.plan.steps.get(step),
+            _ => None,
+        }
+    }
+
+    /// Whether it may be writing traffic or replicas: a run does not end while one of its rollouts does.
+    pub fn moves(&self) -> bool {
+        !matches!(
+            self.phase,
+            Phase::Comparing | Phase::Queued | Phase::Drained | Phase::Reverted { .. }
+        ) && !matches!(self.phase, Phase::Removing | Phase::Removed)
+    }
+
+    /// Whether a revert is still possible: the stable revision is warm, or the candidate can be taken out.
+    pub fn can_revert(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Growing { .. } | Phase::Watching { .. } | Phase::Baking
+        )
+    }
+
+    /// Whether nothing of it needs looking after any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Drained | Phase::Removed)
+    }
+
+    /// The phase in the design's words.
+    pub fn words(&self) -> String {
+        let planned = |step: &usize| self.plan.steps.get(*step);
+        match &self.phase {
+            Phase::Queued => "waiting for the lane".into(),
+            Phase::Comparing => "planned".into(),
+            Phase::Growing { step } => match planned(step) {
+                Some(to) => format!("growing to {} for {}", to.candidate_replicas, to.weight),
+                None => "growing".into(),
+            },
+            Phase::Watching { step } => match planned(step) {
+                Some(at) => format!("{} at {}", at.kind.as_str(), self.weight),
+                None => "watching".into(),
+            },
+            Phase::Baking => "baking".into(),
+            Phase::Draining => "committed, draining".into(),
+            Phase::Drained => "drained".into(),
+            Phase::Reverting => "reverting".into(),
+            Phase::Reverted { .. } => "reverted".into(),
+            Phase::Removing => "reverted, removing".into(),
+            Phase::Removed => "removed".into(),
+        }
+    }
+
+    /// GPUs that both revisions held at the last look.
+    pub fn gpus(&self) -> u32 {
+        self.candidate_seen.gpus + self.stable_seen.gpus
+    }
+
+    /// What the candidate answered since the present weights were set.
+    pub fn candidate_counts(&self) -> Counts {
+        let empty = Counts::default();
+        let now = self.counted.get(&self.candidate).unwrap_or(&empty);
+        now.since(self.counted_from.get(&self.candidate).unwrap_or(&empty))
+    }
+}

@@ -1,0 +1,407 @@
+//! A look at a rollout, and what follows from it.
+
+use super::moves::{enter, enter_step, promote, reason, release, set_weight};
+use super::phases::{Phase, Rollout};
+use super::plan::StepKind;
+use super::revert::{remove, removing, revert_now, reverting};
+use super::settle::settle;
+use crate::audit::Action;
+use crate::decide::Draft;
+use crate::effect::Effect;
+use crate::event::Limits;
+use crate::ids::StepId;
+use crate::judge;
+use crate::people::Actor;
+use crate::pipeline::{RolloutRule, Strategy};
+use crate::seen::{Scene, TrafficSeen};
+use crate::time::{Span, Timestamp};
+use crate::units::Weight;
+
+/// Crashes while loading after which a candidate is given up: one may be the node's fault.
+const LOADING_CRASHES: u32 = 3;
+/// A cluster that does not answer while traffic must go back is a matter for a person after this time.
+const PAGE_AFTER: Span = Span::seconds(10);
+/// Promotion waits this long for the old side's counters to stand still after the bake.
+const STILL_WITHIN: Span = Span::seconds(60);
+
+/// The cluster did not answer: the rollout stays as it is and says so. A person is called if traffic had to go back.
+pub(crate) fn unreachable(draft: &mut Draft, rollout: &mut Rollout, id: StepId, why: &str) {
+    let words = format!("cluster does not answer: {why}");
+    let overdue = rollout.phase == Phase::Reverting && draft.now.since(rollout.since) >= PAGE_AFTER;
+    let said = rollout.waits_for.starts_with("cluster does not answer");
+    if !said {
+        draft.note(Action::Waiting, words.clone());
+    }
+    let paged = rollout.waits_for.ends_with("a person was called");
+    rollout.waits_for = words;
+    if overdue {
+        rollout.waits_for.push_str("; a person was called");
+        if !paged {
+            draft.effects.push(Effect::Page { step: id });
+        }
+    }
+}
+
+/// What there is was seen.
+pub(crate) fn observe(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+) {
+    settle(draft, rollout, scene);
+    remember(draft, rollout, scene);
+    match rollout.phase {
+        Phase::Growing { step } => growing(draft, rollout, id, rule, step),
+        Phase::Watching { step } => watching(draft, rollout, id, rule, scene, step),
+        Phase::Baking => baking(draft, rollout, id, rule, scene),
+        Phase::Draining => draining(draft, rollout, id, rule),
+        Phase::Reverting => reverting(draft, rollout, id, rule, scene),
+        Phase::Reverted { until } if draft.now >= until => remove(draft, rollout, id),
+        Phase::Removing => removing(draft, rollout, scene),
+        // A late look; nothing is waited for.
+        Phase::Queued | Phase::Comparing | Phase::Drained | Phase::Reverted { .. } | Phase::Removed => {}
+    }
+}
+
+fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
+    rollout.candidate_seen = scene.candidate.clone();
+    rollout.stable_seen = scene.stable.clone().unwrap_or_default();
+    rollout.gpus_peak = rollout.gpus_peak.max(rollout.gpus());
+    match &scene.traffic {
+        TrafficSeen::Counts(counts) => {
+            rollout.counted.clone_from(counts);
+            rollout.blind_since = None;
+        }
+        TrafficSeen::NoData(_) | TrafficSeen::SourceError(_) => {
+            rollout.blind_since.get_or_insert(draft.now);
+        }
+    }
+}
+
+fn growing(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, step: usize) {
+    let planned = rollout.plan.steps[step].clone();
+    if let Some(why) = danger(rollout, rule) {
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+    } else if rollout.weight == Weight::ZERO && rollout.candidate_seen.crashes >= LOADING_CRASHES {
+        let crash = rollout.candidate_seen.last_crash.clone().unwrap_or_default();
+        revert_now(
+            draft,
+            rollout,
+            id,
+            rule,
+            &format!("crashes while loading: {crash}"),
+            Actor::Weir,
+        );
+    } else if rollout.candidate_seen.warm >= planned.candidate_replicas {
+        warm(draft, rollout, id, step);
+    } else if draft.now.since(rollout.since) >= rule.warm_within {
+        let words = &rollout.candidate_seen.words;
+        let why = format!("not warm within {}: {words}", rule.warm_within);
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+    } else {
+        wait(draft, rollout, &rollout.candidate_seen.words.clone());
+    }
+}
+
+fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
+    let took = draft.now.since(rollout.since);
+    let words = format!(
+        "{} has {} warm replicas after {took}",
+        rollout.candidate, rollout.candidate_seen.warm
+    );
+    draft
+        .note(Action::RevisionWarm, words)
+        .with("seconds", took.as_seconds());
+    if rollout.weight == Weight::ZERO {
+        rollout.crashes_before = rollout.candidate_seen.crashes;
+    }
+    let weight = rollout.plan.steps[step].weight;
+    set_weight(draft, rollout, id, weight, &reason(rollout, step));
+    enter(draft, rollout, Phase::Watching { step });
+}
+
+fn watching(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+    step: usize,
+) {
+    let planned = rollout.plan.steps[step].clone();
+    if let Some(why) = danger(rollout, rule) {
+        return revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+    }
+    if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
+        return;
+    }
+    if held_blind(draft, rollout, id, rule, scene) {
+        return;
+    }
+    let set_at = rollout.changes.last().and_then(|change| change.accepted);
+    let Some(watched) = set_at
+        .map(|at| draft.now.since(at))
+        .filter(|watched| *watched >= planned.hold)
+    else {
+        rollout.waits_for.clear();
+        return;
+    };
+    if planned.kind == StepKind::Stepping && !passes(draft, rollout, id, rule, watched, planned.hold) {
+        return;
+    }
+    draft.note(
+        Action::StepPassed,
+        format!("{} at {} for {watched}", planned.kind.as_str(), planned.weight),
+    );
+    if step + 1 < rollout.plan.steps.len() {
+        enter_step(draft, rollout, id, step + 1);
+    } else {
+        draft.note(
+            Action::Baking,
+            format!(
+                "{} serves everything, watched for {}",
+                rollout.candidate, rule.bake
+            ),
+        );
+        enter(draft, rollout, Phase::Baking);
+    }
+}
+
+/// The article's form of promotion: at the end of the interval enough samples, success rate at the threshold, no
+/// breach (invariant 5).
+fn passes(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    watched: Span,
+    hold: Span,
+) -> bool {
+    let Strategy::Canary(canary) = &rule.strategy else {
+        return true;
+    };
+    let counts = rollout.candidate_counts();
+    if counts.requests < canary.min_samples {
+        let words = format!(
+            "{} of {} requests to the candidate so far",
+            counts.requests, canary.min_samples
+        );
+        if watched >= hold + rule.hold_exposure {
+            let why = format!("too little to judge after {watched}: {words}");
+            revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+        } else {
+            wait(draft, rollout, &format!("requests: {words}"));
+        }
+        return false;
+    }
+    let success = 1.0 - counts.bad as f64 / counts.requests as f64;
+    if success < canary.threshold.value() {
+        let why = format!(
+            "success rate {:.1} % of {} requests is under the threshold of {}",
+            success * 100.0,
+            counts.requests,
+            canary.threshold
+        );
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+        return false;
+    }
+    let threshold = canary.threshold.value();
+    draft
+        .note(
+            Action::StepPassed,
+            format!(
+                "success rate {:.1} % of {} requests",
+                success * 100.0,
+                counts.requests
+            ),
+        )
+        .with("success_rate", success)
+        .with("threshold", threshold)
+        .with("requests", counts.requests)
+        .with("bad", counts.bad);
+    true
+}
+
+/// Writes the share again if it is not what it should be: somebody else changed it, or fewer replicas are warm than it
+/// needs (invariant 3). Says whether it did.
+fn correct_weight(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+    planned: Weight,
+) -> bool {
+    let carried = Weight::carried_by(rollout.candidate_seen.warm, rule.workload.replicas);
+    let wanted = if rollout.stable.is_some() {
+        planned.min(carried)
+    } else {
+        planned
+    };
+    if wanted != rollout.weight {
+        let words = format!(
+            "{} of {} replicas warm",
+            rollout.candidate_seen.warm, rule.workload.replicas
+        );
+        set_weight(draft, rollout, id, wanted, &words);
+        return true;
+    }
+    let written = scene.route.fence
+        >= rollout
+            .changes
+            .last()
+            .map(|change| change.fence)
+            .unwrap_or_default();
+    if written
+        && scene
+            .route
+            .weights
+            .get(&rollout.candidate)
+            .copied()
+            .unwrap_or_default()
+            != rollout.weight
+    {
+        set_weight(draft, rollout, id, wanted, "somebody else changed the route");
+        return true;
+    }
+    false
+}
+
+/// No data and a source that does not answer hold, for at most `hold_exposure`, then weight 0 and a person
+/// (invariant 5). A rollout that rests on no metric is not held. Says whether it is.
+fn held_blind(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+) -> bool {
+    let judged = matches!(rule.strategy, Strategy::Canary(_)) || rule.rollback.is_some();
+    let (Some(since), true) = (rollout.blind_since, judged && rollout.stable.is_some()) else {
+        return false;
+    };
+    let why = match &scene.traffic {
+        TrafficSeen::Counts(_) => return false,
+        TrafficSeen::NoData(why) => format!("no data: {why}"),
+        TrafficSeen::SourceError(why) => format!("the source does not answer: {why}"),
+    };
+    let blind = draft.now.since(since);
+    if blind >= rule.hold_exposure {
+        revert_now(
+            draft,
+            rollout,
+            id,
+            rule,
+            &format!("nothing could be measured for {blind}: {why}"),
+            Actor::Weir,
+        );
+    } else {
+        wait(draft, rollout, &format!("held: {why}"));
+    }
+    true
+}
+
+fn baking(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, scene: &Scene) {
+    if let Some(why) = danger(rollout, rule) {
+        return revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+    }
+    if correct_weight(draft, rollout, id, rule, scene, Weight::FULL)
+        || held_blind(draft, rollout, id, rule, scene)
+    {
+        return;
+    }
+    let baked = draft.now.since(rollout.since);
+    let still = rollout
+        .changes
+        .last()
+        .is_none_or(|change| change.effective.is_some());
+    if baked >= rule.bake && (still || baked >= rule.bake + STILL_WITHIN) {
+        promote(draft, rollout, id, rule);
+    }
+}
+
+fn draining(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule) {
+    if rollout.stable_seen.pods == 0 && rollout.stable_seen.terminating == 0 {
+        if let Some(stable) = &rollout.stable {
+            draft.note(
+                Action::Drained,
+                format!("{} holds nothing any more", stable.revision),
+            );
+        }
+        enter(draft, rollout, Phase::Drained);
+        release(draft, rollout, id, rule);
+    } else {
+        wait(
+            draft,
+            rollout,
+            &format!("draining: {} pods left", rollout.stable_seen.terminating),
+        );
+    }
+}
+
+/// Why the candidate must not keep its traffic, if so. A crash and silence need no metric; a breach needs evidence.
+fn danger(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
+    if rollout.weight == Weight::ZERO {
+        return None;
+    }
+    let seen = &rollout.candidate_seen;
+    if seen.crashes > rollout.crashes_before {
+        return Some(format!(
+            "crashed while serving: {}",
+            seen.last_crash.clone().unwrap_or_default()
+        ));
+    }
+    if seen.warm == 0 {
+        return Some(format!("no replica answers: {}", seen.words));
+    }
+    let parts = rollout.plan.steps.len() + 1;
+    let evidence = judge::weigh(rule.rollback.as_ref()?, &rollout.candidate_counts())?;
+    evidence.shows_breach(parts).then_some(evidence.words)
+}
+
+/// What is waited for is recorded once for each kind of reason, which is the text before the colon.
+fn wait(draft: &mut Draft, rollout: &mut Rollout, words: &str) {
+    let kind = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    if !words.is_empty() && kind(words) != kind(&rollout.waits_for) {
+        draft.note(Action::Waiting, words);
+    }
+    words.clone_into(&mut rollout.waits_for);
+}
+
+/// When the rollout is to be looked at again, if at all.
+pub fn look_again(
+    rollout: &Rollout,
+    rule: &RolloutRule,
+    limits: &Limits,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let quick = now.since(rollout.since) < limits.quick_for;
+    let pace = if quick { limits.quick } else { limits.slow };
+    let boundary = |at: Timestamp| (now + pace).min(at.max(now + limits.settle));
+    let settled = rollout
+        .changes
+        .last()
+        .is_none_or(|change| change.observed.is_some());
+    match rollout.phase {
+        Phase::Drained | Phase::Removed => None,
+        Phase::Queued => Some(now + limits.slow),
+        Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
+        Phase::Reverted { until } => Some(until.max(now + limits.settle)),
+        Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => Some(now + limits.settle),
+        Phase::Watching { .. } | Phase::Baking if !settled => Some(now + limits.settle),
+        Phase::Watching { step } => {
+            let hold = rollout.plan.steps.get(step).map_or(Span::ZERO, |step| step.hold);
+            Some(boundary(
+                rollout
+                    .changes
+                    .last()
+                    .and_then(|c| c.accepted)
+                    .unwrap_or(rollout.since)
+                    + hold,
+            ))
+        }
+        Phase::Baking => Some(boundary(rollout.since + rule.bake)),
+    }
+}

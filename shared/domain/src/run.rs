@@ -1,0 +1,321 @@
+//! A run: one passage of a pipeline.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::approval::Approval;
+use crate::ids::{Commit, LaneKey, PersonName, RunId, StepId};
+use crate::lane::Lane;
+use crate::people::Actor;
+use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork};
+use crate::rollout::Rollout;
+use crate::time::Timestamp;
+
+/// Version of the stored form of a run. Readers accept this one and the next (invariant 13).
+pub const SCHEMA: u32 = 1;
+
+/// Everything that a decision reads and changes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// The run.
+    pub run: Run,
+    /// The lanes that its rollout steps move in.
+    #[serde(with = "lanes_as_list")]
+    pub lanes: BTreeMap<LaneKey, Lane>,
+}
+
+/// JSON has no structured keys; a lane carries its own.
+mod lanes_as_list {
+    use super::{BTreeMap, Deserialize, Lane, LaneKey};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(lanes: &BTreeMap<LaneKey, Lane>, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(lanes.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<LaneKey, Lane>, D::Error> {
+        let lanes = Vec::<Lane>::deserialize(d)?;
+        Ok(lanes.into_iter().map(|lane| (lane.key.clone(), lane)).collect())
+    }
+}
+
+/// State of a run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// Stored form.
+    pub schema: u32,
+    /// Identity.
+    pub id: RunId,
+    /// Number among the runs of its pipeline, from 1.
+    pub number: u64,
+    /// What started it.
+    pub cause: Cause,
+    /// What it does, pinned.
+    pub pipeline: Pipeline,
+    /// How it stands.
+    pub status: RunStatus,
+    /// The end it is heading for while rollouts still go back.
+    #[serde(default)]
+    pub ending: Option<RunStatus>,
+    /// One for each stage of the pipeline.
+    pub stages: Vec<StageRun>,
+    /// Outputs of steps, by slug and name.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, BTreeMap<String, String>>,
+    /// When it began.
+    pub began: Timestamp,
+    /// When its status became final.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// Entries of its log so far.
+    #[serde(default)]
+    pub logged: u64,
+    /// Hash of the last entry.
+    #[serde(default)]
+    pub log_tail: String,
+    /// Fields of a newer schema, kept as they are.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, serde_json::Value>,
+}
+
+/// What started a run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Cause {
+    /// Where the code lives: `owner/name` and the address it is fetched from.
+    pub repository: Repository,
+    /// Full ref, for example `refs/heads/main`.
+    pub git_ref: String,
+    /// Head before the push; all zeros for a new ref.
+    pub before: Commit,
+    /// Head after the push: what this run brings.
+    pub after: Commit,
+    /// Who pushed.
+    pub actor: Actor,
+    /// First line of the head commit's message, and its author.
+    pub headline: String,
+    /// Why the trigger matched, in words.
+    pub reason: String,
+    /// When the push arrived.
+    pub received: Timestamp,
+}
+
+/// A source repository.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Repository {
+    /// `owner/name`.
+    pub name: String,
+    /// Address that a fetch step clones from.
+    pub clone_url: String,
+}
+
+/// How a run stands.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It goes on.
+    Running,
+    /// Every stage ended well.
+    Succeeded,
+    /// A step failed, an approval was rejected or expired, or the definition does not validate.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// A rollout went back.
+    RolledBack {
+        /// What was measured.
+        why: String,
+    },
+    /// A person ended it.
+    Cancelled {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: String,
+    },
+    /// A newer run took its place.
+    Superseded {
+        /// Which.
+        by: RunId,
+    },
+}
+
+impl RunStatus {
+    /// One word for lists.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+
+    /// For people, with the reason.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Running => "running".into(),
+            Self::Succeeded => "succeeded".into(),
+            Self::Failed { why } => format!("failed: {why}"),
+            Self::RolledBack { why } => format!("rolled back: {why}"),
+            Self::Cancelled { by, reason } => format!("cancelled by {by}: {reason}"),
+            Self::Superseded { by } => format!("superseded by {by}"),
+        }
+    }
+}
+
+/// State of a stage.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StageRun {
+    /// How it stands.
+    pub status: PartStatus,
+    /// One for each of its steps.
+    pub steps: Vec<StepRun>,
+    /// Its approval, once people were asked.
+    #[serde(default)]
+    pub approval: Option<Approval>,
+}
+
+/// State of a step.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StepRun {
+    /// How it stands.
+    pub status: PartStatus,
+    /// When it began.
+    #[serde(default)]
+    pub began: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// Its rollout, if it is a rollout step that began.
+    #[serde(default)]
+    pub rollout: Option<Box<Rollout>>,
+    /// Last lines of its log, if its commands ended.
+    #[serde(default)]
+    pub log_tail: String,
+    /// What it waits for, in words.
+    #[serde(default)]
+    pub waits_for: String,
+}
+
+/// How a stage or step stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartStatus {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// Not begun, and the run has ended.
+    Skipped,
+}
+
+impl PartStatus {
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+impl Run {
+    /// The definition of a step.
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        match &self.pipeline.stages.get(id.stage)?.work {
+            StageWork::Steps { steps, .. } => steps.get(id.step),
+            StageWork::Approval(_) => None,
+        }
+    }
+
+    /// The rule of a rollout step.
+    pub fn rule(&self, id: StepId) -> Option<&RolloutRule> {
+        match &self.step(id)?.work {
+            StepWork::Rollout(rule) => Some(rule),
+            _ => None,
+        }
+    }
+
+    /// The commands of a Plugin step.
+    pub fn plugin(&self, id: StepId) -> Option<&Plugin> {
+        match &self.step(id)?.work {
+            StepWork::Plugin(plugin) => Some(plugin),
+            _ => None,
+        }
+    }
+
+    /// The rule of an approval stage.
+    pub fn approval_rule(&self, stage: usize) -> Option<&ApprovalRule> {
+        match &self.pipeline.stages.get(stage)?.work {
+            StageWork::Approval(rule) => Some(rule),
+            StageWork::Steps { .. } => None,
+        }
+    }
+
+    /// The state of a step.
+    pub fn step_run(&self, id: StepId) -> Option<&StepRun> {
+        self.stages.get(id.stage)?.steps.get(id.step)
+    }
+
+    /// The state of a rollout.
+    pub fn rollout(&self, id: StepId) -> Option<&Rollout> {
+        self.step_run(id)?.rollout.as_deref()
+    }
+
+    /// Every step with its definition and state, in order.
+    pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step, &StepRun)> {
+        self.pipeline
+            .stages
+            .iter()
+            .zip(&self.stages)
+            .enumerate()
+            .flat_map(|(stage, (definition, state))| {
+                let steps: &[Step] = match &definition.work {
+                    StageWork::Steps { steps, .. } => steps,
+                    StageWork::Approval(_) => &[],
+                };
+                let pairs = steps.iter().zip(&state.steps).enumerate();
+                pairs.map(move |(step, (definition, state))| (StepId { stage, step }, definition, state))
+            })
+    }
+
+    /// The lanes that its rollout steps move in.
+    pub fn lanes(&self) -> Vec<LaneKey> {
+        self.pipeline.lanes()
+    }
+
+    /// Whether its status is final.
+    pub fn is_over(&self) -> bool {
+        self.status != RunStatus::Running
+    }
+
+    /// GPUs held by its rollouts when they were last looked at.
+    pub fn gpus(&self) -> u32 {
+        self.steps()
+            .filter_map(|(.., state)| state.rollout.as_deref())
+            .map(Rollout::gpus)
+            .sum()
+    }
+
+    /// Everyone the definition knows, for messages.
+    pub fn people(&self) -> Vec<&PersonName> {
+        let mut names: Vec<_> = self
+            .pipeline
+            .groups
+            .iter()
+            .flat_map(|group| &group.members)
+            .map(|person| &person.name)
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}

@@ -1,0 +1,218 @@
+//! What a look at the world showed: the only way in which clusters and metrics reach a decision.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Fence, RevisionId};
+use crate::time::Timestamp;
+use crate::units::Weight;
+
+/// A look at the Kubernetes Job of a Plugin step.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ExecutionSeen {
+    /// There is none, although it was started.
+    Missing,
+    /// Its pod does not run yet; why, in words.
+    Pending(String),
+    /// Its commands run.
+    Running,
+    /// Its commands ended.
+    Finished {
+        /// Exit code of the first command that failed, or 0.
+        exit_code: i32,
+        /// What the commands wrote as outputs.
+        outputs: BTreeMap<String, String>,
+        /// Last lines of the log, already masked.
+        log_tail: String,
+    },
+    /// It cannot end any more: deadline, evicted pod, image that cannot be pulled.
+    Failed(String),
+    /// The cluster did not answer.
+    Unreachable(String),
+}
+
+/// A look at a rollout.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RolloutSeen {
+    /// The cluster did not answer; why.
+    Unreachable(String),
+    /// What there is.
+    Scene(Box<Scene>),
+}
+
+/// Everything that a decision about a rollout may rest on.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Scene {
+    /// The candidate's pods.
+    pub candidate: RevisionSeen,
+    /// The stable revision's pods, if there is one.
+    pub stable: Option<RevisionSeen>,
+    /// The route.
+    pub route: RouteSeen,
+    /// Counts since the rollout began.
+    pub traffic: TrafficSeen,
+}
+
+/// The pods of one revision.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RevisionSeen {
+    /// Replicas asked for.
+    pub desired: u32,
+    /// Pods that exist and are not terminating.
+    pub pods: u32,
+    /// Pods that are Ready, which by construction means warm.
+    pub warm: u32,
+    /// Pods that are terminating; they still hold their GPUs.
+    pub terminating: u32,
+    /// GPUs held by all of them.
+    pub gpus: u32,
+    /// Where the slowest pod stands.
+    pub phase: PodPhase,
+    /// The phase in words: `0/3 nodes: 2 have 0 of 4 GPUs free, 1 not ready`.
+    pub words: String,
+    /// Containers that ended badly, as far as the pods tell.
+    pub crashes: u32,
+    /// The last of them: `pod w-3f2a-x exited with code 139 (Error)`.
+    pub last_crash: Option<String>,
+}
+
+/// Where a pod stands on its way (design §5).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodPhase {
+    /// No pod exists.
+    #[default]
+    Absent,
+    /// No node yet.
+    Scheduling,
+    /// A node, and its volumes or sandbox are made.
+    Provisioning,
+    /// The image comes.
+    Pulling,
+    /// The container runs and the model loads.
+    Loading,
+    /// The model is loaded and generates its first answers.
+    Warming,
+    /// Ready.
+    Serving,
+    /// Leaves.
+    Draining,
+}
+
+impl PodPhase {
+    /// The word people see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Scheduling => "scheduling",
+            Self::Provisioning => "provisioning",
+            Self::Pulling => "pulling",
+            Self::Loading => "loading",
+            Self::Warming => "warming",
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// The `HTTPRoute` of the service.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RouteSeen {
+    /// Shares by revision; a revision that the route does not name is absent.
+    pub weights: BTreeMap<RevisionId, Weight>,
+    /// Fence of the last write.
+    pub fence: Fence,
+    /// Whether the gateway's controller has taken up the route as it stands.
+    pub observed: bool,
+    /// What is wrong with it: missing, not accepted, references not resolved.
+    pub problem: Option<String>,
+}
+
+/// What could be measured.
+#[derive(Clone, PartialEq, Debug)]
+pub enum TrafficSeen {
+    /// Counts since the rollout began, by revision; counter resets and pod churn are already accounted for.
+    Counts(BTreeMap<RevisionId, Counts>),
+    /// Everything answered and there is nothing to count.
+    NoData(String),
+    /// The source did not answer.
+    SourceError(String),
+}
+
+/// Requests that one revision answered.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Sent to the revision, answered or not: the counter that stands still once traffic has left.
+    #[serde(default)]
+    pub started: u64,
+    /// Answered, well or badly.
+    pub requests: u64,
+    /// Failed ones, as the gateway saw them.
+    pub bad: u64,
+    /// Latencies: per upper edge in milliseconds, how many took at most that long (cumulative).
+    #[serde(default)]
+    pub within_ms: BTreeMap<u64, u64>,
+    /// How many latencies were counted.
+    #[serde(default)]
+    pub timed: u64,
+}
+
+impl Counts {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let within_ms = self
+            .within_ms
+            .iter()
+            .map(|(edge, n)| {
+                (
+                    *edge,
+                    n.saturating_sub(earlier.within_ms.get(edge).copied().unwrap_or(0)),
+                )
+            })
+            .collect();
+        Self {
+            started: self.started.saturating_sub(earlier.started),
+            requests: self.requests.saturating_sub(earlier.requests),
+            bad: self.bad.saturating_sub(earlier.bad),
+            within_ms,
+            timed: self.timed.saturating_sub(earlier.timed),
+        }
+    }
+
+    /// How many took longer than `limit_ms`, counted at the first edge at or above it, so never too many; `None` if
+    /// no edge reaches that far.
+    pub fn slower_than(&self, limit_ms: u64) -> Option<u64> {
+        self.within_ms
+            .range(limit_ms..)
+            .next()
+            .map(|(_, within)| self.timed.saturating_sub(*within))
+    }
+
+    /// Smallest edge below which at least `share` of the latencies lie, in milliseconds.
+    pub fn quantile_edge(&self, share: f64) -> Option<u64> {
+        let needed = (share * self.timed as f64).ceil() as u64;
+        self.within_ms
+            .iter()
+            .find(|(_, within)| self.timed > 0 && **within >= needed)
+            .map(|(edge, _)| *edge)
+    }
+}
+
+/// When a traffic change was decided, and the three times it is reported by (design §5).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TrafficChange {
+    /// The candidate's share.
+    pub weight: Weight,
+    /// Fence of the write.
+    pub fence: Fence,
+    /// Decided.
+    pub decided: Timestamp,
+    /// Accepted by the API server.
+    pub accepted: Option<Timestamp>,
+    /// Observed by the gateway's controller.
+    pub observed: Option<Timestamp>,
+    /// Seen in the revisions' own request counters.
+    pub effective: Option<Timestamp>,
+}

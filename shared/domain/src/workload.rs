@@ -1,0 +1,48 @@
+//! What is rolled out: a pod template with its configuration, and the revision that names it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::{canonical_json, sha256_hex};
+use crate::ids::RevisionId;
+
+/// The parts of a service that one revision consists of. Two workloads with the same parts are the same revision.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Workload {
+    /// A Kubernetes `PodTemplateSpec`.
+    pub template: Value,
+    /// ConfigMaps that the template mounts or reads; copied as immutable ones named after their digest.
+    #[serde(default)]
+    pub config: Vec<Value>,
+    /// Replicas that carry all traffic.
+    pub replicas: u32,
+    /// GPUs of one replica; zero for a service without.
+    pub gpus: u32,
+    /// The resource name that the GPUs are asked by, for example `nvidia.com/gpu`.
+    pub gpu_resource: String,
+    /// Port of the container that serves requests.
+    pub port: u16,
+    /// Port and path of the pod's metrics.
+    pub metrics: MetricsEndpoint,
+    /// Images without a digest, model paths that two revisions share: what makes a way back inexact.
+    #[serde(default)]
+    pub not_exact: Vec<String>,
+}
+
+/// Where a pod tells its own counters.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MetricsEndpoint {
+    /// Port.
+    pub port: u16,
+    /// Path, beginning with `/`.
+    pub path: String,
+}
+
+impl Workload {
+    /// Digest over template and configuration; replicas are not part of it, they follow the rollout.
+    pub fn revision(&self) -> RevisionId {
+        let parts = Value::Array(vec![self.template.clone(), Value::Array(self.config.clone())]);
+        let digest = sha256_hex(canonical_json(&parts).as_bytes());
+        RevisionId::new(format!("r{}", &digest[..10]))
+    }
+}

@@ -1,0 +1,39 @@
+//! The page at 3 a.m.: what happened, what was measured, what was done, what serves now, what to do.
+
+use super::blocks::{actions, button, context, header, moment, section};
+use super::{Message, RollbackPage};
+use crate::interaction::Action;
+use crate::limits::SECTION_CHARS;
+use crate::text::{bullets, plain};
+
+pub(super) fn page(page: &RollbackPage) -> Message {
+    let title = format!(
+        "✗ rolled back: {} #{} in {}",
+        page.pipeline, page.number, page.environment
+    );
+    let line = |label: &str, text: &str| section(&plain(&format!("{label}: {text}"), SECTION_CHARS));
+    let mut blocks = vec![header(&title), line("What happened", &page.happened)];
+    for (label, items) in [
+        ("What was measured", &page.measured),
+        ("What was done", &page.done),
+    ] {
+        if !items.is_empty() {
+            blocks.push(section(&bullets(label, items)));
+        }
+    }
+    blocks.push(line("Serving now", &page.serves_now));
+    blocks.push(line("What to do", &page.to_do));
+    blocks.push(context(vec![moment("rolled back", page.at_unix)]));
+    if !page.token.is_empty() {
+        blocks.push(actions(&[button(
+            Action::Details,
+            "Show evidence",
+            &page.token,
+            None,
+        )]));
+    }
+    Message::new(
+        &format!("{title}. {} Serving now: {}", page.happened, page.serves_now),
+        blocks,
+    )
+}

@@ -1,0 +1,172 @@
+//! What `weir condition` answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use weir_domain::condition::{Condition, Dimension, Reading, evaluate};
+
+use super::metrics::Metrics;
+use super::parser::{ParseError, parse};
+use super::quantity::{as_dimension, parse_quantity};
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CommandError {
+    /// The text is no condition.
+    Condition(ParseError),
+    /// The values are no JSON object of readings.
+    Values {
+        /// What is wrong.
+        message: String,
+        /// Line in the file, when it is no JSON.
+        line: Option<usize>,
+        /// Column in the file, when it is no JSON.
+        column: Option<usize>,
+    },
+}
+
+impl CommandError {
+    /// `{error: {message, line?, column?}}`, columns from 1.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Condition(error) => json!({"error":
+                {"message": error.to_string(), "line": 1, "column": error.at + 1}}),
+            Self::Values {
+                message,
+                line: Some(line),
+                column,
+            } => json!({"error":
+                {"message": message, "line": line, "column": column}}),
+            Self::Values { message, .. } => json!({"error": {"message": message}}),
+        }
+    }
+}
+
+/// Evaluates a condition on recorded values: `{result, used, missing, errors}`.
+///
+/// A value is a number in the base unit, text with a unit, null for no data, `[[unix_s, value], …]`, or
+/// `{"error": "…"}` for a source that failed. A name that the values hold is a known metric.
+///
+/// # Errors
+/// The condition or the values cannot be read.
+pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
+    let values: Value = serde_json::from_str(values).map_err(|error| CommandError::Values {
+        message: format!("the values are not JSON: {error}"),
+        line: Some(error.line()),
+        column: Some(error.column()),
+    })?;
+    let Value::Object(values) = values else {
+        return Err(values_error("the values are not an object of metric names"));
+    };
+    let mut metrics = Metrics::default();
+    for name in values.keys() {
+        metrics.declare(name, None);
+    }
+    let condition = parse(text, &metrics).map_err(CommandError::Condition)?;
+    let dimensions = dimensions(&condition);
+    let mut readings = BTreeMap::new();
+    for (name, value) in &values {
+        let dimension = metrics
+            .dimension(name)
+            .flatten()
+            .or_else(|| dimensions.get(name).copied());
+        readings.insert(name.clone(), reading(value, dimension));
+    }
+    let answer = evaluate(&condition, &readings);
+    let errors: Vec<Value> = answer
+        .errors
+        .iter()
+        .map(|(metric, message)| json!({"metric": metric, "message": message}))
+        .collect();
+    Ok(json!({
+        "result": answer.result.to_json(),
+        "used": answer.used,
+        "missing": answer.missing,
+        "errors": errors,
+    }))
+}
+
+fn values_error(message: &str) -> CommandError {
+    CommandError::Values {
+        message: message.into(),
+        line: None,
+        column: None,
+    }
+}
+
+/// What each name is compared with.
+fn dimensions(condition: &Condition) -> BTreeMap<String, Dimension> {
+    let mut out = BTreeMap::new();
+    let mut open = vec![condition];
+    while let Some(part) = open.pop() {
+        match part {
+            Condition::Compare(c) => {
+                out.insert(c.metric.clone(), c.line.dimension);
+            }
+            Condition::And(parts) | Condition::Or(parts) => open.extend(parts),
+            Condition::Not(inner) => open.push(inner),
+        }
+    }
+    out
+}
+
+fn reading(value: &Value, dimension: Option<Dimension>) -> Reading {
+    match value {
+        Value::Array(points) => series(points, dimension),
+        Value::Object(map) => match map.get("error").and_then(Value::as_str) {
+            Some(message) => Reading::Error(message.into()),
+            None => Reading::Error("an object that is no {\"error\": \"…\"}".into()),
+        },
+        single => match number(single, dimension) {
+            Ok(Some(number)) => Reading::Number(number),
+            Ok(None) => Reading::NoData,
+            Err(message) => Reading::Error(message),
+        },
+    }
+}
+
+fn series(points: &[Value], dimension: Option<Dimension>) -> Reading {
+    let mut out = Vec::with_capacity(points.len());
+    let mut times = BTreeSet::new();
+    for point in points {
+        let Some([at, value]) = point
+            .as_array()
+            .and_then(|pair| <&[Value; 2]>::try_from(pair.as_slice()).ok())
+        else {
+            return Reading::Error("a point that is no [unix_s, value]".into());
+        };
+        let Some(at) = at.as_f64() else {
+            return Reading::Error("a point whose time is no number".into());
+        };
+        if !times.insert(at.to_bits()) {
+            return Reading::Error(format!("two points at {at}"));
+        }
+        match number(value, dimension) {
+            Ok(value) => out.push((at, value)),
+            Err(message) => return Reading::Error(message),
+        }
+    }
+    Reading::Series(out)
+}
+
+/// A number in the base unit; nothing for null.
+fn number(value: &Value, dimension: Option<Dimension>) -> Result<Option<f64>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => number
+            .as_f64()
+            .map(Some)
+            .ok_or_else(|| format!("{number} is out of range")),
+        Value::String(text) => {
+            let quantity =
+                parse_quantity(text).map_err(|expected| format!("`{text}`: expected {expected}"))?;
+            match dimension {
+                None => Ok(Some(quantity.value)),
+                Some(wanted) => as_dimension(quantity, wanted)
+                    .map(|quantity| Some(quantity.value))
+                    .ok_or_else(|| format!("`{text}` is not what the metric counts")),
+            }
+        }
+        other => Err(format!("{other} is no number")),
+    }
+}

@@ -1,0 +1,433 @@
+//! A definition as it was read: every section, with the places that complaints point to.
+//!
+//! Nothing is resolved in here: references are names, `${NAME}` stands as written.
+
+use std::collections::BTreeMap;
+
+use weir_domain::condition::Condition;
+use weir_domain::people::Group;
+use weir_domain::pipeline::{OnNewPush, Provider};
+use weir_domain::time::Span;
+
+use crate::condition::Metrics;
+use crate::source::{Located, Place};
+
+/// All files of a definition, merged by section.
+#[derive(Clone, Debug, Default)]
+pub struct Definition {
+    /// SHA-256 over paths and texts of the files, hex.
+    pub digest: String,
+    /// Pipelines, in the order of the files.
+    pub pipelines: Vec<PipelineDef>,
+    /// Services.
+    pub services: Vec<ServiceDef>,
+    /// Environments.
+    pub environments: Vec<EnvironmentDef>,
+    /// Groups of people.
+    pub groups: Vec<Group>,
+    /// Where each group is declared.
+    pub group_places: Vec<Place>,
+    /// Who must approve what.
+    pub policy: Policy,
+    /// How clusters are reached.
+    pub clusters: Vec<ClusterDef>,
+    /// Where Plugin steps run.
+    pub builds: BuildsDef,
+    /// Conditions that send every canary back.
+    pub automatic_rollback: Vec<AutomaticRollback>,
+    /// Isolation blocks.
+    pub isolation: Vec<IsolationDef>,
+    /// Names that conditions may use.
+    pub metrics: Metrics,
+    /// What a reader of a run should know, for example a key that has no effect yet.
+    pub warnings: Vec<String>,
+    /// Kubernetes manifests among the files, by path.
+    pub(crate) manifests: BTreeMap<String, String>,
+}
+
+impl Definition {
+    /// The pipeline of that name.
+    pub fn pipeline(&self, name: &str) -> Option<&PipelineDef> {
+        self.pipelines.iter().find(|p| p.name.value == name)
+    }
+
+    /// Paths of the commit that the pipeline's steps read manifests from.
+    pub fn resource_paths(&self, pipeline: &str) -> Vec<String> {
+        let steps = self
+            .pipeline(pipeline)
+            .into_iter()
+            .flat_map(|p| &p.stages)
+            .flat_map(|s| &s.steps);
+        let paths = steps.flat_map(|step| match &step.work {
+            StepDefWork::Rollout(rollout) => rollout.resources.clone(),
+            _ => Vec::new(),
+        });
+        let mut paths: Vec<String> = paths.map(|path| path.value).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    }
+}
+
+/// A pipeline as written.
+#[derive(Clone, Debug)]
+pub struct PipelineDef {
+    /// Its name.
+    pub name: Located<String>,
+    /// What starts it.
+    pub triggers: Vec<Trigger>,
+    /// What a newer push does.
+    pub on_new_push: OnNewPush,
+    /// Stages in order.
+    pub stages: Vec<StageDef>,
+}
+
+/// What starts a pipeline. Lists are empty where the key is absent.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Trigger {
+    /// A push that a webhook tells of. Patterns are GitHub Actions' own.
+    Push {
+        /// Branch patterns.
+        branches: Vec<String>,
+        /// Branch patterns that do not start a run.
+        branches_ignore: Vec<String>,
+        /// Tag patterns; without one a tag starts nothing.
+        tags: Vec<String>,
+        /// Path patterns.
+        paths: Vec<String>,
+        /// Path patterns that do not start a run when they cover everything.
+        paths_ignore: Vec<String>,
+        /// Where it stands.
+        place: Place,
+    },
+    /// A repository that is watched; starts nothing yet.
+    Git {
+        /// The repository.
+        repo: String,
+        /// Branch patterns.
+        branches: Vec<String>,
+        /// Path patterns.
+        paths: Vec<String>,
+        /// What a change does.
+        on_change: Option<String>,
+        /// Where it stands.
+        place: Place,
+    },
+}
+
+/// A stage as written.
+#[derive(Clone, Debug)]
+pub struct StageDef {
+    /// Its name.
+    pub name: Located<String>,
+    /// Whether it waits for people.
+    pub approval: bool,
+    /// Whether its steps run at once.
+    pub parallel: bool,
+    /// Its steps.
+    pub steps: Vec<StepDef>,
+    /// Who must approve; empty: the policy says.
+    pub approvers: Vec<NeedDef>,
+    /// Deadline of the approval.
+    pub timeout: Option<Span>,
+}
+
+/// A group that must approve.
+#[derive(Clone, Debug)]
+pub struct NeedDef {
+    /// The group.
+    pub group: Located<String>,
+    /// How many of its people.
+    pub people: u32,
+}
+
+/// A step as written.
+#[derive(Clone, Debug)]
+pub struct StepDef {
+    /// Its name.
+    pub name: Located<String>,
+    /// The environment it names.
+    pub environment: Option<Located<String>>,
+    /// The service it names.
+    pub service: Option<Located<String>>,
+    /// Its deadline.
+    pub timeout: Option<Span>,
+    /// What it does.
+    pub work: StepDefWork,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum StepDefWork {
+    /// Commands in a container.
+    Plugin(PluginDef),
+    /// A service moves to a new revision.
+    Rollout(Box<RolloutDef>),
+    /// Metrics are collected.
+    Collect {
+        /// Names or queries.
+        metrics: Vec<String>,
+        /// For how long.
+        duration: Span,
+    },
+}
+
+/// A container step as written.
+#[derive(Clone, Debug)]
+pub struct PluginDef {
+    /// Its image.
+    pub image: Located<String>,
+    /// Its commands.
+    pub commands: Vec<Located<String>>,
+    /// Its environment.
+    pub env: Vec<(String, Located<String>)>,
+    /// Environment, Secret and key.
+    pub secrets: Vec<(Located<String>, String, String)>,
+    /// Names of its outputs.
+    pub outputs: Vec<Located<String>>,
+}
+
+/// A rollout step as written.
+#[derive(Clone, Debug)]
+pub struct RolloutDef {
+    /// Where its `spec` stands.
+    pub place: Place,
+    /// The namespace it names.
+    pub namespace: Option<Located<String>>,
+    /// Manifests of the commit.
+    pub resources: Vec<Located<String>>,
+    /// Replicas.
+    pub replicas: Option<u32>,
+    /// Strategy as written.
+    pub strategy: Option<Located<String>>,
+    /// The canary.
+    pub canary: Option<CanaryDef>,
+    /// What sends traffic back.
+    pub rollback: Option<Located<Condition>>,
+    /// The variant it rolls out, and its share.
+    pub version: Option<Located<String>>,
+    /// The variant's share.
+    pub weight: Option<Located<u8>>,
+    /// See the reference page; so for the three below.
+    pub bake: Option<Span>,
+    /// Kept after a rollback.
+    pub keep: Option<Span>,
+    /// Exposure without data.
+    pub hold_exposure: Option<Span>,
+    /// Deadline to become warm.
+    pub warm_within: Option<Span>,
+}
+
+/// A canary as written.
+#[derive(Clone, Debug)]
+pub struct CanaryDef {
+    /// Where it stands.
+    pub place: Place,
+    /// Weights and intervals.
+    pub steps: Vec<(Located<u8>, Span)>,
+    /// Success rate in percent.
+    pub threshold: f64,
+    /// Requests without which no step passes.
+    pub min_samples: u64,
+}
+
+/// A service as written; its containers stay a tree in Kubernetes' words.
+#[derive(Clone, Debug)]
+pub struct ServiceDef {
+    /// Its name.
+    pub name: Located<String>,
+    /// Its containers.
+    pub containers: Vec<ContainerDef>,
+    /// Replicas.
+    pub replicas: Option<u32>,
+    /// Port that serves.
+    pub port: Option<u16>,
+    /// Port of the metrics.
+    pub metrics_port: Option<u16>,
+    /// Path of the metrics.
+    pub metrics_path: Option<String>,
+    /// Labels of the nodes.
+    pub node_selector: Vec<(String, String)>,
+    /// Taints it tolerates, in Kubernetes' words.
+    pub tolerations: Vec<serde_json::Value>,
+    /// Time to finish requests.
+    pub termination_grace: Option<Span>,
+    /// Volumes, in Kubernetes' words.
+    pub volumes: Vec<Located<serde_json::Value>>,
+}
+
+/// A container as written.
+#[derive(Clone, Debug)]
+pub struct ContainerDef {
+    /// Its name.
+    pub name: Located<String>,
+    /// Its image.
+    pub image: Located<String>,
+    /// Entry point.
+    pub command: Vec<Located<String>>,
+    /// Arguments.
+    pub args: Vec<Located<String>>,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Requests, as written.
+    pub requests: Vec<(String, Located<String>)>,
+    /// Limits, as written.
+    pub limits: Vec<(String, Located<String>)>,
+    /// Environment.
+    pub env: Vec<(String, Located<String>)>,
+    /// Probes.
+    pub health: Vec<HealthDef>,
+    /// Pull policy.
+    pub pull_policy: Option<String>,
+    /// Mounts, in Kubernetes' words.
+    pub volume_mounts: Vec<Located<serde_json::Value>>,
+}
+
+/// A probe as written.
+#[derive(Clone, Debug)]
+pub struct HealthDef {
+    /// Path.
+    pub path: Located<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// Time between two.
+    pub interval: Option<Span>,
+    /// Time for one.
+    pub timeout: Option<Span>,
+}
+
+/// An environment as written.
+#[derive(Clone, Debug)]
+pub struct EnvironmentDef {
+    /// Its name.
+    pub name: Located<String>,
+    /// What drives it.
+    pub provider: Provider,
+    /// Its cluster.
+    pub cluster: Located<String>,
+    /// Its namespace; by its name if absent.
+    pub namespace: Option<Located<String>>,
+    /// Environment of its containers.
+    pub variables: Vec<(String, Located<String>)>,
+    /// Name of the HTTPRoute.
+    pub route: Option<String>,
+    /// The Gateway.
+    pub gateway: Option<String>,
+    /// Whether it is production; by its name if absent.
+    pub production: Option<bool>,
+}
+
+impl EnvironmentDef {
+    /// The namespace: as written, else the name in lower case with dashes.
+    pub fn namespace(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => namespace.value.clone(),
+            None => crate::slug::slug(&self.name.value),
+        }
+    }
+
+    /// Whether pushers may not approve their own change: as written, else by name or namespace.
+    pub fn is_production(&self) -> bool {
+        let by_name = |name: &str| {
+            let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+            let is = |word: &str| matches!(word, "prod" | "production" | "live");
+            let lower = name.to_ascii_lowercase();
+            !lower.starts_with("pre")
+                && !lower.starts_with("non")
+                && words.any(|w| is(&w.to_ascii_lowercase()))
+        };
+        self.production
+            .unwrap_or_else(|| by_name(&self.name.value) || by_name(&self.namespace()))
+    }
+}
+
+/// Who must approve what.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// By environment.
+    pub approvals: Vec<ApprovalDef>,
+    /// Whether pushers may approve their own change to production.
+    pub pusher_may_approve: bool,
+}
+
+/// The approval of one environment.
+#[derive(Clone, Debug)]
+pub struct ApprovalDef {
+    /// The environment.
+    pub environment: Located<String>,
+    /// Groups; empty for `none`.
+    pub needs: Vec<NeedDef>,
+    /// Deadline.
+    pub timeout: Option<Span>,
+    /// Overrides the policy's.
+    pub pusher_may_approve: Option<bool>,
+}
+
+/// How a cluster is reached.
+#[derive(Clone, Debug)]
+pub struct ClusterDef {
+    /// The name that environments use.
+    pub name: Located<String>,
+    /// By what.
+    pub access: ClusterAccess,
+}
+
+/// By what a cluster is reached.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClusterAccess {
+    /// The host knows the name.
+    Host,
+    /// A context of the host's kubeconfig.
+    Context(String),
+    /// Amazon EKS.
+    Eks {
+        /// Region.
+        region: String,
+        /// Name.
+        name: String,
+    },
+    /// Google GKE.
+    Gke {
+        /// Project.
+        project: String,
+        /// Zone or region.
+        location: String,
+        /// Name.
+        name: String,
+    },
+}
+
+/// Where Plugin steps run, as written.
+#[derive(Clone, Debug, Default)]
+pub struct BuildsDef {
+    /// The cluster.
+    pub cluster: Option<Located<String>>,
+    /// The namespace.
+    pub namespace: Option<String>,
+    /// Image of the fetch step.
+    pub fetch_image: Option<String>,
+    /// Address of the builder.
+    pub builder: Option<String>,
+    /// What `${REGISTRY}` stands for.
+    pub registry: Option<String>,
+}
+
+/// A condition that sends every canary back.
+#[derive(Clone, Debug)]
+pub struct AutomaticRollback {
+    /// The condition, its `duration` already in its comparisons.
+    pub condition: Condition,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Settings of one environment.
+#[derive(Clone, Debug)]
+pub struct IsolationDef {
+    /// The block's name.
+    pub name: Located<String>,
+    /// Replicas of every service there.
+    pub replicas: Option<u32>,
+    /// Pull policy of containers without their own.
+    pub pull_policy: Option<String>,
+}

@@ -1,0 +1,170 @@
+//! The `pipeline` section and triggers.
+
+use weir_domain::pipeline::OnNewPush;
+
+use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
+use crate::condition::{self, Metrics};
+use crate::definition::{
+    CanaryDef, NeedDef, PipelineDef, PluginDef, RolloutDef, StageDef, StepDef, StepDefWork, Trigger,
+};
+use crate::source::Located;
+use crate::yaml::Node;
+
+/// Success rate that a canary asks for when it says nothing, in percent.
+const DEFAULT_THRESHOLD: f64 = 95.0;
+/// Requests without which no step of a canary passes: below, a success rate of 95 % says little.
+const DEFAULT_MIN_SAMPLES: u64 = 50;
+
+pub(crate) fn pipeline(node: &Node, metrics: &Metrics) -> Option<PipelineDef> {
+    let stages = node.get("stages").map(Node::items).unwrap_or_default();
+    let on_new_push = match plain(node, "on_new_push").as_deref() {
+        Some("supersede") => OnNewPush::Supersede,
+        _ => OnNewPush::Queue,
+    };
+    Some(PipelineDef {
+        name: text(node, "name")?,
+        triggers: triggers(node).into_iter().map(|(trigger, _)| trigger).collect(),
+        on_new_push,
+        stages: stages
+            .iter()
+            .filter_map(|stage| self::stage(stage, metrics))
+            .collect(),
+    })
+}
+
+/// Triggers under `trigger` and `triggers`, each with the pipeline that it names.
+fn triggers(node: &Node) -> Vec<(Trigger, Option<Located<String>>)> {
+    let lists = ["trigger", "triggers"]
+        .into_iter()
+        .filter_map(|key| node.get(key));
+    lists.flat_map(trigger_list).collect()
+}
+
+/// Triggers of one section.
+pub(crate) fn trigger_list(node: &Node) -> Vec<(Trigger, Option<Located<String>>)> {
+    let items = node.one_or_many().into_iter();
+    items
+        .filter_map(|item| Some((trigger(item)?, text(item, "pipeline"))))
+        .collect()
+}
+
+fn trigger(node: &Node) -> Option<Trigger> {
+    let branches = plain_texts(node, &["branch", "branches"]);
+    let paths = plain_texts(node, &["paths"]);
+    let place = node.place.clone();
+    match node.get("type")?.text()? {
+        "Webhook" => Some(Trigger::Push {
+            branches,
+            branches_ignore: plain_texts(node, &["branches_ignore"]),
+            tags: plain_texts(node, &["tags"]),
+            paths,
+            paths_ignore: plain_texts(node, &["paths_ignore"]),
+            place,
+        }),
+        "Git" => Some(Trigger::Git {
+            repo: plain(node, "repo").unwrap_or_default(),
+            branches,
+            paths,
+            on_change: plain(node, "on_change"),
+            place,
+        }),
+        _ => None,
+    }
+}
+
+fn stage(node: &Node, metrics: &Metrics) -> Option<StageDef> {
+    let steps = node.get("steps").map(Node::items).unwrap_or_default();
+    Some(StageDef {
+        name: text(node, "stage")?,
+        approval: node.get("type").is_some(),
+        parallel: node.get("parallel").and_then(Node::bool).unwrap_or(false),
+        steps: steps
+            .iter()
+            .filter_map(|item| step(item.get("step")?, metrics))
+            .collect(),
+        approvers: needs(node, "approvers"),
+        timeout: span(node, "timeout"),
+    })
+}
+
+/// Groups that must approve: `- ml-team` or `- group: ml-team`.
+pub(super) fn needs(node: &Node, key: &str) -> Vec<NeedDef> {
+    let items = node.get(key).map(Node::one_or_many).unwrap_or_default();
+    items
+        .into_iter()
+        .filter_map(|item| {
+            let group = super::located(item).or_else(|| text(item, "group"))?;
+            let people = count(item, "people").unwrap_or(1);
+            Some(NeedDef { group, people })
+        })
+        .collect()
+}
+
+fn step(node: &Node, metrics: &Metrics) -> Option<StepDef> {
+    let spec = node.get("spec")?;
+    let work = match node.get("type")?.text()? {
+        "Plugin" => StepDefWork::Plugin(plugin(spec)?),
+        "Kubernetes" => StepDefWork::Rollout(Box::new(rollout(spec, metrics))),
+        "Datadog" => StepDefWork::Collect {
+            metrics: plain_texts(spec, &["metrics"]),
+            duration: span(spec, "duration")?,
+        },
+        _ => return None,
+    };
+    Some(StepDef {
+        name: text(node, "name")?,
+        environment: text(spec, "environment").or_else(|| text(node, "environment")),
+        service: text(spec, "service").or_else(|| text(node, "service")),
+        timeout: span(spec, "timeout").or_else(|| span(node, "timeout")),
+        work,
+    })
+}
+
+fn plugin(spec: &Node) -> Option<PluginDef> {
+    let secrets = spec.get("secrets").map(Node::items).unwrap_or_default();
+    Some(PluginDef {
+        image: text(spec, "image")?,
+        commands: texts(spec, "commands"),
+        env: env(spec, "env"),
+        secrets: secrets
+            .iter()
+            .filter_map(|item| Some((text(item, "env")?, plain(item, "secret")?, plain(item, "key")?)))
+            .collect(),
+        outputs: texts(spec, "outputs"),
+    })
+}
+
+fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
+    let condition = spec.get("rollback").and_then(|node| text(node, "condition"));
+    RolloutDef {
+        place: spec.place.clone(),
+        namespace: text(spec, "namespace"),
+        resources: texts(spec, "resources"),
+        replicas: count(spec, "replicas"),
+        strategy: text(spec, "strategy"),
+        canary: spec.get("canary").map(canary),
+        rollback: condition.and_then(|text| {
+            let parsed = condition::parse(&text.value, metrics).ok()?;
+            Some(Located::new(parsed, text.place))
+        }),
+        version: spec.get("selector").and_then(|node| text(node, "version")),
+        weight: weight(spec, "weight"),
+        bake: span(spec, "bake"),
+        keep: span(spec, "keep"),
+        hold_exposure: span(spec, "hold_exposure"),
+        warm_within: span(spec, "warm_within"),
+    }
+}
+
+fn canary(node: &Node) -> CanaryDef {
+    let one = |node: &Node| Some((weight(node, "weight")?, span(node, "interval")?));
+    let listed = node.get("steps").map(Node::items).unwrap_or_default();
+    let mut steps: Vec<_> = one(node).into_iter().collect();
+    steps.extend(listed.iter().filter_map(|item| one(item)));
+    CanaryDef {
+        place: node.place.clone(),
+        steps,
+        threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD),
+        min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
+    }
+}

@@ -1,0 +1,248 @@
+//! Steps that move a service.
+
+use weir_domain::condition::Condition;
+use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
+use weir_domain::pipeline::{Canary, CanaryStep, RolloutRule, Strategy, Target};
+use weir_domain::time::Span;
+use weir_domain::units::{Ratio, Weight};
+
+use super::template::Origin;
+use super::{Resolver, manifest, place};
+use crate::definition::{CanaryDef, EnvironmentDef, RolloutDef, StepDef};
+use crate::diagnostic::Diagnostic;
+use crate::render::short;
+
+/// A revision that was rolled back is kept this long for a look.
+const DEFAULT_KEEP: Span = Span::minutes(10);
+/// Traffic stays this long at most on a candidate that nothing can be measured of.
+const DEFAULT_HOLD: Span = Span::minutes(10);
+/// Loading a large model from a cold node takes a quarter of an hour.
+pub(super) const DEFAULT_WARM: Span = Span::minutes(30);
+
+impl<'a> Resolver<'a> {
+    pub(super) fn rollout(&mut self, step: &StepDef, rollout: &RolloutDef) -> Option<RolloutRule> {
+        let strategy = self.strategy(step, rollout);
+        let environment = self.taken(place::environment(self.definition, step));
+        let declared = self.taken(place::service(self.definition, step));
+        let manifests = self.manifests(rollout, environment);
+        if matches!(declared, Some(None)) && rollout.resources.is_empty() {
+            self.no_service(step);
+        }
+        let (environment, declared) = (environment?, declared?);
+        let name = match (declared, &manifests) {
+            (Some(service), _) => service.name.value.clone(),
+            (None, Some(manifests)) => manifests.name.clone(),
+            (None, None) => return None,
+        };
+        let warm_within = rollout.warm_within.unwrap_or(DEFAULT_WARM);
+        let workload = match (manifests, declared) {
+            (Some(manifests), _) => self.workload_of_manifests(&manifests, environment, rollout),
+            (None, Some(_)) if !rollout.resources.is_empty() => return None,
+            (None, Some(service)) => {
+                let origin = Origin {
+                    run: &self.run,
+                    commit: self.commit,
+                    outputs: &self.outputs,
+                };
+                origin.workload(
+                    self.definition,
+                    service,
+                    Some(environment),
+                    rollout,
+                    warm_within,
+                    self.sink,
+                )
+            }
+            (None, None) => return None,
+        };
+        let strategy = strategy?;
+        Some(RolloutRule {
+            lane: LaneKey {
+                service: ServiceName::new(&name),
+                environment: EnvironmentName::new(&environment.name.value),
+            },
+            target: target(environment, &name),
+            workload: workload?,
+            rollback: self.conditions(rollout, &strategy),
+            bake: rollout.bake.unwrap_or_else(|| default_bake(&strategy)),
+            strategy,
+            keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
+            hold_exposure: rollout.hold_exposure.unwrap_or(DEFAULT_HOLD),
+            warm_within,
+        })
+    }
+
+    /// The value, or its complaint in the sink.
+    fn taken<T>(&mut self, found: Result<T, Box<Diagnostic>>) -> Option<T> {
+        found.map_err(|complaint| self.sink.push(*complaint)).ok()
+    }
+
+    fn no_service(&mut self, step: &StepDef) {
+        let found = format!("no service for the step `{}`", short(&step.name.value));
+        let help = "declare one under `service:`, or name a Deployment under `resources:`";
+        self.sink
+            .push(Diagnostic::reference(&step.name.place, found).help(help));
+    }
+
+    /// Manifests of the step, if it names any and all can be read.
+    fn manifests(
+        &mut self,
+        rollout: &RolloutDef,
+        environment: Option<&EnvironmentDef>,
+    ) -> Option<manifest::Manifests> {
+        let mut texts = Vec::new();
+        let incomplete = self.files.incomplete;
+        for path in &rollout.resources {
+            let given = self.definition.manifests.get(&path.value).map(String::as_str);
+            match given.or_else(|| self.files.get(&path.value)) {
+                Some(text) => texts.push((path.value.clone(), text.to_owned())),
+                None => {
+                    let found = format!("`{}` is not in the commit", short(&path.value));
+                    self.sink.push(super::missing(&path.place, found, incomplete));
+                }
+            }
+        }
+        if texts.is_empty() || texts.len() < rollout.resources.len() {
+            return None;
+        }
+        let namespace = environment.map(EnvironmentDef::namespace);
+        manifest::read(&rollout.place, &texts, namespace.as_deref(), self.sink)
+    }
+
+    fn strategy(&mut self, step: &StepDef, rollout: &RolloutDef) -> Option<Strategy> {
+        let mut fault = |found: String, help: &str| {
+            self.sink
+                .push(Diagnostic::error(&step.name.place, found).help(help));
+            None
+        };
+        let name = short(&step.name.value);
+        match (&rollout.version, &rollout.weight) {
+            (Some(_), None) => {
+                return fault(format!("the variant of `{name}` has no weight"), "add `weight:`");
+            }
+            (None, Some(_)) => {
+                return fault(
+                    format!("`{name}` has a weight and no variant"),
+                    "add `selector: {version: …}`, or write the weight under `canary:`",
+                );
+            }
+            (Some(_), Some(_)) if rollout.strategy.is_some() || rollout.canary.is_some() => {
+                return fault(
+                    format!("`{name}` is a variant and has a strategy"),
+                    "leave one of them out",
+                );
+            }
+            (Some(version), Some(weight)) => {
+                return self.variant(&version.value, weight.value, &weight.place);
+            }
+            (None, None) => {}
+        }
+        let written = rollout.strategy.as_ref().map(|strategy| strategy.value.as_str());
+        match (written, &rollout.canary) {
+            (Some("canary") | None, Some(canary)) => self.canary(canary).map(Strategy::Canary),
+            (Some("canary"), None) => fault(
+                format!("`{name}` is a canary without its steps"),
+                "add `canary: {weight: 5, interval: 10m}`",
+            ),
+            (Some(other), Some(_)) => fault(
+                format!("`{name}` has `canary:` and the strategy {other}"),
+                "write `strategy: canary`",
+            ),
+            (Some("blue-green"), None) => self.not_yet(step, Strategy::BlueGreen),
+            (Some("shadow"), None) => self.not_yet(step, Strategy::Shadow),
+            (_, None) => Some(Strategy::Rolling),
+        }
+    }
+
+    fn variant(&mut self, version: &str, weight: u8, place: &crate::source::Place) -> Option<Strategy> {
+        let found = "an experiment of variants has no effect yet: a run that would reach it is refused before it starts";
+        self.sink.push(Diagnostic::warning(place, found));
+        Some(Strategy::Variant {
+            version: version.into(),
+            weight: Weight::new(weight)?,
+        })
+    }
+
+    fn not_yet(&mut self, step: &StepDef, strategy: Strategy) -> Option<Strategy> {
+        let found = format!(
+            "strategy `{}` has no effect yet: a run that would reach it is refused before it starts",
+            strategy.as_str()
+        );
+        self.sink.push(Diagnostic::warning(&step.name.place, found));
+        Some(strategy)
+    }
+
+    fn canary(&mut self, canary: &CanaryDef) -> Option<Canary> {
+        if canary.steps.is_empty() {
+            let complaint = Diagnostic::error(&canary.place, "a canary without steps");
+            self.sink
+                .push(complaint.expected("`weight` and `interval`, or `steps`"));
+            return None;
+        }
+        let mut before = 0;
+        let mut steps = Vec::new();
+        for (weight, interval) in &canary.steps {
+            if weight.value == 0 {
+                self.sink
+                    .push(Diagnostic::error(&weight.place, "a weight of 0 %").expected("1 to 100"));
+            } else if weight.value <= before {
+                let found = format!("a weight of {} % after one of {before} %", weight.value);
+                self.sink
+                    .push(Diagnostic::error(&weight.place, found).expected("weights that rise"));
+            }
+            before = weight.value;
+            steps.push(CanaryStep {
+                weight: Weight::new(weight.value)?,
+                interval: *interval,
+            });
+        }
+        Some(Canary {
+            steps,
+            threshold: Ratio::new(canary.threshold / 100.0)?,
+            min_samples: canary.min_samples,
+        })
+    }
+
+    /// The step's own condition or, for a canary, one of the policy's.
+    fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Option<Condition> {
+        let mut parts = Vec::new();
+        if let Some(own) = &rollout.rollback {
+            crate::weighed::check(&own.value, &own.place, true, self.sink);
+        }
+        match rollout.rollback.as_ref().map(|own| &own.value) {
+            Some(Condition::Or(own)) => parts.extend(own.iter().cloned()),
+            Some(own) => parts.push(own.clone()),
+            None => {}
+        }
+        if matches!(strategy, Strategy::Canary(_)) {
+            parts.extend(
+                self.definition
+                    .automatic_rollback
+                    .iter()
+                    .map(|rule| rule.condition.clone()),
+            );
+        }
+        match parts.len() {
+            0 | 1 => parts.pop(),
+            _ => Some(Condition::Or(parts)),
+        }
+    }
+}
+
+fn default_bake(strategy: &Strategy) -> Span {
+    match strategy {
+        Strategy::Canary(canary) => canary.steps.last().map_or(Span::ZERO, |step| step.interval),
+        _ => Span::ZERO,
+    }
+}
+
+fn target(environment: &EnvironmentDef, service: &str) -> Target {
+    Target {
+        cluster: ClusterName::new(&environment.cluster.value),
+        provider: environment.provider,
+        namespace: Namespace::new(environment.namespace()),
+        route: environment.route.clone().unwrap_or_else(|| service.to_owned()),
+        service: service.to_owned(),
+        gateway: environment.gateway.clone(),
+    }
+}

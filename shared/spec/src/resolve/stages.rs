@@ -1,0 +1,157 @@
+//! Stages and steps in order.
+
+use weir_domain::pipeline::{Collect, Stage, StageWork, Step, StepWork};
+
+use super::Resolver;
+use super::approval::Approved;
+use crate::definition::{StageDef, StepDef, StepDefWork};
+use crate::diagnostic::Diagnostic;
+use crate::render::short;
+
+impl Resolver<'_> {
+    pub(super) fn stages(&mut self) -> Vec<Stage> {
+        let mut out = Vec::new();
+        let mut approved = Approved::default();
+        for (index, stage) in self.pipeline.stages.iter().enumerate() {
+            self.check_stage(index, stage);
+            let work = if stage.approval {
+                self.approval(index, stage, &mut approved)
+                    .map(StageWork::Approval)
+            } else {
+                self.check_policy(stage, &approved);
+                let steps = self.steps(stage);
+                Some(StageWork::Steps {
+                    parallel: stage.parallel,
+                    steps,
+                })
+            };
+            out.extend(work.map(|work| Stage {
+                name: stage.name.value.clone(),
+                work,
+            }));
+        }
+        self.check_variants();
+        out
+    }
+
+    fn check_stage(&mut self, index: usize, stage: &StageDef) {
+        let place = &stage.name.place;
+        let name = short(&stage.name.value);
+        if self.pipeline.stages[..index]
+            .iter()
+            .any(|s| s.name.value == stage.name.value)
+        {
+            self.sink
+                .push(Diagnostic::error(place, format!("stage `{name}` is there twice")));
+        }
+        if stage.approval && !stage.steps.is_empty() {
+            let found = format!("stage `{name}` waits for people and has steps");
+            self.sink
+                .push(Diagnostic::error(place, found).help("move the steps to a stage of their own"));
+        }
+        if !stage.approval && stage.steps.is_empty() {
+            let complaint = Diagnostic::error(place, format!("stage `{name}` has no steps"));
+            self.sink.push(match stage.approvers.is_empty() {
+                true => complaint,
+                false => complaint.help("a stage that waits for people has `type: Manual`"),
+            });
+        }
+        if !stage.approval && !stage.approvers.is_empty() && !stage.steps.is_empty() {
+            let found = format!("stage `{name}` has approvers and does not wait for them");
+            self.sink.push(
+                Diagnostic::error(place, found).help("a stage that waits for people has `type: Manual`"),
+            );
+        }
+        for (i, step) in stage.steps.iter().enumerate() {
+            if stage.steps[..i].iter().any(|s| s.name.value == step.name.value) {
+                let found = format!(
+                    "step `{}` is there twice in stage `{name}`",
+                    short(&step.name.value)
+                );
+                self.sink.push(Diagnostic::error(&step.name.place, found));
+            }
+        }
+    }
+
+    /// Steps of a stage. Outputs of one are known to those after it; of parallel ones, to the next stage.
+    fn steps(&mut self, stage: &StageDef) -> Vec<Step> {
+        let mut out = Vec::new();
+        let mut later = Vec::new();
+        for step in &stage.steps {
+            let slug = self.slug(&step.name.value);
+            if let Some(work) = self.step(step) {
+                out.push(Step {
+                    name: step.name.value.clone(),
+                    slug: slug.clone(),
+                    work,
+                });
+            }
+            let outputs = match &step.work {
+                StepDefWork::Plugin(plugin) => plugin.outputs.iter().map(|o| o.value.clone()).collect(),
+                _ => Vec::new(),
+            };
+            if stage.parallel {
+                later.push((slug, outputs));
+            } else {
+                self.outputs.insert(slug, outputs);
+            }
+        }
+        self.outputs.extend(later);
+        out
+    }
+
+    fn step(&mut self, step: &StepDef) -> Option<StepWork> {
+        match &step.work {
+            StepDefWork::Plugin(plugin) => self.plugin(step, plugin).map(StepWork::Plugin),
+            StepDefWork::Rollout(rollout) => {
+                if step.timeout.is_some() {
+                    let found =
+                        "`timeout` has no effect yet on a Kubernetes step: `warm_within` bounds its wait";
+                    self.sink.push(Diagnostic::warning(&step.name.place, found));
+                }
+                self.rollout(step, rollout)
+                    .map(|rule| StepWork::Rollout(Box::new(rule)))
+            }
+            StepDefWork::Collect { metrics, duration } => {
+                let found =
+                    "a Datadog step has no effect yet: a run that reaches it is refused before it starts";
+                self.sink.push(Diagnostic::warning(&step.name.place, found));
+                Some(StepWork::Collect(Collect {
+                    metrics: metrics.clone(),
+                    duration: *duration,
+                }))
+            }
+        }
+    }
+
+    /// Variants that follow one another share the traffic of their service: together they are 100 %.
+    fn check_variants(&mut self) {
+        let steps = self.pipeline.stages.iter().flat_map(|stage| &stage.steps);
+        let mut sum = 0_u32;
+        let mut last = None;
+        for step in steps {
+            let weight = match &step.work {
+                StepDefWork::Rollout(rollout) if rollout.version.is_some() => rollout.weight.as_ref(),
+                _ => None,
+            };
+            match weight {
+                Some(weight) => {
+                    sum += u32::from(weight.value);
+                    last = Some(&weight.place);
+                }
+                None => {
+                    self.variants_end(sum, last.take());
+                    sum = 0;
+                }
+            }
+        }
+        self.variants_end(sum, last);
+    }
+
+    fn variants_end(&mut self, sum: u32, last: Option<&crate::source::Place>) {
+        if let Some(place) = last.filter(|_| sum != 100) {
+            let found = format!("the variants' weights are {sum} % together");
+            self.sink.push(Diagnostic::error(place, found).expected("100 %"));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Keys of pipelines, their stages, steps and triggers.
+
+use super::Key;
+use super::Shape::{self, *};
+use super::sections::{QUORUM, REPLICAS};
+
+/// One text, or several.
+const TEXTS: Shape = OneOrMany(&Text);
+/// One trigger, or several.
+pub(super) const TRIGGERS: Shape = OneOrMany(&Object(TRIGGER));
+
+pub(super) const PIPELINE: &[Key] = &[
+    Key::new("name", &Text, "Its name; unique.").required(),
+    Key::new(
+        "trigger",
+        &TRIGGERS,
+        "What starts it; without one, only a person does.",
+    ),
+    Key::new("triggers", &TRIGGERS, "The same as `trigger`."),
+    Key::new(
+        "on_new_push",
+        &Choice(&["queue", "supersede"]),
+        "What a newer push does to a run that waits or moves: `queue` (default) waits for it, `supersede` sends it back first.",
+    ),
+    Key::new("stages", &List(&Object(STAGE)), "Stages, in order.").required(),
+];
+
+const TRIGGER: &[Key] = &[
+    Key::new(
+        "type",
+        &Choice(&["Webhook", "Git"]),
+        "`Webhook`: a push that the host is told of; `Git`: a repository that is watched.",
+    )
+    .required(),
+    Key::new("on", &OneOrMany(&Choice(&["push"])), "Events of a webhook."),
+    Key::new("branch", &TEXTS, "Branches, as GitHub Actions matches them."),
+    Key::new("branches", &TEXTS, "The same as `branch`."),
+    Key::new(
+        "branches_ignore",
+        &TEXTS,
+        "Branches that do not start a run; not together with `branches`.",
+    ),
+    Key::new("tags", &TEXTS, "Tags; without it a tag starts nothing."),
+    Key::new(
+        "paths",
+        &TEXTS,
+        "A run starts when a changed file matches; later patterns win, `!` excludes.",
+    ),
+    Key::new(
+        "paths_ignore",
+        &TEXTS,
+        "No run when all changed files match; not together with `paths`.",
+    ),
+    Key::new("repo", &Text, "The repository that is watched."),
+    Key::new(
+        "on_change",
+        &Choice(&["auto_deploy"]),
+        "What a change of the watched repository does.",
+    )
+    .inert("a change of a watched repository starts nothing; a `Webhook` trigger does"),
+    Key::new(
+        "pipeline",
+        &Text,
+        "The pipeline that a trigger outside of a pipeline starts.",
+    ),
+];
+
+const STAGE: &[Key] = &[
+    Key::new("stage", &Text, "Its name.").required(),
+    Key::new(
+        "type",
+        &Choice(&["Approval", "Manual"]),
+        "Waits for people. Without approvers the policy of the environments that follow says whom.",
+    ),
+    Key::new("parallel", &Bool, "`true`: its steps run at the same time."),
+    Key::new("steps", &List(&Object(STEP_ITEM)), "Steps, in order."),
+    Key::new(
+        "approvers",
+        &List(&TextOr(&Object(QUORUM))),
+        "Every one of these groups must approve.",
+    ),
+    Key::new(
+        "timeout",
+        &Span(true),
+        "An approval expires after this time; 24h without it.",
+    ),
+];
+
+const STEP_ITEM: &[Key] = &[Key::new("step", &ByType(STEP, STEP_TYPES), "The step.").required()];
+
+const STEP: &[Key] = &[
+    Key::new("name", &Text, "Its name.").required(),
+    Key::new(
+        "environment",
+        &Text,
+        "The environment, when the namespace does not tell it.",
+    ),
+    Key::new("service", &Text, "The service, when the definition has several."),
+    Key::new(
+        "timeout",
+        &Span(true),
+        "A Plugin step is stopped after this time; 30m without it.",
+    ),
+];
+
+const STEP_TYPES: &[(&str, &Shape)] = &[
+    ("Plugin", &Object(PLUGIN)),
+    ("Kubernetes", &Object(ROLLOUT)),
+    ("Datadog", &Object(COLLECT)),
+];
+
+const PLUGIN: &[Key] = &[
+    Key::new("image", &Text, "Container image.").required(),
+    Key::new(
+        "commands",
+        &List(&Text),
+        "Shell commands, in order; the first that fails ends the step.",
+    )
+    .required(),
+    Key::new("env", &Env, "Environment of the commands."),
+    Key::new(
+        "secrets",
+        &List(&Object(SECRET)),
+        "Keys of Secrets in the build namespace, as environment.",
+    ),
+    Key::new(
+        "outputs",
+        &List(&Text),
+        "Names that the commands may write as `NAME=value` lines to the file `$WEIR_OUTPUTS`.",
+    ),
+    Key::new(
+        "timeout",
+        &Span(true),
+        "The step is stopped after this time; 30m without it.",
+    ),
+];
+
+const SECRET: &[Key] = &[
+    Key::new("env", &Text, "Name of the variable.").required(),
+    Key::new("secret", &DnsName, "Name of the Secret.").required(),
+    Key::new("key", &Text, "Key in the Secret.").required(),
+];
+
+const ROLLOUT: &[Key] = &[
+    Key::new("namespace", &DnsName, "Names the environment that has it."),
+    Key::new("environment", &Text, "The environment."),
+    Key::new("service", &Text, "The service."),
+    Key::new(
+        "resources",
+        &OneOrMany(&Path),
+        "Kubernetes manifests of the commit: one Deployment, and ConfigMaps.",
+    ),
+    Key::new("replicas", &REPLICAS, "Replicas that carry all traffic."),
+    Key::new(
+        "strategy",
+        &Choice(&["rolling", "canary", "blue-green", "shadow"]),
+        "How the service moves; `rolling` without it.",
+    ),
+    Key::new(
+        "canary",
+        &Object(CANARY),
+        "Steps of the canary, and what it asks for.",
+    ),
+    Key::new("rollback", &Object(ROLLBACK), "What sends traffic back."),
+    Key::new(
+        "selector",
+        &Object(SELECTOR),
+        "The variant of an experiment that this step rolls out.",
+    ),
+    Key::new("weight", &Percent(false), "The variant's share of traffic."),
+    Key::new(
+        "bake",
+        &Span(false),
+        "How long the new revision is watched at 100 %; the last interval of the canary without it, 0s for `rolling`.",
+    ),
+    Key::new(
+        "keep",
+        &Span(false),
+        "How long a revision that was rolled back is kept for a look; 10m without it.",
+    ),
+    Key::new(
+        "hold_exposure",
+        &Span(true),
+        "How long traffic may stay on a candidate that nothing can be measured of; 10m without it.",
+    ),
+    Key::new(
+        "warm_within",
+        &Span(true),
+        "Deadline for the candidate to become warm; 30m without it.",
+    ),
+];
+
+const CANARY: &[Key] = &[
+    Key::new("weight", &Percent(false), "The candidate's share of traffic."),
+    Key::new("interval", &Span(true), "For at least this long."),
+    Key::new(
+        "threshold",
+        &Percent(true),
+        "Success rate in percent that the candidate must reach; 95 without it.",
+    ),
+    Key::new(
+        "min_samples",
+        &Count(1, 1_000_000_000),
+        "Requests without which no step passes; 50 without it.",
+    ),
+    Key::new(
+        "steps",
+        &List(&Object(CANARY_STEP)),
+        "Several steps with rising weights, instead of `weight` and `interval`.",
+    ),
+];
+
+const CANARY_STEP: &[Key] = &[
+    Key::new("weight", &Percent(false), "The candidate's share of traffic.").required(),
+    Key::new("interval", &Span(true), "For at least this long.").required(),
+];
+
+const ROLLBACK: &[Key] = &[Key::new(
+    "condition",
+    &Condition,
+    "Sends traffic back whenever it is shown to hold, from the first request on.",
+)
+.required()];
+
+const SELECTOR: &[Key] = &[Key::new("version", &Text, "The variant's version label.").required()];
+
+const COLLECT: &[Key] = &[
+    Key::new("metrics", &List(&Text), "Names or queries.").required(),
+    Key::new("duration", &Span(true), "For how long.").required(),
+];

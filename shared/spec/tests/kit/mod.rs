@@ -1,0 +1,96 @@
+//! What several test files share.
+#![allow(
+    dead_code,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "each test file uses its part, says what it skips, and fails where it cannot go on"
+)]
+
+use std::path::{Path, PathBuf};
+
+use weir_spec::{Diagnostic, Scope, SourceFile, load};
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The article's ten files, where they lie next to the repository. With `CI=true` their absence is a failure.
+pub(crate) fn article() -> Option<Vec<SourceFile>> {
+    let folder = root().join("../shared/spec");
+    let mut paths: Vec<PathBuf> = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+        Err(_) => {
+            assert!(
+                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+                "the article's files are not there"
+            );
+            println!("skipped: the article's files are not next to the repository");
+            return None;
+        }
+    };
+    paths.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
+    paths.sort();
+    Some(paths.iter().map(|path| read(path)).collect())
+}
+
+/// One file, named by its last part.
+pub(crate) fn read(path: &Path) -> SourceFile {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    SourceFile::new(name, std::fs::read_to_string(path).unwrap())
+}
+
+/// One complaint as its JSON says it.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) severity: String,
+    pub(crate) file: String,
+    pub(crate) at: (u32, u32),
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
+fn said(files: &[SourceFile], scope: Scope) -> Vec<Said> {
+    let loaded = load(files, scope);
+    let one = |d: &Diagnostic| Said {
+        severity: d.severity.as_str().into(),
+        file: d.place.file.to_string(),
+        at: (d.place.line, d.place.column),
+        message: d.message(),
+        help: d.help.clone().unwrap_or_default(),
+    };
+    loaded.diagnostics.iter().map(one).collect()
+}
+
+/// What is said about one file of several.
+pub(crate) fn alone(text: &str) -> Vec<Said> {
+    said(&[SourceFile::new("a.yaml", text)], Scope::OneFile)
+}
+
+/// What is said about all files of a definition.
+pub(crate) fn together(files: &[(&str, &str)]) -> Vec<Said> {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, text)| SourceFile::new(*path, *text))
+        .collect();
+    said(&files, Scope::Whole)
+}
+
+/// The project's own example files.
+pub(crate) fn examples() -> Vec<SourceFile> {
+    let folders = ["docs/examples", "docs/examples/ladder"];
+    let entries = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// The documents of a file, as another reader of YAML sees them.
+pub(crate) fn documents(file: &SourceFile) -> Vec<serde_json::Value> {
+    serde_saphyr::from_multiple(&file.text).unwrap_or_else(|error| panic!("{}: {error}", file.path))
+}

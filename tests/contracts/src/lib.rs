@@ -1,0 +1,7 @@
+//! What every adapter of a port must do, as suites that each adapter's own tests call.
+//!
+//! The store in memory, on which stories are told, passes the same suite as the stores that people run on: so what the
+//! stories prove holds there too.
+
+pub mod sample;
+pub mod store;

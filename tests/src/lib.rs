@@ -1,0 +1,21 @@
+//! The kit of the stories: a world in memory around the real handlers, with a clock that only the story moves.
+//!
+//! A story reads aloud: `world.push(good()); world.run_until_idle(); world.expect_serving("production", good)`. The
+//! harness ([`replay`]) tells every story again with each message twice, with messages out of order, with a crash after
+//! each commit and around each effect, and with a conflict on each write; it must end in the same place (invariants 6
+//! to 8). Every story ends in silence: nothing left to deliver, nothing left to do.
+
+mod cluster;
+mod faults;
+mod pipelines;
+mod ports;
+mod replay;
+mod store;
+mod world;
+
+pub use cluster::{Behaviour, FakeCluster, Outcome};
+pub use faults::{Fault, Faults};
+pub use pipelines::{canary_to_production, commit, with_approval};
+pub use ports::{FakePeople, FakeSource, ManualClock};
+pub use replay::replay;
+pub use world::World;

@@ -1,0 +1,182 @@
+//! Pipelines that stories are told about.
+
+use serde_json::json;
+use weir_domain::condition::{Comparison, Condition, Dimension, Op, Quantity};
+use weir_domain::ids::{
+    ClusterName, Commit, EnvironmentName, GroupName, LaneKey, Namespace, PersonName, PipelineName,
+    ServiceName,
+};
+use weir_domain::people::{Group, Person};
+use weir_domain::pipeline::{
+    ApprovalRule, Builds, Canary, CanaryStep, OnNewPush, Pipeline, Plugin, Provider, Quorum, RolloutRule,
+    Stage, StageWork, Step, StepWork, Strategy, Target,
+};
+use weir_domain::time::Span;
+use weir_domain::units::{Ratio, Weight};
+use weir_domain::workload::{MetricsEndpoint, Workload};
+
+/// The n-th commit of a story.
+pub fn commit(n: u32) -> Commit {
+    Commit::new(format!("{n:040x}"))
+}
+
+/// Checks the model, then brings it to production: 5 % for ten minutes, then the rest.
+pub fn canary_to_production(commit: &Commit) -> Pipeline {
+    pipeline(vec![
+        stage("Validate Model", plugin("Check Model")),
+        stage("Deploy to Production", production(commit)),
+    ])
+}
+
+/// The same with an approval by `ml-team` in between.
+pub fn with_approval(commit: &Commit) -> Pipeline {
+    let mut pipeline = canary_to_production(commit);
+    let rule = ApprovalRule {
+        needs: vec![Quorum {
+            group: GroupName::new("ml-team"),
+            people: 1,
+        }],
+        timeout: Span::hours(24),
+        pusher_may_approve: false,
+        opens: vec!["Production".into()],
+    };
+    pipeline.stages.insert(
+        1,
+        Stage {
+            name: "Approval".into(),
+            work: StageWork::Approval(rule),
+        },
+    );
+    pipeline
+}
+
+fn pipeline(stages: Vec<Stage>) -> Pipeline {
+    let person = |name: &str, slack: &str| Person {
+        name: PersonName::new(name),
+        slack: Some(slack.into()),
+        github: Some(name.into()),
+        uid: None,
+    };
+    Pipeline {
+        name: PipelineName::new("LLM-Model-Update"),
+        digest: "d".repeat(64),
+        stages,
+        on_new_push: OnNewPush::Queue,
+        groups: vec![
+            Group {
+                name: GroupName::new("ml-team"),
+                members: vec![person("ana", "UANA"), person("bo", "UBO")],
+            },
+            Group {
+                name: GroupName::new("product"),
+                members: vec![person("cy", "UCY")],
+            },
+        ],
+        builds: Builds {
+            cluster: ClusterName::new("local"),
+            namespace: Namespace::new("builds"),
+            fetch_image: "alpine/git".into(),
+        },
+        warnings: Vec::new(),
+    }
+}
+
+fn stage(name: &str, step: Step) -> Stage {
+    Stage {
+        name: name.into(),
+        work: StageWork::Steps {
+            parallel: false,
+            steps: vec![step],
+        },
+    }
+}
+
+fn plugin(name: &str) -> Step {
+    let plugin = Plugin {
+        image: "python:3.11".into(),
+        commands: vec!["python scripts/check.py".into()],
+        env: [].into(),
+        secrets: Vec::new(),
+        outputs: Vec::new(),
+        timeout: Span::minutes(30),
+    };
+    Step {
+        name: name.into(),
+        slug: "check-model".into(),
+        work: StepWork::Plugin(plugin),
+    }
+}
+
+fn production(commit: &Commit) -> Step {
+    let rule = RolloutRule {
+        lane: LaneKey {
+            service: ServiceName::new("llm"),
+            environment: EnvironmentName::new("Production"),
+        },
+        target: Target {
+            cluster: ClusterName::new("local"),
+            provider: Provider::Kubernetes,
+            namespace: Namespace::new("production"),
+            route: "llm".into(),
+            service: "llm".into(),
+            gateway: None,
+        },
+        workload: workload(commit),
+        strategy: Strategy::Canary(Canary {
+            steps: vec![CanaryStep {
+                weight: Weight::new(5).expect("5 is under 100"),
+                interval: Span::minutes(10),
+            }],
+            threshold: Ratio::new(0.98).expect("0.98 is under 1"),
+            min_samples: 50,
+        }),
+        rollback: Some(article_condition()),
+        bake: Span::minutes(10),
+        keep: Span::minutes(10),
+        hold_exposure: Span::minutes(10),
+        warm_within: Span::minutes(30),
+    };
+    Step {
+        name: "Canary Deploy".into(),
+        slug: "canary-deploy".into(),
+        work: StepWork::Rollout(Box::new(rule)),
+    }
+}
+
+fn workload(commit: &Commit) -> Workload {
+    let image = format!("ai-service:{commit}");
+    Workload {
+        template: json!({ "spec": { "containers": [{ "name": "model", "image": image }] } }),
+        config: Vec::new(),
+        replicas: 4,
+        gpus: 1,
+        gpu_resource: "nvidia.com/gpu".into(),
+        port: 8000,
+        metrics: MetricsEndpoint {
+            port: 8000,
+            path: "/metrics".into(),
+        },
+        not_exact: Vec::new(),
+    }
+}
+
+/// `error_rate > 2% || latency_p99 > 1000ms`.
+fn article_condition() -> Condition {
+    let compare = |metric: &str, value, dimension, written: &str| {
+        let line = Quantity {
+            value,
+            dimension,
+            written: written.into(),
+        };
+        Condition::Compare(Comparison {
+            metric: metric.into(),
+            op: Op::Above,
+            line,
+            during: None,
+        })
+    };
+    Condition::Or(vec![
+        compare("error_rate", 0.02, Dimension::Ratio, "2%"),
+        compare("latency_p99", 1.0, Dimension::Seconds, "1000ms"),
+    ])
+}

@@ -1,0 +1,203 @@
+//! Time, people and the source host of a story.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use weir_app::{Clock, EffectError, Ids, People, Queue, Retry, Source, SourceError, SourceFile};
+use weir_domain::Duty;
+use weir_domain::approval::MessageRef;
+use weir_domain::effect::CommitState;
+use weir_domain::ids::{ApprovalToken, Commit, RunId, StepId};
+use weir_domain::run::{Cause, Repository, Run};
+use weir_domain::time::{Span, Timestamp};
+
+use crate::faults::Faults;
+
+/// A clock that only the story moves.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub(crate) fn new() -> Self {
+        Self(AtomicI64::new(1_700_000_000_000))
+    }
+
+    /// Moves on to `at`; never back.
+    pub(crate) fn reach(&self, at: Timestamp) {
+        self.0.fetch_max(at.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Tokens that a story can foresee.
+#[derive(Default, Debug)]
+pub(crate) struct CountedIds(AtomicU64);
+
+impl Ids for CountedIds {
+    fn approval_token(&self) -> ApprovalToken {
+        ApprovalToken::new(format!("apr-{}", self.0.fetch_add(1, Ordering::SeqCst) + 1))
+    }
+}
+
+/// Hints that were not delivered yet.
+#[derive(Default, Debug)]
+pub(crate) struct HeldQueue(pub(crate) Mutex<BTreeSet<(Timestamp, RunId, Duty)>>);
+
+#[async_trait]
+impl Queue for HeldQueue {
+    async fn hint(&self, run: &RunId, duty: Duty, at: Timestamp) {
+        self.0
+            .lock()
+            .expect("no story panics while it holds this")
+            .insert((at, run.clone(), duty));
+    }
+}
+
+/// People who read, and how each message stands now.
+#[derive(Debug)]
+pub struct FakePeople {
+    pub(crate) faults: Arc<Faults>,
+    /// Text of each approval message, by its time stamp.
+    pub messages: Mutex<BTreeMap<String, String>>,
+    /// Runs whose on-call was paged.
+    pub pages: Mutex<BTreeSet<RunId>>,
+}
+
+impl FakePeople {
+    pub(crate) fn new(faults: Arc<Faults>) -> Self {
+        Self {
+            faults,
+            messages: Mutex::default(),
+            pages: Mutex::default(),
+        }
+    }
+
+    fn alive(&self, operation: &'static str) -> Result<(), EffectError> {
+        match self.faults.dead() {
+            true => Err(EffectError::later(operation, "a message", "the process is dead")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl People for FakePeople {
+    async fn show_approval(&self, run: &Run, stage: usize) -> Result<Option<MessageRef>, EffectError> {
+        let n = self.faults.before_effect();
+        self.alive("post")?;
+        let approval = run.stages[stage]
+            .approval
+            .as_ref()
+            .expect("an approval is shown once it was asked for");
+        // A repeat before the message's place was noted posts again; Slack would too.
+        let ts = approval
+            .message
+            .as_ref()
+            .map_or_else(|| approval.token.to_string(), |message| message.ts.clone());
+        let words = approval.state.words();
+        self.messages
+            .lock()
+            .expect("no story panics while it holds this")
+            .insert(ts.clone(), words);
+        self.faults.after_effect(n);
+        self.alive("post")?;
+        Ok(Some(MessageRef {
+            channel: "C1".into(),
+            ts,
+        }))
+    }
+
+    async fn page(&self, run: &Run, _step: StepId) -> Result<(), EffectError> {
+        let n = self.faults.before_effect();
+        self.alive("page")?;
+        self.pages
+            .lock()
+            .expect("no story panics while it holds this")
+            .insert(run.id.clone());
+        self.faults.after_effect(n);
+        self.alive("page")
+    }
+}
+
+/// A source host: files by commit, and statuses as they stand.
+#[derive(Debug)]
+pub struct FakeSource {
+    pub(crate) faults: Arc<Faults>,
+    /// Files by commit.
+    pub files: Mutex<BTreeMap<Commit, Vec<SourceFile>>>,
+    /// Commits in the order they were made; each descends from those before it.
+    pub history: Mutex<Vec<Commit>>,
+    /// Last status by commit.
+    pub statuses: Mutex<BTreeMap<Commit, (CommitState, String)>>,
+}
+
+impl FakeSource {
+    pub(crate) fn new(faults: Arc<Faults>) -> Self {
+        Self {
+            faults,
+            files: Mutex::default(),
+            history: Mutex::default(),
+            statuses: Mutex::default(),
+        }
+    }
+
+    fn alive(&self, operation: &'static str) -> Result<(), SourceError> {
+        match self.faults.dead() {
+            true => Err(SourceError {
+                operation,
+                why: "the process is dead".into(),
+                retry: Retry::After(Span::seconds(1)),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for FakeSource {
+    async fn files(
+        &self,
+        _: &Repository,
+        commit: &Commit,
+        _: &[String],
+    ) -> Result<Vec<SourceFile>, SourceError> {
+        self.alive("read files")?;
+        let files = self.files.lock().expect("no story panics while it holds this");
+        Ok(files.get(commit).cloned().unwrap_or_default())
+    }
+
+    async fn descends(
+        &self,
+        _: &Repository,
+        ancestor: &Commit,
+        descendant: &Commit,
+    ) -> Result<bool, SourceError> {
+        self.alive("compare commits")?;
+        let history = self.history.lock().expect("no story panics while it holds this");
+        let place = |commit: &Commit| history.iter().position(|known| known == commit);
+        Ok(place(ancestor).is_some_and(|old| place(descendant).is_some_and(|new| old <= new)))
+    }
+
+    async fn report(
+        &self,
+        cause: &Cause,
+        _: &str,
+        state: CommitState,
+        words: &str,
+    ) -> Result<(), SourceError> {
+        let n = self.faults.before_effect();
+        self.alive("set a status")?;
+        let mut statuses = self.statuses.lock().expect("no story panics while it holds this");
+        statuses.insert(cause.after.clone(), (state, words.to_owned()));
+        drop(statuses);
+        self.faults.after_effect(n);
+        self.alive("set a status")
+    }
+}

@@ -1,0 +1,44 @@
+//! Tells a story again and again, each time with another fault.
+
+use std::future::Future;
+
+use crate::faults::Fault;
+use crate::world::World;
+
+/// Tells `story` without a fault, then with each of them: duplicates, reordering, lost messages, a crash after each
+/// commit, before and after each effect, and a conflict on each commit. Every telling must satisfy the story's own
+/// expectations and end in silence.
+pub fn replay<F, Fut>(story: F)
+where
+    F: Fn(World) -> Fut,
+    Fut: Future<Output = World>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    let runtime = runtime.expect("a runtime without I/O can always be built");
+    let tell = |fault: Fault| {
+        eprintln!("telling the story with {fault:?}");
+        runtime.block_on(async {
+            let world = story(World::new(fault)).await;
+            world.expect_silence().await;
+            world.counted()
+        })
+    };
+    let (commits, effects) = tell(Fault::None);
+    for fault in [
+        Fault::Duplicates,
+        Fault::Reordered,
+        Fault::LostMessages,
+        Fault::ConflictOnEveryCommit,
+    ] {
+        tell(fault);
+    }
+    for n in 1..=commits {
+        tell(Fault::CrashAfterCommit(n));
+    }
+    for n in 1..=effects {
+        tell(Fault::CrashBeforeEffect(n));
+        tell(Fault::CrashAfterEffect(n));
+    }
+}

@@ -1,0 +1,354 @@
+//! The world of a story.
+
+use std::sync::Arc;
+
+use weir_app::memory::MemoryStore;
+use weir_app::{Classified, StartError};
+use weir_app::{Clock, Engine, HandleError, Handled, Ports, Retry, Start, Store};
+use weir_domain::Duty;
+use weir_domain::approval::{Answer, ApprovalState};
+use weir_domain::audit::{Entry, verify};
+use weir_domain::event::{Event, Limits};
+use weir_domain::ids::{ApprovalToken, Commit, PushKey, RevisionId, RunId};
+use weir_domain::people::{Actor, Identity};
+use weir_domain::pipeline::Pipeline;
+use weir_domain::rollout::Rollout;
+use weir_domain::run::{Cause, Repository, Run, RunStatus};
+use weir_domain::time::{Span, Timestamp};
+
+use crate::cluster::{Behaviour, FakeCluster};
+use crate::faults::{Fault, Faults};
+use crate::ports::{CountedIds, FakePeople, FakeSource, HeldQueue, ManualClock};
+use crate::store::FaultyStore;
+
+/// Looks a story may need; more means that it does not come to rest.
+const LOOKS_LIMIT: usize = 20_000;
+
+/// A world in memory around the real handlers.
+pub struct World {
+    /// The cluster and its traffic.
+    pub cluster: Arc<FakeCluster>,
+    /// The source host.
+    pub source: Arc<FakeSource>,
+    /// People.
+    pub people: Arc<FakePeople>,
+    clock: Arc<ManualClock>,
+    faults: Arc<Faults>,
+    queue: Arc<HeldQueue>,
+    store: Arc<FaultyStore>,
+    steps: Engine,
+    traffic: Engine,
+}
+
+impl World {
+    /// A world in which `fault` happens.
+    pub fn new(fault: Fault) -> Self {
+        let faults = Arc::new(Faults::new(fault));
+        let clock = Arc::new(ManualClock::new());
+        let cluster = Arc::new(FakeCluster::new(clock.clone(), faults.clone()));
+        let source = Arc::new(FakeSource::new(faults.clone()));
+        let people = Arc::new(FakePeople::new(faults.clone()));
+        let queue = Arc::new(HeldQueue::default());
+        let store = Arc::new(FaultyStore {
+            inner: MemoryStore::default(),
+            faults: faults.clone(),
+        });
+        let ports = Ports {
+            store: store.clone(),
+            clusters: cluster.clone(),
+            traffic: cluster.clone(),
+            source: source.clone(),
+            people: people.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            ids: Arc::new(CountedIds::default()),
+            limits: Limits::default(),
+        };
+        let steps = weir_stage_executor::engine(ports.clone());
+        let traffic = weir_metric_check::engine(ports);
+        Self {
+            cluster,
+            source,
+            people,
+            clock,
+            faults,
+            queue,
+            store,
+            steps,
+            traffic,
+        }
+    }
+
+    /// Somebody pushes `commit`, whose revisions behave like this; the run that it starts.
+    pub async fn push(&self, commit: &Commit, behaviour: Behaviour, pipeline: Pipeline) -> RunId {
+        self.cluster.behave(commit, behaviour);
+        let mut history = self
+            .source
+            .history
+            .lock()
+            .expect("no story panics while it holds this")
+            .clone();
+        let before = history
+            .last()
+            .cloned()
+            .unwrap_or_else(|| Commit::new("0".repeat(40)));
+        history.push(commit.clone());
+        *self
+            .source
+            .history
+            .lock()
+            .expect("no story panics while it holds this") = history;
+        let start = Start {
+            push: PushKey::new(format!("push of {commit}")),
+            cause: Cause {
+                repository: Repository {
+                    name: "acme/llm".into(),
+                    clone_url: "https://git.invalid/acme/llm".into(),
+                },
+                git_ref: "refs/heads/main".into(),
+                before,
+                after: commit.clone(),
+                actor: Actor::from_identity(&pipeline.groups, Identity::Github("bo".into())),
+                headline: "a new model".into(),
+                reason: "models/model.safetensors matches models/**".into(),
+                received: self.clock.now(),
+            },
+            pipeline: Ok(pipeline),
+        };
+        let mut result: Result<_, StartError> = self.steps.start(start.clone()).await;
+        // GitHub's delivery is lost with the process; the next one is sent again by whoever redelivers it.
+        while self.survived(result.as_ref().err().map(Classified::retry)) {
+            result = self.steps.start(start.clone()).await;
+        }
+        if self.faults.plan() == Fault::Duplicates {
+            result = self.steps.start(start).await;
+        }
+        result.expect("a push starts a run").run().clone()
+    }
+
+    /// A person answers the approval that the run waits for.
+    pub async fn answer(&self, run: &RunId, slack: &str, answer: Answer) -> Handled {
+        let token = self.approval(run).await;
+        let event = Event::ApprovalAnswered {
+            token,
+            by: Identity::Slack(slack.into()),
+            answer,
+        };
+        let mut result = self.steps.handle(run, &event).await;
+        while self.survived(result.as_ref().err().map(Classified::retry)) {
+            result = self.steps.handle(run, &event).await;
+        }
+        let first: Handled = result.expect("an answer is handled");
+        if self.faults.plan() == Fault::Duplicates {
+            self.steps
+                .handle(run, &event)
+                .await
+                .expect("a second tap is handled");
+        }
+        first
+    }
+
+    /// A person does something else to a run.
+    pub async fn tell(&self, run: &RunId, event: Event) -> Handled {
+        let mut result = self.steps.handle(run, &event).await;
+        while self.survived(result.as_ref().err().map(Classified::retry)) {
+            result = self.steps.handle(run, &event).await;
+        }
+        result.expect("a request is handled")
+    }
+
+    async fn approval(&self, run: &RunId) -> ApprovalToken {
+        let run = self.run(run).await;
+        let approval = run
+            .stages
+            .iter()
+            .filter_map(|stage| stage.approval.as_ref())
+            .next_back();
+        approval.expect("the run asks for an approval").token.clone()
+    }
+
+    /// After a crash the next process starts, and the caller tries again. Says whether it was one.
+    fn survived(&self, failed: Option<Retry>) -> bool {
+        let dead = self.faults.dead();
+        self.faults.restart();
+        dead && failed.is_some()
+    }
+
+    /// Lets everything happen that happens until `until`, and moves the clock there.
+    pub async fn run_until(&self, until: Timestamp) {
+        for _ in 0..LOOKS_LIMIT {
+            let Some((at, run, duty)) = self.next().await.filter(|(at, ..)| *at <= until) else {
+                self.clock.reach(until);
+                return;
+            };
+            self.clock.reach(at);
+            self.deliver(&run, duty).await;
+        }
+        panic!("the story does not come to rest");
+    }
+
+    /// Lets `span` pass.
+    pub async fn pass(&self, span: Span) {
+        self.run_until(self.clock.now() + span).await;
+    }
+
+    /// Lets everything happen until nothing is left to happen, but not longer than a week.
+    pub async fn run_until_idle(&self) {
+        self.pass(Span::hours(24 * 7)).await;
+    }
+
+    /// Lets time pass until the run is as expected; at most a day.
+    pub async fn run_until_run(&self, run: &RunId, expected: impl Fn(&Run) -> bool) {
+        let end = self.clock.now() + Span::hours(24);
+        while !expected(&self.run(run).await) {
+            assert!(
+                self.clock.now() < end,
+                "never came to be: {:#?}",
+                self.run(run).await.stages
+            );
+            let at = self.next().await.map_or(end, |(at, ..)| at);
+            self.run_until(at.max(self.clock.now() + Span::millis(1))).await;
+        }
+    }
+
+    /// What is delivered next: a hint, or what the sweep finds.
+    async fn next(&self) -> Option<(Timestamp, RunId, Duty)> {
+        let lost = matches!(self.faults.plan(), Fault::LostMessages);
+        let mut hints = self
+            .queue
+            .0
+            .lock()
+            .expect("no story panics while it holds this")
+            .clone();
+        if lost {
+            hints.clear();
+        }
+        let first = match self.faults.plan() {
+            Fault::Reordered => {
+                let now = self.clock.now();
+                hints
+                    .iter()
+                    .rev()
+                    .find(|(at, ..)| *at <= now)
+                    .or(hints.first())
+                    .cloned()
+            }
+            _ => hints.first().cloned(),
+        };
+        if let Some(hint) = &first {
+            self.queue
+                .0
+                .lock()
+                .expect("no story panics while it holds this")
+                .remove(hint);
+        }
+        let swept = match self.store.next_due().await.expect("memory answers") {
+            Some(at) => self.store.inner.due(at, 1).await.expect("memory answers").pop(),
+            None => None,
+        };
+        let swept = swept.map(|lookout| (lookout.at, lookout.run, lookout.duty));
+        match (first, swept) {
+            (Some(hint), Some(due)) if due.0 < hint.0 => {
+                self.queue
+                    .0
+                    .lock()
+                    .expect("no story panics while it holds this")
+                    .insert(hint);
+                Some(due)
+            }
+            (Some(hint), _) => Some(hint),
+            (None, due) => due,
+        }
+    }
+
+    async fn deliver(&self, run: &RunId, duty: Duty) {
+        let times = if self.faults.plan() == Fault::Duplicates {
+            2
+        } else {
+            1
+        };
+        for _ in 0..times {
+            let result: Result<(), HandleError> = match duty {
+                Duty::Steps => weir_stage_executor::handle(&self.steps, run).await,
+                Duty::Traffic => weir_metric_check::handle(&self.traffic, run).await,
+            };
+            if !self.survived(result.as_ref().err().map(Classified::retry)) {
+                result.expect("a look succeeds unless the process died");
+            }
+        }
+    }
+
+    /// A run as it is stored.
+    pub async fn run(&self, run: &RunId) -> Run {
+        let loaded = self.store.inner.load(run).await.expect("memory answers");
+        loaded.expect("the run exists").state.run
+    }
+
+    /// The log of a run.
+    pub async fn log(&self, run: &RunId) -> Vec<Entry> {
+        self.store.inner.entries(run).await.expect("memory answers")
+    }
+
+    /// The one rollout of a run.
+    pub async fn rollout(&self, run: &RunId) -> Rollout {
+        let run = self.run(run).await;
+        let rollout = run.steps().find_map(|(.., state)| state.rollout.clone());
+        *rollout.expect("the run has a rollout")
+    }
+
+    /// The revision that a run brings.
+    pub async fn revision(&self, run: &RunId) -> RevisionId {
+        self.rollout(run).await.candidate
+    }
+
+    /// Now, in the story.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Expects that `revision` alone serves an environment.
+    pub fn expect_serving(&self, environment: &str, revision: &RevisionId) {
+        assert_eq!(self.cluster.shares(environment), [(revision.clone(), 100)]);
+        let replicas = self.cluster.replicas(environment);
+        assert_eq!(replicas, [(revision.clone(), 4)], "and nothing else holds GPUs");
+    }
+
+    /// Expects a final status.
+    pub async fn expect_status(&self, run: &RunId, word: &str) {
+        let run = self.run(run).await;
+        assert_eq!(run.status.word(), word, "{}", run.status.words());
+    }
+
+    pub(crate) fn counted(&self) -> (usize, usize) {
+        self.faults.counted()
+    }
+
+    /// Every story ends like this: nothing is due, nothing is in an outbox, every run has ended, no approval waits,
+    /// every log is chained, and no candidate that was sent back got traffic again.
+    pub async fn expect_silence(&self) {
+        self.run_until_idle().await;
+        assert_eq!(
+            self.store.inner.next_due().await.expect("memory answers"),
+            None,
+            "something is left to do"
+        );
+        assert_eq!(self.cluster.raised_after_revert(), Vec::<String>::new());
+        for run in self.store.inner.runs(1_000).await.expect("memory answers") {
+            assert_ne!(run.status, RunStatus::Running, "run {} never ended", run.id);
+            let waits = |state: &ApprovalState| *state == ApprovalState::Waiting;
+            assert!(
+                !run.stages
+                    .iter()
+                    .filter_map(|s| s.approval.as_ref())
+                    .any(|a| waits(&a.state))
+            );
+            let lines: Vec<String> = self
+                .log(&run.id)
+                .await
+                .iter()
+                .map(|entry| serde_json::to_string(entry).expect("an entry is plain data"))
+                .collect();
+            assert!(verify(&lines.join("\n")).expect("entries are JSON").valid);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A new model goes to production, or comes back by itself.
+
+use weir_domain::time::Span;
+use weir_tests::{Behaviour, Outcome, World, canary_to_production, commit, replay};
+
+async fn good_model_serves(world: &World) -> weir_domain::ids::RevisionId {
+    let run = world
+        .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
+        .await;
+    world.run_until_run(&run, |run| run.is_over()).await;
+    world.expect_status(&run, "succeeded").await;
+    world.revision(&run).await
+}
+
+#[test]
+fn the_first_release_goes_to_everything_at_once_and_says_so() {
+    replay(async |world| {
+        let revision = good_model_serves(&world).await;
+        world.expect_serving("Production", &revision);
+        assert_eq!(world.cluster.plain("Production"), Some(revision));
+        world
+    });
+}
+
+#[test]
+fn a_good_model_is_stepped_ramped_baked_and_the_old_one_drained() {
+    replay(async |world| {
+        good_model_serves(&world).await;
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "succeeded").await;
+        let rollout = world.rollout(&run).await;
+        let weights: Vec<u8> = rollout
+            .changes
+            .iter()
+            .map(|change| change.weight.percent())
+            .collect();
+        assert_eq!(weights, [5, 25, 50, 100]);
+        assert!(
+            rollout.gpus_peak <= rollout.plan.gpu_peak,
+            "{} GPUs",
+            rollout.gpus_peak
+        );
+        world.expect_serving("Production", &world.revision(&run).await);
+        world
+    });
+}
+
+#[test]
+fn a_model_that_errs_under_load_is_sent_back_with_what_was_measured() {
+    replay(async |world| {
+        let good = good_model_serves(&world).await;
+        let bad = Behaviour {
+            errors_per_mille: 100,
+            ..Behaviour::default()
+        };
+        let run = world
+            .push(&commit(2), bad, canary_to_production(&commit(2)))
+            .await;
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("error_rate"), "{why}");
+        assert_eq!(world.cluster.shares("Production"), [(good.clone(), 100)]);
+        world.run_until_idle().await;
+        assert!(world.people.pages.lock().unwrap().contains(&run));
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_slow_model_is_sent_back_too() {
+    replay(async |world| {
+        let good = good_model_serves(&world).await;
+        let slow = Behaviour {
+            slow_per_mille: 150,
+            ..Behaviour::default()
+        };
+        let run = world
+            .push(&commit(2), slow, canary_to_production(&commit(2)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("latency_p99"), "{why}");
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_model_that_crashes_while_serving_is_sent_back_without_waiting_for_a_metric() {
+    replay(async |world| {
+        let good = good_model_serves(&world).await;
+        world.cluster.silence_metrics(true);
+        let crashing = Behaviour {
+            crash_after: Some(Span::seconds(30)),
+            ..Behaviour::default()
+        };
+        let run = world
+            .push(&commit(2), crashing, canary_to_production(&commit(2)))
+            .await;
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("exited with code 139"), "{why}");
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_model_that_never_becomes_warm_never_gets_traffic() {
+    replay(async |world| {
+        let good = good_model_serves(&world).await;
+        let writes = world.cluster.route_writes("Production");
+        let stuck = Behaviour {
+            load: Span::hours(9),
+            ..Behaviour::default()
+        };
+        let run = world
+            .push(&commit(2), stuck, canary_to_production(&commit(2)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(world.cluster.route_writes("Production"), writes);
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn without_measurements_nothing_is_promoted_and_a_person_is_called() {
+    replay(async |world| {
+        let good = good_model_serves(&world).await;
+        world.cluster.silence_metrics(true);
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("nothing could be measured"), "{why}");
+        assert!(world.people.pages.lock().unwrap().contains(&run));
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_cluster_that_is_away_holds_the_run_and_then_it_goes_on() {
+    replay(async |world| {
+        good_model_serves(&world).await;
+        world.cluster.set_away(true);
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        world.pass(Span::minutes(2)).await;
+        let waits: Vec<String> = world
+            .run(&run)
+            .await
+            .steps()
+            .map(|(.., state)| state.waits_for.clone())
+            .collect();
+        assert!(
+            waits.iter().any(|words| words.contains("does not answer")),
+            "{waits:?}"
+        );
+        world.cluster.set_away(false);
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "succeeded").await;
+        world.expect_serving("Production", &world.revision(&run).await);
+        world
+    });
+}
+
+#[test]
+fn a_step_whose_commands_fail_ends_the_run_and_nothing_is_rolled_out() {
+    replay(async |world| {
+        let good = good_model_serves(&world).await;
+        world.cluster.end_step(
+            "check-model",
+            Outcome {
+                exit_code: 3,
+                ..Outcome::default()
+            },
+        );
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "failed").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("exit code 3"), "{why}");
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_foreign_write_of_the_route_is_corrected() {
+    replay(async |world| {
+        good_model_serves(&world).await;
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        let stepping = |run: &weir_domain::run::Run| {
+            run.steps()
+                .any(|(.., s)| s.rollout.as_ref().is_some_and(|r| r.weight.percent() == 5))
+        };
+        world.run_until_run(&run, stepping).await;
+        let candidate = world.revision(&run).await;
+        world.pass(Span::seconds(10)).await;
+        world
+            .cluster
+            .foreign_write("Production", &candidate, weir_domain::units::Weight::FULL);
+        world.pass(Span::seconds(20)).await;
+        let share = world
+            .cluster
+            .shares("Production")
+            .into_iter()
+            .find(|(id, _)| *id == candidate);
+        assert_eq!(share, Some((candidate, 5)));
+        world.run_until_idle().await;
+        world.expect_status(&run, "succeeded").await;
+        world
+    });
+}

@@ -1,0 +1,5 @@
+//! Stories: what happens to runs, told through the real handlers.
+
+mod approvals;
+mod canary;
+mod lanes;
