@@ -25,6 +25,7 @@ mod render;
 mod revision;
 mod route;
 mod scenery;
+pub mod snapshot;
 mod split;
 mod traffic;
 
