@@ -52,12 +52,10 @@ impl Tally {
             pod.away = 0;
             let key = format!("{gateway}/{rule}");
             let last = stood.remove(&(ip.clone(), key.clone()));
-            let now = endpoint.map(|now| [now.total, now.success, now.error]);
-            if let Some(stands) = now.or(last) {
-                pod.endpoints.insert(key, stands);
-            }
-            if let Some(now) = endpoint.filter(|_| standing != Standing::ZeroLine) {
-                add(&mut arm.counts, endpoint_growth(last, now));
+            pod.endpoints
+                .insert(key, [endpoint.total, endpoint.success, endpoint.error]);
+            if standing != Standing::ZeroLine {
+                add(&mut arm.counts, endpoint_growth(last, *endpoint));
             }
         }
     }

@@ -107,8 +107,8 @@ impl Traffic for Direct {
 }
 
 impl Tally {
-    /// The pods to read. Those read before come first, then by name. Those left out have a zero line if they are
-    /// read one day: what they count until then is not missed in one revision only.
+    /// The pods to read. Those read before come first, then by name. Those left out get a zero line if they are read
+    /// one day: the rollout has no use for what they counted all at once.
     fn choose_pods<'a>(&mut self, placed: &'a Placed) -> Vec<(RevisionId, &'a PodRef)> {
         let mut chosen = Vec::new();
         for (revision, pods) in &placed.pods {
@@ -165,7 +165,7 @@ struct Heard {
     counting: usize,
     silent_gateways: Vec<String>,
     silent_pods: Vec<String>,
-    /// Someone answered, with something that is no metric.
+    /// Someone answered, with something that cannot be read.
     strange: bool,
 }
 
@@ -184,8 +184,10 @@ impl Heard {
             }
             Ok(None) => {
                 self.strange = true;
-                self.silent_gateways
-                    .push(format!("gateway pod {}: its answer holds no metrics", pod.name));
+                self.silent_gateways.push(format!(
+                    "gateway pod {}: its answer cannot be read as metrics",
+                    pod.name
+                ));
             }
             Err(error) => self
                 .silent_gateways
@@ -205,7 +207,7 @@ impl Heard {
             Ok(None) => {
                 self.strange = true;
                 self.silent_pods
-                    .push(format!("pod {}: its answer holds no metrics", pod.name));
+                    .push(format!("pod {}: its answer cannot be read as metrics", pod.name));
             }
             Err(error) => self.silent_pods.push(format!("pod {}: {error}", pod.name)),
         }
@@ -240,7 +242,7 @@ impl Heard {
 
     fn nothing(&self, source: Source) -> String {
         let what = match source {
-            Source::Gateway => "no pod of the gateway is there to ask, which counted the requests so far",
+            Source::Gateway => "nothing more is heard of the gateway, which counted the requests so far",
             Source::Pods if self.pods > 0 && self.gateways > 0 => {
                 "the gateway counts no endpoint of this rollout, and the pods do not count their answers"
             }

@@ -40,20 +40,17 @@ pub(crate) struct Endpoint {
 /// A rule's number, and a pod's address.
 pub(crate) type Place = (String, String);
 
-/// The endpoints of the route, each with its counters, or without them if one was missing or no count.
-pub(crate) type Endpoints = BTreeMap<Place, Option<Endpoint>>;
+/// The endpoints of the route.
+pub(crate) type Endpoints = BTreeMap<Place, Endpoint>;
 
-/// Reads a page; nothing if it is no page of statistics. An empty one is: no endpoint has a series yet.
+/// Reads a page; nothing if it is no page of statistics, or a line about the route is broken or no count. A whole page
+/// is left out because what is missing on a page means something: its endpoint was removed. An empty page is fine: no
+/// endpoint has a series yet.
 pub(crate) fn read(page: &str, target: &Target) -> Option<Endpoints> {
     let prefix = prefix(target);
     let mut found: BTreeMap<Place, [Option<u64>; 3]> = BTreeMap::new();
-    let (mut understood, mut malformed) = (false, false);
     for sample in samples(page, |name| [TOTAL, SUCCESS, ERROR].contains(&name)) {
-        let Ok(sample) = sample else {
-            malformed = true;
-            continue;
-        };
-        understood = true;
+        let sample = sample.ok()?;
         let rule = sample
             .label("envoy_cluster_name")
             .and_then(|name| name.strip_prefix(&prefix));
@@ -66,21 +63,17 @@ pub(crate) fn read(page: &str, target: &Target) -> Option<Endpoints> {
             SUCCESS => 1,
             _ => 2,
         };
-        found.entry((rule.to_owned(), ip.to_owned())).or_default()[part] = sample.count();
+        found.entry((rule.to_owned(), ip.to_owned())).or_default()[part] = Some(sample.count()?);
     }
-    let endpoint = |parts: [Option<u64>; 3]| match parts {
-        [Some(total), Some(success), Some(error)] => Some(Endpoint {
-            total,
-            success,
-            error,
-        }),
-        _ => None,
+    let endpoint = |(place, [total, success, error]): (Place, [Option<u64>; 3])| {
+        let endpoint = Endpoint {
+            total: total?,
+            success: success?,
+            error: error?,
+        };
+        Some((place, endpoint))
     };
-    let endpoints = found
-        .into_iter()
-        .map(|(place, parts)| (place, endpoint(parts)))
-        .collect();
-    (understood || !malformed).then_some(endpoints)
+    found.into_iter().map(endpoint).collect()
 }
 
 /// The address without its port: `10.0.0.7:8000`, `[fd00::7]:8000`.
@@ -117,12 +110,10 @@ pub(crate) mod tests {
     #[test]
     fn a_real_envoy_counts_a_dead_endpoint_by_its_errors_only() {
         let found = read(RECORDED, &target()).unwrap();
-        let endpoint = |total, success, error| {
-            Some(Endpoint {
-                total,
-                success,
-                error,
-            })
+        let endpoint = |total, success, error| Endpoint {
+            total,
+            success,
+            error,
         };
         let expected = [
             (place("127.0.0.2"), endpoint(10, 10, 0)),
@@ -144,11 +135,16 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_count_hides_its_endpoint_and_no_other() {
-        let page = RECORDED.replace("127.0.0.3:19920\"} 10", "127.0.0.3:19920\"} NaN");
-        let found = read(&page, &target()).unwrap();
-        assert_eq!(found[&place("127.0.0.3")], None);
-        assert!(found[&place("127.0.0.2")].is_some());
+    fn a_page_with_a_broken_line_about_the_route_is_not_half_read() {
+        let nan = RECORDED.replace("127.0.0.3:19920\"} 10", "127.0.0.3:19920\"} NaN");
+        assert_eq!(read(&nan, &target()), None);
+        let unquoted = RECORDED.replace("127.0.0.3:19920\"} 10", "127.0.0.3:19920} 10");
+        assert_eq!(read(&unquoted, &target()), None);
+        let successes = |line: &&str| line.contains("rq_success");
+        let without: Vec<&str> = RECORDED.lines().filter(|line| !successes(line)).collect();
+        assert_eq!(read(&without.join("\n"), &target()), None);
+        let other = nan.replace("httproute/shop/sentiment", "httproute/shop/other");
+        assert_eq!(read(&other, &target()), Some(Endpoints::new()));
     }
 
     #[test]

@@ -34,8 +34,10 @@
 //! a start of its own where that is larger: it may then name a request twice, and never stands still while a dead
 //! pod's requests fail. Counts never decrease; an edge of the histogram may go if pods of one revision differ in it.
 //!
-//! The state is one JSON value of the run's step: at most 5 KiB with 16 pods. One that cannot be read begins a new
-//! zero line, with a warning.
+//! A page on which a value that matters is no count is not used at all: half a page looks like a restart.
+//!
+//! The state is one JSON value of the run's step, below 6 KiB for 16 pods of two revisions behind two pods of a gateway.
+//! One that cannot be read begins a new zero line, with a warning.
 //!
 //! # Outcomes
 //! `Counts` if the source of requests answered; `NoData` if all that answered has nothing to count; `SourceError`, with

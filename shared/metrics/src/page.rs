@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::text::{Sample, declares, samples};
+use crate::text::{Malformed, Sample, declares, samples};
 
 /// Bytes of a page; vLLM's with all its histograms is about 100 KiB.
 pub(crate) const BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -41,7 +41,7 @@ const PROBES: [&str; 8] = [
     "/health", "/healthz", "/livez", "/readyz", "/ready", "/ping", "/metrics", "/version",
 ];
 
-/// The counters of one pod since its process began. What is `None` is not there, or not readable this time.
+/// The counters of one pod since its process began. What is `None` is not there.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Page {
     pub(crate) answers: Option<Answers>,
@@ -66,46 +66,107 @@ pub(crate) struct Latency {
     pub(crate) timed: u64,
 }
 
-/// Reads a page; nothing if it is no page of metrics. `family` is the histogram that was read of this pod before: one
-/// is not exchanged for another, since they count different things.
+/// Reads a page; nothing if it is no page of metrics, or a value that it is read for is broken: a sum without it would
+/// look like a restart. `family` is the histogram that was read of this pod before: one is not exchanged for another,
+/// since they count different things.
 pub(crate) fn read(page: &str, family: Option<&str>) -> Option<Page> {
-    let mut answers = Sum::default();
-    let mut cut = Sum::default();
-    let mut latencies = [const { Buckets::new() }; LATENCIES.len()];
+    let mut sums = Sums::default();
     let (mut understood, mut malformed) = (false, false);
     // Every line is looked at, so that a web page is told from a page that has none of the presets.
     for sample in samples(page, |_| true) {
-        let Ok(sample) = sample else {
-            malformed = true;
-            continue;
-        };
-        understood = true;
-        if is_probe(&sample) {
-            continue;
-        }
-        match sample.name {
-            REQUESTS => answers.add(&sample, status_class(&sample).map(|class| class == '5')),
-            SUCCESS => answers.add(&sample, Some(false)),
-            // The client gave up; that is no failure of the server.
-            FAILURE => answers.add(&sample, Some(sample.label("reason") != Some("CANCELED"))),
-            CUT => cut.add(&sample, Some(true)),
-            name => add_bucket(&mut latencies, name, &sample),
+        match sample {
+            Ok(sample) => {
+                understood = true;
+                sums.add(&sample)?;
+            }
+            Err(Malformed(name)) => {
+                malformed = true;
+                if name.is_some_and(matters) {
+                    return None;
+                }
+            }
         }
     }
-    if malformed && !understood {
-        return None;
-    }
-    let of_family = |(buckets, (name, _)): (&Buckets, (&'static str, f64))| {
-        family
-            .is_none_or(|family| family == name)
-            .then(|| buckets.latency(name))
-            .flatten()
-    };
-    Some(Page {
-        answers: answers.done(|| declares(page, REQUESTS)),
-        cut: cut.done(|| false).map(|cut| cut.bad),
-        latency: latencies.iter().zip(LATENCIES).find_map(of_family),
+    let declared = || declares(page, REQUESTS).then(Answers::default);
+    (understood || !malformed).then(|| Page {
+        answers: sums
+            .http
+            .or_else(declared)
+            .or(sums.triton)
+            .filter(|_| !sums.no_status),
+        cut: sums.cut,
+        latency: sums.latency(family),
     })
+}
+
+/// Whether a series is one that is summed up.
+fn matters(name: &str) -> bool {
+    let histogram = |family| matches!(name.strip_prefix(family), Some("_bucket" | "_count"));
+    [REQUESTS, SUCCESS, FAILURE, CUT].contains(&name)
+        || LATENCIES.iter().any(|(family, _)| histogram(*family))
+}
+
+/// All that is summed up in one passage over the page.
+#[derive(Default)]
+struct Sums {
+    http: Option<Answers>,
+    /// The server counts answers and does not say how they ended.
+    no_status: bool,
+    triton: Option<Answers>,
+    cut: Option<u64>,
+    latencies: [Buckets; LATENCIES.len()],
+}
+
+impl Sums {
+    /// Nothing if the sample matters and is no count.
+    fn add(&mut self, sample: &Sample<'_>) -> Option<()> {
+        if !matters(sample.name) || is_probe(sample) {
+            return Some(());
+        }
+        let count = sample.count()?;
+        match sample.name {
+            REQUESTS => {
+                let class = status_class(sample);
+                self.no_status |= class.is_none();
+                self.http.get_or_insert_default().add(count, class == Some('5'));
+            }
+            SUCCESS => self.triton.get_or_insert_default().add(count, false),
+            // `CANCELED`: the client gave up; that is no failure of the server.
+            FAILURE => {
+                let failed = sample.label("reason") != Some("CANCELED");
+                self.triton.get_or_insert_default().add(count, failed);
+            }
+            CUT => {
+                let cut = self.cut.get_or_insert_default();
+                *cut = cut.saturating_add(count);
+            }
+            name => {
+                for (buckets, (family, unit_ms)) in self.latencies.iter_mut().zip(LATENCIES) {
+                    match name.strip_prefix(family) {
+                        Some("_bucket") => buckets.add(sample.label("le")?.parse().ok()?, unit_ms, count),
+                        Some("_count") => buckets.add_series(count),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// The histogram of this family, or the first that the page has.
+    fn latency(&self, family: Option<&str>) -> Option<Latency> {
+        let mut all = self.latencies.iter().zip(LATENCIES);
+        let (buckets, (name, _)) = all
+            .find(|(buckets, (name, _))| buckets.series > 0 && family.is_none_or(|family| family == *name))?;
+        Some(buckets.latency(name))
+    }
+}
+
+impl Answers {
+    fn add(&mut self, count: u64, bad: bool) {
+        self.requests = self.requests.saturating_add(count);
+        self.bad = self.bad.saturating_add(if bad { count } else { 0 });
+    }
 }
 
 fn is_probe(sample: &Sample<'_>) -> bool {
@@ -118,50 +179,9 @@ fn status_class(sample: &Sample<'_>) -> Option<char> {
     status.chars().next().filter(|class| ('1'..='5').contains(class))
 }
 
-fn add_bucket(latencies: &mut [Buckets], name: &str, sample: &Sample<'_>) {
-    for (buckets, (family, unit_ms)) in latencies.iter_mut().zip(LATENCIES) {
-        match name.strip_prefix(family) {
-            Some("_bucket") => buckets.add(sample, unit_ms),
-            Some("_count") => buckets.add_series(sample),
-            _ => {}
-        }
-    }
-}
-
-/// A sum over the label sets of a counter. One unreadable value spoils it: the sum without it would look like a
-/// restart.
-#[derive(Default)]
-struct Sum {
-    found: bool,
-    spoiled: bool,
-    all: u64,
-    bad: u64,
-}
-
-impl Sum {
-    /// `bad` is unknown where a server does not tell the status.
-    fn add(&mut self, sample: &Sample<'_>, bad: Option<bool>) {
-        let (Some(count), Some(bad)) = (sample.count(), bad) else {
-            self.spoiled = true;
-            return;
-        };
-        self.found = true;
-        self.all = self.all.saturating_add(count);
-        self.bad = self.bad.saturating_add(if bad { count } else { 0 });
-    }
-
-    fn done(&self, declared: impl Fn() -> bool) -> Option<Answers> {
-        let answers = Answers {
-            requests: self.all,
-            bad: self.bad,
-        };
-        (!self.spoiled && (self.found || declared())).then_some(answers)
-    }
-}
-
 /// A sum over the label sets of a histogram.
+#[derive(Default)]
 struct Buckets {
-    spoiled: bool,
     series: u64,
     timed: u64,
     /// Edge in milliseconds, its count, and how many label sets have it.
@@ -169,41 +189,21 @@ struct Buckets {
 }
 
 impl Buckets {
-    const fn new() -> Self {
-        Self {
-            spoiled: false,
-            series: 0,
-            timed: 0,
-            within: BTreeMap::new(),
-        }
-    }
-
-    fn add_series(&mut self, sample: &Sample<'_>) {
+    fn add_series(&mut self, count: u64) {
         self.series += 1;
-        match sample.count() {
-            Some(count) => self.timed = self.timed.saturating_add(count),
-            None => self.spoiled = true,
-        }
+        self.timed = self.timed.saturating_add(count);
     }
 
-    fn add(&mut self, sample: &Sample<'_>, unit_ms: f64) {
-        let (Some(edge), Some(count)) = (sample.label("le"), sample.count()) else {
-            self.spoiled = true;
-            return;
-        };
-        let Some(edge) = edge.parse().ok().and_then(|edge: f64| whole_ms(edge * unit_ms)) else {
-            return;
-        };
-        let (within, series) = self.within.entry(edge).or_default();
-        *within = within.saturating_add(count);
-        *series += 1;
+    fn add(&mut self, edge: f64, unit_ms: f64, count: u64) {
+        if let Some(edge) = whole_ms(edge * unit_ms) {
+            let (within, series) = self.within.entry(edge).or_default();
+            *within = within.saturating_add(count);
+            *series += 1;
+        }
     }
 
     /// Edges that some label sets lack are left out: below them nobody knows the count.
-    fn latency(&self, family: &'static str) -> Option<Latency> {
-        if self.spoiled || self.series == 0 {
-            return None;
-        }
+    fn latency(&self, family: &'static str) -> Latency {
         let common = self
             .within
             .iter()
@@ -215,11 +215,11 @@ impl Buckets {
         });
         let within_ms: BTreeMap<u64, u64> = rising.collect();
         // The count and the buckets of a page may have been read one after the other.
-        Some(Latency {
+        Latency {
             family,
             timed: self.timed.max(highest),
             within_ms,
-        })
+        }
     }
 }
 
@@ -278,17 +278,20 @@ http_request_duration_seconds_count{handler="/v1/completions",method="POST"} 9.0
     }
 
     #[test]
-    fn one_unreadable_value_spoils_its_family_only() {
-        let page = read(&VLLM.replace("\"5xx\"} 2.0", "\"5xx\"} NaN"), None).unwrap();
-        assert_eq!(page.answers, None);
-        assert!(page.latency.is_some());
-        let page = read(
-            &VLLM.replace("le=\"1.0\",model_name=\"m\"} 1.0", "le=\"1.0\"} -1"),
-            None,
-        )
-        .unwrap();
-        assert_eq!(page.latency.unwrap().family, "http_request_duration_seconds");
-        assert!(page.answers.is_some());
+    fn a_page_with_a_broken_value_is_not_half_read() {
+        for (whole, broken) in [
+            ("\"5xx\"} 2.0", "\"5xx\"} NaN"),
+            ("\"5xx\"} 2.0", "\"5xx} 2.0"),
+            ("le=\"1.0\",model_name=\"m\"} 1.0", "le=\"1.0\"} -1"),
+            ("le=\"1.0\",model_name=\"m\"} 1.0", "le=\"one\"} 1"),
+        ] {
+            assert_eq!(read(&VLLM.replace(whole, broken), None), None, "{broken}");
+        }
+        let elsewhere = VLLM.replace(
+            "seconds_sum{engine=\"0\",model_name=\"m\"} 12.5",
+            "seconds_sum{} NaN",
+        );
+        assert_eq!(read(&elsewhere, None), read(VLLM, None));
     }
 
     #[test]
@@ -317,11 +320,8 @@ nv_inference_first_response_histogram_ms_bucket{model="m",version="1",le="+Inf"}
         let declared = "# TYPE http_requests_total counter\nup 1\n";
         assert_eq!(read(declared, None).unwrap().answers, Some(Answers::default()));
         assert_eq!(read("up 1", None), Some(Page::default()));
-        assert_eq!(
-            read("http_requests_total 5", None).unwrap().answers,
-            None,
-            "no status"
-        );
+        let no_status = read("http_requests_total 5", None).unwrap();
+        assert_eq!(no_status, Page::default(), "unknown errors are not zero errors");
         assert_eq!(read("<html>", None), None);
     }
 

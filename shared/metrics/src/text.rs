@@ -20,9 +20,9 @@ pub(crate) struct Sample<'a> {
     pub(crate) value: f64,
 }
 
-/// A line that is neither a sample, nor a comment, nor empty.
+/// A line that is neither a sample, nor a comment, nor empty; with its name, as far as it has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Malformed;
+pub(crate) struct Malformed<'a>(pub(crate) Option<&'a str>);
 
 impl Sample<'_> {
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
@@ -43,19 +43,18 @@ impl Sample<'_> {
 pub(crate) fn samples<'a>(
     page: &'a str,
     wanted: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = Result<Sample<'a>, Malformed>> {
+) -> impl Iterator<Item = Result<Sample<'a>, Malformed<'a>>> {
     page.lines().filter_map(move |line| {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with('#') {
             return None;
         }
-        if line.len() > LINE_BYTES_MAX {
-            return Some(Err(Malformed));
-        }
         let Some((name, rest)) = name(line) else {
-            return Some(Err(Malformed));
+            return Some(Err(Malformed(None)));
         };
-        wanted(name).then(|| sample(name, rest).ok_or(Malformed))
+        let short = line.len() <= LINE_BYTES_MAX;
+        let read = || short.then(|| sample(name, rest)).flatten();
+        wanted(name).then(|| read().ok_or(Malformed(Some(name))))
     })
 }
 
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn all(page: &str) -> Vec<Result<Sample<'_>, Malformed>> {
+    fn all(page: &str) -> Vec<Result<Sample<'_>, Malformed<'_>>> {
         samples(page, |_| true).collect()
     }
 
@@ -174,11 +173,10 @@ mod tests {
 
     #[test]
     fn what_is_no_sample_is_malformed() {
+        for line in ["<html>", "{\"error\": 1}", "a", "1a 1"] {
+            assert_eq!(all(line), [Err(Malformed(None))], "{line}");
+        }
         for line in [
-            "<html>",
-            "{\"error\": 1}",
-            "a",
-            "1a 1",
             "a{ 1",
             "a{b} 1",
             "a{b=c} 1",
@@ -187,18 +185,12 @@ mod tests {
             "a{b=\"c\"d=\"e\"} 1",
             "a one",
             "a 1 2 3",
+            &format!("a{{b=\"{}\"}} 1", "x".repeat(LINE_BYTES_MAX)),
+            &format!("a{{{}}} 1", "b=\"\",".repeat(LABELS_MAX + 1)),
         ] {
-            assert_eq!(all(line), [Err(Malformed)], "{line}");
+            assert_eq!(all(line), [Err(Malformed(Some("a")))], "{line}");
         }
         assert_eq!(all("# HELP a b\n\n# TYPE a counter\r\n"), []);
-        assert_eq!(
-            all(&format!("a{{b=\"{}\"}} 1", "x".repeat(LINE_BYTES_MAX))),
-            [Err(Malformed)]
-        );
-        assert_eq!(
-            all(&format!("a{{{}}} 1", "b=\"\",".repeat(LABELS_MAX + 1))),
-            [Err(Malformed)]
-        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use weir_domain::ids::{ClusterName, Namespace, RevisionId};
 use weir_domain::seen::{Counts, TrafficSeen};
 use weir_metrics::Direct;
 
-/// Pages by pod and port. A pod without one refuses, and one with an empty name hangs.
+/// Pages by pod and port. A pod without one refuses, and one that says `hangs` never answers.
 #[derive(Default)]
 struct Pods {
     pages: Mutex<BTreeMap<(String, u16), Result<String, ProxyError>>>,
@@ -196,7 +196,7 @@ async fn each_silence_has_its_own_words() {
     pods.say("envoy", GATEWAY, "<html>\n<body>404</body>");
     let seen = count(&direct, &placed(), None).await.seen;
     assert!(
-        matches!(&seen, TrafficSeen::NoData(why) if why.contains("holds no metrics")),
+        matches!(&seen, TrafficSeen::NoData(why) if why.contains("cannot be read as metrics")),
         "{seen:?}"
     );
 }

@@ -183,7 +183,7 @@ impl World {
         let shown = shown.map(|(_, (name, endpoints))| {
             let read = endpoints
                 .iter()
-                .map(|(ip, endpoint)| (("0".into(), ip.clone()), Some(*endpoint)));
+                .map(|(ip, endpoint)| (("0".into(), ip.clone()), *endpoint));
             (format!("shop/{name}"), read.collect())
         });
         tally.absorb_gateways(&shown.collect());
@@ -377,6 +377,30 @@ fn a_dead_pods_requests_are_started_although_none_was_sent() {
 }
 
 #[test]
+fn a_counter_that_fell_counts_from_zero_again() {
+    let now = Endpoint {
+        total: 4,
+        success: 3,
+        error: 1,
+    };
+    for last in [[5, 3, 1], [4, 4, 0], [0, 0, 2]] {
+        let grown = endpoint_growth(Some(last), now);
+        assert_eq!((grown.started, grown.requests, grown.bad), (4, 4, 1), "{last:?}");
+    }
+    assert_eq!(growth(Some(7), 9), 2);
+    assert_eq!(growth(Some(7), 6), 6);
+
+    let mut world = World::new();
+    world.scrape(0, 1);
+    world.serve(0, 0, 40, 2);
+    world.scrape(0, 1);
+    world.restart_server(0);
+    world.serve(0, 0, 10, 1);
+    world.scrape(0, 1);
+    assert_eq!(world.counted(0), world.truth[0]);
+}
+
+#[test]
 fn failures_that_come_after_a_pod_is_gone_are_still_its_own() {
     let mut world = World::new();
     world.scrape(0, 0);
@@ -414,11 +438,11 @@ fn what_is_stored_of_sixteen_pods_that_served_for_weeks_is_small() {
     let gateway = |n: usize| format!("envoy-gateway-public-1f2e3d4c-7b9f8d6c5-k{n:04}");
     placed.gateway = (0..2).map(|n| pod(&gateway(n), "10.244.3.9")).collect();
     let mut tally = Tally::resume(None, &placed);
-    let endpoint = Some(Endpoint {
+    let endpoint = Endpoint {
         total: 10_483_221,
         success: 10_470_001,
         error: 13_220,
-    });
+    };
     let endpoints: Endpoints = (0..16)
         .map(|n| (("0".into(), format!("10.244.117.{}", 100 + n)), endpoint))
         .collect();
