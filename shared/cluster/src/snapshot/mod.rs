@@ -125,6 +125,11 @@ impl ClusterFile {
     }
 }
 
+/// Reads an amount that is not of CPU, for example `40Gi`.
+pub fn read_quantity(text: &str) -> Option<i64> {
+    amount("memory", &Value::from(text))
+}
+
 /// Objects by kind.
 struct Objects {
     all: Vec<Value>,

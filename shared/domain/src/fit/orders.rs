@@ -97,7 +97,7 @@ fn better(best: Option<Reach>, walked: Walked, exact: bool) -> Reach {
 }
 
 /// Every order, each state once. Nothing, if that is too many.
-fn search(scene: &Scene<'_>) -> Option<Reach> {
+pub(super) fn search(scene: &Scene<'_>) -> Option<Reach> {
     let candidates: Vec<usize> = (0..scene.offers.len())
         .filter(|node| scene.offers[*node].is_ok())
         .collect();

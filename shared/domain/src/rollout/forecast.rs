@@ -166,7 +166,7 @@ fn does_not_fit(ground: Ground<'_>, load: Load, steps: &[ForecastStep]) -> Optio
         ..
     } = answer;
     Some(format!(
-        "step {} at {} {fits}: {replicas} more replicas needed, room for {sure_replicas}; {}: {}",
+        "step {} at {} {fits}: it needs {replicas} more, there is room for {sure_replicas}; {}: {}",
         number + 1,
         step.planned.weight,
         rung.action,
