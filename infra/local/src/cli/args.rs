@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use fit::{Fit, Plan, Question};
+pub(super) use fit::{Fit, Plan, Question};
 pub use up::Up;
 
 /// Takes a git push to a verified production rollout, or back.

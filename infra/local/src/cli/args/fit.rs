@@ -16,7 +16,7 @@ pub struct Fit {
 
 /// What `fit` and `plan` ask alike.
 #[derive(Args, Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// The output of `kubectl get nodes,pods -A -o json`, with more kinds if they matter; `-` for stdin
     #[arg(long, value_name = "FILE")]
     pub cluster: PathBuf,
