@@ -23,6 +23,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// A pod that we expect to be bound may be tried again this long: the scheduler waits between attempts.
 const RETRY_LIMIT: Duration = Duration::from_secs(12);
 
+/// Namespace of the pods that tell when the scheduler has caught up; no quota is ever in it.
+const SENTINEL: &str = "oracle-sentinel";
+
 /// Plays one case for each seed, `BATCH` at most.
 ///
 /// # Errors
@@ -82,19 +85,28 @@ async fn prepare(api: &Api, cases: &[Case]) -> Result<()> {
     for (path, object) in shared() {
         api.ensure(path, &object).await?;
     }
+    space(api, SENTINEL, &json!({})).await?;
     each(cases.iter(), |case| async {
         for side in ["", "-b"] {
             let name = format!("{}{side}", case.space);
             let label = if side.is_empty() { "a" } else { "b" };
-            let space = json!({"metadata": {"name": name, "labels": {"oracle": case.space, "side": label}}});
-            api.ensure("/api/v1/namespaces", &space).await?;
-            let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
-            rest("the service account", || async {
-                Ok(api.get(&account).await.is_ok())
-            })
-            .await?;
+            space(api, &name, &json!({"oracle": case.space, "side": label})).await?;
         }
         Ok(())
+    })
+    .await
+}
+
+/// A namespace in which pods can be made.
+async fn space(api: &Api, name: &str, labels: &Value) -> Result<()> {
+    api.ensure(
+        "/api/v1/namespaces",
+        &json!({"metadata": {"name": name, "labels": labels}}),
+    )
+    .await?;
+    let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
+    rest("the service account", || async {
+        Ok(api.get(&account).await.is_ok())
     })
     .await
 }
@@ -273,15 +285,15 @@ async fn caught_up(api: &Api, first: &Case) -> Result<()> {
         "status": {"allocatable": {"pods": "9", "cpu": "1"}, "conditions": [{"type": "Ready", "status": "True"}]}});
     api.create("/api/v1/nodes", &node).await?;
     let containers = json!([{"name": "main", "image": "none"}]);
-    let pods = "/api/v1/namespaces/oracle-0/pods";
+    let pods = format!("/api/v1/namespaces/{SENTINEL}/pods");
     let last = json!({"metadata": {"name": name, "labels": {"sentinel": "last", "oracle": name}},
         "spec": {"nodeName": name, "containers": containers, "tolerations": [{"operator": "Exists"}]}});
-    api.create(pods, &last).await?;
+    api.create(&pods, &last).await?;
     let near = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"sentinel": "last"}}}]);
     let probe = json!({"metadata": {"name": "probe", "labels": {"oracle": name}}, "spec": {
         "containers": containers, "tolerations": [{"operator": "Exists"}], "nodeSelector": {"oracle": name},
         "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": near}}}});
-    api.create(pods, &probe).await?;
+    api.create(&pods, &probe).await?;
     let path = format!("{pods}/probe");
     rest("the scheduler", || async {
         Ok(!api.get(&path).await?["spec"]["nodeName"].is_null())
@@ -360,6 +372,8 @@ async fn clear(api: &Api, cases: &[Case]) -> Result<()> {
             .await
     })
     .await?;
+    api.delete(&format!("/api/v1/namespaces/{SENTINEL}/pods"), 0)
+        .await?;
     rest("the end of the pods", || async {
         let left = api.get("/api/v1/pods?labelSelector=oracle").await?;
         Ok(items(&left).next().is_none())

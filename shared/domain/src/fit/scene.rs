@@ -38,6 +38,14 @@ pub(crate) struct Scene<'a> {
     apart: Vec<usize>,
 }
 
+/// What keeps a replica off a node now: the node by itself, or a rule by the topology key of this number.
+enum Bar {
+    Itself,
+    Apart(usize),
+    Near(usize),
+    Even(usize),
+}
+
 /// Counts that change with each placement.
 #[derive(Clone)]
 pub(crate) struct State {
@@ -222,37 +230,49 @@ impl<'a> Scene<'a> {
 
     /// Whether one more replica may go to a node now; else why not.
     pub(crate) fn look(&self, state: &State, node: usize) -> Result<(), Reason> {
-        match &self.offers[node] {
-            Err(reason) => return Err(reason.clone()),
-            Ok(room) if state.placed[node] >= *room => return Err(Reason::Room(state.placed[node])),
-            Ok(_) => {}
+        let key = |key: usize| self.topology.keys[key].to_owned();
+        self.check(state, node).map_err(|bar| match bar {
+            Bar::Itself => match &self.offers[node] {
+                Err(reason) => reason.clone(),
+                Ok(_) => Reason::Room(state.placed[node]),
+            },
+            Bar::Apart(by) => Reason::AntiAffinity(key(by)),
+            Bar::Near(by) => Reason::Affinity(key(by)),
+            Bar::Even(by) => Reason::Spread(key(by)),
+        })
+    }
+
+    /// The same without words: it is asked for every node in every round.
+    pub(crate) fn may(&self, state: &State, node: usize) -> bool {
+        self.check(state, node).is_ok()
+    }
+
+    fn check(&self, state: &State, node: usize) -> Result<(), Bar> {
+        if self.offers[node]
+            .as_ref()
+            .map_or(true, |room| state.placed[node] >= *room)
+        {
+            return Err(Bar::Itself);
         }
-        let key_of = |key: usize| self.topology.keys[key].to_owned();
+        let domain = |key: usize| self.topology.domains[key][node];
         for (key, blocked) in state.blocked.iter().enumerate() {
-            if self.topology.domains[key][node].is_some_and(|domain| blocked[domain]) {
-                return Err(Reason::AntiAffinity(key_of(key)));
+            if domain(key).is_some_and(|domain| blocked[domain]) {
+                return Err(Bar::Apart(key));
             }
         }
+        // The first of a group that must be near itself may go anywhere that has the domains.
+        let first = !state.near_any && self.near_itself;
         for key in &self.near {
-            let Some(domain) = self.topology.domains[*key][node] else {
-                return Err(Reason::Affinity(key_of(*key)));
-            };
-            // The first of a group that must be near itself may go anywhere.
-            let first = !state.near_any && self.near_itself;
-            if state.near[*key][domain] == 0 && !first {
-                return Err(Reason::Affinity(key_of(*key)));
+            if !domain(*key).is_some_and(|domain| first || state.near[*key][domain] > 0) {
+                return Err(Bar::Near(*key));
             }
         }
         for (rule, count) in self.spreads.iter().zip(&state.spreads) {
-            if !rule.allows(count, self.topology.domains[rule.key][node]) {
-                return Err(Reason::Spread(key_of(rule.key)));
+            if !rule.allows(count, domain(rule.key)) {
+                return Err(Bar::Even(rule.key));
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn may(&self, state: &State, node: usize) -> bool {
-        self.look(state, node).is_ok()
     }
 
     /// Places one replica.
