@@ -114,7 +114,6 @@ fn ready(guard: &mut Child) -> Result<Ready> {
 }
 
 /// Where the cluster's executables are; built if nobody says so.
-#[expect(clippy::disallowed_methods, reason = "the tests' configuration, read once")]
 fn executables() -> Result<PathBuf> {
     if let Some(bin) = std::env::var_os("WEIR_CLUSTER_BIN") {
         return Ok(bin.into());
