@@ -22,6 +22,9 @@ use weir_slack::{
 use crate::evidence::evidence;
 use crate::replies::Replies;
 
+/// The whole of an answer. Slack waits 3 s, cold start included; beyond it the person sees an error either way.
+const ANSWER_WITHIN: Duration = Duration::from_millis(2_800);
+
 /// One call to Slack beside the answer. With [`DECIDE_WITHIN`] it stays under the 3 s that Slack waits.
 const REPLY_WITHIN: Duration = Duration::from_millis(1_000);
 
@@ -64,7 +67,16 @@ impl Callback {
             Ok(verified) => verified,
             Err(refused) => return turned_away(refused),
         };
-        match read(&headers, &verified, &self.addressee) {
+        let interaction = read(&headers, &verified, &self.addressee);
+        let answer = timeout(ANSWER_WITHIN, self.act(interaction)).await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!("a request of Slack could not be answered in time");
+            Response::text(503, SLOW)
+        })
+    }
+
+    async fn act(&self, interaction: Result<Interaction, InteractionError>) -> Response {
+        match interaction {
             Ok(Interaction::BlockActions(press)) => self.pressed(&press).await,
             Ok(Interaction::ViewSubmission(view)) => self.submitted(&view).await,
             Ok(Interaction::UrlVerification { challenge }) => Response::text(200, challenge),

@@ -10,7 +10,7 @@ use weir_domain::ids::Commit;
 use weir_domain::run::{Cause, Repository};
 use weir_domain::time::Span;
 
-use crate::api::GitHubApi;
+use crate::api::{ApiError, GitHubApi};
 use crate::local::LocalRepository;
 use crate::names::{CommitSha, InvalidName, RepositoryName};
 use crate::source::{Relation, RepositoryPath, Retry, SourceError};
@@ -20,7 +20,7 @@ use crate::status::{CommitState, CommitStatus};
 /// makes the same request good.
 const MENDING: Span = Span::seconds(60);
 
-/// Pause before a commit is asked for again that the other side does not know yet: GitHub announces a push before every
+/// Pause before a side is asked again that failed, or does not know a commit yet: GitHub announces a push before every
 /// one of its servers has it, and a mirror is later than what it mirrors.
 const NOT_THERE_YET: Span = Span::seconds(1);
 
@@ -212,6 +212,8 @@ fn failed(operation: &'static str, error: &SourceError) -> weir_app::SourceError
         | SourceError::Name(_) => Never,
         SourceError::NoSuchCommit(_) => After(NOT_THERE_YET),
         SourceError::Git { .. } => After(MENDING),
+        // Somebody may be waiting for these files: shorter than what background work would wait.
+        SourceError::Api(ApiError::Transport(_) | ApiError::Server(_)) => After(NOT_THERE_YET),
         SourceError::Run(_) | SourceError::Api(_) => match error.retry() {
             Retry::After(pause) => After(span(pause)),
             // A folder of the commit may be what is not found or too large; a token without the right looks the same.

@@ -72,10 +72,10 @@ impl World {
         }
         self.bind("namespace.yaml", &self.namespace).await?;
         self.bind("builds.yaml", &self.builds).await?;
-        self.admin
-            .create(&self.core("services"), &plain_service())
-            .await
-            .ok();
+        for name in ["chat", "admin"] {
+            let service = plain_service(name);
+            self.admin.create(&self.core("services"), &service).await.ok();
+        }
         let routes = self.path("gateway.networking.k8s.io/v1", "httproutes");
         self.admin.create(&routes, &route(&self.host())).await.ok();
         Ok(())
@@ -237,15 +237,15 @@ impl World {
     }
 }
 
-/// The user's plain Service.
-fn plain_service() -> Value {
+/// A plain Service of the user's.
+fn plain_service(name: &str) -> Value {
     json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "chat"},
-        "spec": {"selector": {"app": "chat"}, "ports": [{"port": 80, "targetPort": 8000}]},
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8000}]},
     })
 }
 
-/// The user's route: the rule that Weir splits, with things of its own, and a rule that is none of Weir's business.
+/// The user's route: the rule that Weir splits, with things of its own, between rules that are none of Weir's business.
 fn route(host: &str) -> Value {
     let header = json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-team", "value": "ml"}]}});
     json!({
@@ -265,6 +265,10 @@ fn route(host: &str) -> Value {
                     "filters": [header],
                     "timeouts": {"request": "30s"},
                     "backendRefs": [{"name": "chat", "port": 80}],
+                },
+                {
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/admin"}}],
+                    "backendRefs": [{"name": "admin", "port": 80}],
                 },
             ],
         },

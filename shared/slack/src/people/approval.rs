@@ -27,11 +27,7 @@ fn view(run: &Run, stage: usize, approval: &Approval, rule: &ApprovalRule) -> Ap
     ApprovalView {
         pipeline: run.pipeline.name.to_string(),
         number: run.number,
-        environment: if rule.opens.is_empty() {
-            run.pipeline.stages[stage].name.clone()
-        } else {
-            rule.opens.join(", ")
-        },
+        environment: environment(run, stage, rule, &opened),
         commit: run.cause.after.to_string(),
         author: run.cause.actor.to_string(),
         what_changes: what_changes(run, &opened),
@@ -51,6 +47,22 @@ fn view(run: &Run, stage: usize, approval: &Approval, rule: &ApprovalRule) -> Ap
         given: given(approval, rule, groups),
         expires_at_unix: unix(approval.expires),
         token: approval.token.to_string(),
+    }
+}
+
+/// Where the change would go: what the approval opens, else where the rollouts behind it go, else the stage's own name.
+fn environment(run: &Run, stage: usize, rule: &ApprovalRule, opened: &[&RolloutRule]) -> String {
+    if !rule.opens.is_empty() {
+        return rule.opens.join(", ");
+    }
+    let mut names: Vec<String> = opened
+        .iter()
+        .map(|rule| rule.lane.environment.to_string())
+        .collect();
+    names.dedup();
+    match names.is_empty() {
+        true => run.pipeline.stages[stage].name.clone(),
+        false => names.join(", "),
     }
 }
 

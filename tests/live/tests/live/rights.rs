@@ -25,11 +25,13 @@ fn set(path: &str, value: Value) -> Value {
 }
 
 /// Patches that give somebody more, each in its own way. Backends: 0 plain, 1 stable, 2 candidate.
-fn raises(candidate: &Value) -> Vec<(&'static str, Value)> {
+fn raises(stable: &Value, candidate: &Value) -> Vec<(&'static str, Value)> {
     let mut twice = candidate.clone();
     twice["weight"] = json!(5);
     let mut elsewhere = candidate.clone();
     elsewhere["namespace"] = json!("gateway");
+    let mut elsewhere_stable = stable.clone();
+    elsewhere_stable["namespace"] = json!("gateway");
     let mut renamed = candidate.clone();
     renamed["name"] = json!("w-0123456789ab");
     let backends = "/spec/rules/1/backendRefs";
@@ -56,6 +58,14 @@ fn raises(candidate: &Value) -> Vec<(&'static str, Value)> {
         (
             "a backend that nobody knows",
             json!([set(&format!("{backends}/-"), renamed)]),
+        ),
+        (
+            "a namesake of the stable one in a namespace of others",
+            json!([set(&format!("{backends}/-"), elsewhere_stable)]),
+        ),
+        (
+            "a rule of others",
+            json!([set("/spec/rules/2/backendRefs", json!([stable]))]),
         ),
         (
             "another port of the stable one",
@@ -96,8 +106,8 @@ fn raises(candidate: &Value) -> Vec<(&'static str, Value)> {
 
 async fn only_sends_back(world: &World, api: &Api) {
     let before = world.asked().await;
-    let candidate = world.route().await["spec"]["rules"][1]["backendRefs"][2].clone();
-    for (what, patch) in raises(&candidate) {
+    let backends = world.route().await["spec"]["rules"][1]["backendRefs"].clone();
+    for (what, patch) in raises(&backends[1], &backends[2]) {
         let answer = api.patch(&world.route_path(), &patch).await;
         assert_eq!(answer.status, 403, "{what}: {}", answer.body);
         let said = answer.denied();

@@ -141,15 +141,18 @@ async fn a_rollout_from_first_release_to_the_removal_of_the_old_revision() {
     the_gateway_sends_requests_to(&world, &["v2"]).await;
     let plain = world.admin.get(&world.core("services/chat")).await.ok();
     assert_eq!(plain["spec"]["selector"]["weir.dev/revision"], two.as_str());
-    let remove = Effect::RemoveRevision {
+    let remove = |fence| Effect::RemoveRevision {
         step: STEP,
         revision: one.clone(),
-        fence: Fence(8),
+        fence: Fence(fence),
     };
-    perform_twice(&world, &run, &[remove]).await;
+    perform_twice(&world, &run, &[remove(8)]).await;
     the_old_revision_is_gone(&world, &run, &one).await;
-    // A late order of an earlier decision does not bring it back.
-    world.perform(&run, &[ensure(&one, 2, 3)]).await;
+    // What traffic goes back to is never what is gone.
+    let stable = world.route().await["metadata"]["annotations"]["weir.dev/stable"].clone();
+    assert_eq!(stable, revision_name(&run.rule(STEP).unwrap().lane, &two));
+    // A late order of an earlier decision does not bring it back, and a later removal finds nothing to do.
+    world.perform(&run, &[ensure(&one, 2, 3), remove(9)]).await;
     the_old_revision_is_gone(&world, &run, &one).await;
     let seen = see(&world, &run, "the new one serves alone", |scenery| {
         scenery.candidate.warm == 2 && scenery.route.observed
