@@ -195,14 +195,16 @@ async fn limit(api: &Api, case: &Case) -> Result<()> {
         let path = format!("{space}/resourcequotas/all");
         rest("a quota", || async {
             api.ensure(&format!("{space}/resourcequotas"), quota).await?;
-            let used = api.get(&path).await?["status"]["used"]["pods"].clone();
+            let status = api.get(&path).await?["status"].clone();
+            let used: Option<usize> = status["used"]["pods"].as_str().and_then(|text| text.parse().ok());
             let pods = api.get(&format!("{space}/pods")).await?;
-            let ended = |pod: &&Value| pod["status"]["phase"] == "Succeeded";
-            let there = items(&pods).filter(|pod| !ended(pod)).count();
-            if used.is_string() && used != there.to_string() {
+            let there = items(&pods)
+                .filter(|pod| pod["status"]["phase"] != "Succeeded")
+                .count();
+            if used.is_some_and(|used| used != there) {
                 api.delete(&path, 0).await?;
             }
-            Ok(used == there.to_string())
+            Ok(used == Some(there))
         })
         .await?;
     }
@@ -317,7 +319,7 @@ async fn ask(api: &Api, case: &Case) -> Result<()> {
 
 /// How many replicas of each case are bound, once all are decided.
 async fn decided(api: &Api, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<u64>> {
-    let start = now();
+    let start = Instant::now();
     loop {
         let list = api.get("/api/v1/pods?labelSelector=oracle").await?;
         let mut bound = vec![0; cases.len()];
@@ -338,7 +340,7 @@ async fn decided(api: &Api, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<
             .iter()
             .zip(&bound)
             .any(|(outcome, bound)| *bound < outcome.replicas.min(outcome.fit.sure_replicas));
-        let waited = now() - start;
+        let waited = start.elapsed();
         if open == 0 && (!short || waited > RETRY_LIMIT) {
             return Ok(bound);
         }
@@ -347,14 +349,6 @@ async fn decided(api: &Api, cases: &[Case], outcomes: &[Outcome]) -> Result<Vec<
         }
         sleep(LOOK_PAUSE).await;
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a limit on the wait for a real scheduler"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 async fn clear(api: &Api, cases: &[Case]) -> Result<()> {

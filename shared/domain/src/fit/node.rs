@@ -48,7 +48,9 @@ pub(crate) fn capacity(
         return Err(Reason::Cordoned);
     }
     let implied = |taint: &&Taint| {
-        !(taint.key == CORDON && node.cordoned) && !(NOT_READY.contains(&taint.key.as_str()) && !node.ready)
+        let cordon = taint.key == CORDON && node.cordoned;
+        let away = NOT_READY.contains(&taint.key.as_str()) && !node.ready;
+        !cordon && !away
     };
     let taints: Vec<Taint> = node.taints.iter().filter(implied).cloned().collect();
     if let Some(taint) = ask

@@ -103,7 +103,7 @@ pub fn case(seed: u64, slot: usize) -> Case {
     };
     let room = room(&case);
     case.replicas = replicas(&mut random, room);
-    if random.percent(9) {
+    if random.percent(16) {
         case.quotas.push(quota(&mut random, &case));
     }
     case
@@ -149,7 +149,7 @@ fn quota(random: &mut Random, case: &Case) -> Value {
         .filter(|setup| setup.pod["metadata"]["namespace"] == case.space);
     let there = i64::try_from(there.count()).expect("it is small");
     let replicas = i64::try_from(case.replicas).expect("it is small");
-    let left = (replicas + random.within(-2, 1)).max(0);
+    let left = (replicas + random.within(-2, 0)).max(0);
     json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "all", "namespace": case.space},
         "spec": {"hard": {"pods": (there + left).to_string()}}})
 }

@@ -58,7 +58,7 @@ impl Maker<'_> {
         if self.random.percent(10) {
             spec["runtimeClassName"] = json!("boxed");
         }
-        if self.random.percent(22) {
+        if self.random.percent(32) {
             let port = *self.random.one(&[8080, 8080, 8080, 9090]);
             let protocol = *self.random.one(&["TCP", "TCP", "UDP"]);
             let mut entry = json!({"containerPort": port, "hostPort": port, "protocol": protocol});

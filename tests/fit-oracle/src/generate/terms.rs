@@ -4,10 +4,14 @@ use serde_json::{Value, json};
 
 use super::Maker;
 
+/// Names that pods go by; the workload's own is the first.
+const APPS: [&str; 4] = ["web", "web", "train", "cache"];
+
 impl Maker<'_> {
     /// One of the names that pods of a case go by.
     pub(super) fn app(&mut self) -> &'static str {
-        *self.random.one(&["web", "web", "train", "cache"])
+        let app: &&'static str = self.random.one(&APPS);
+        app
     }
 
     fn domain_key(&mut self) -> String {

@@ -58,8 +58,8 @@ impl Maker<'_> {
             spec["affinity"]["nodeAffinity"] = self.node_affinity(3);
         }
         let required = "requiredDuringSchedulingIgnoredDuringExecution";
-        if self.random.percent(14) {
-            let term = if self.random.percent(40) {
+        if self.random.percent(18) {
+            let term = if self.random.percent(60) {
                 self.own_term()
             } else {
                 self.pod_term()
