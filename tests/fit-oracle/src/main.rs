@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use weir_fit_oracle::{BATCH, ControlPlane, Report, binaries, play};
 
+/// Batches between two words about how far it is.
+const BATCHES_TOLD: usize = 25;
+
 struct Options {
     cases: u64,
     seed: u64,
@@ -36,7 +39,14 @@ async fn main() -> Result<()> {
     let control = ControlPlane::start(&binaries().await?).await?;
     let mut report = Report::default();
     let seeds: Vec<u64> = (options.seed..options.seed + options.cases).collect();
-    for batch in seeds.chunks(BATCH) {
+    for (number, batch) in seeds.chunks(BATCH).enumerate() {
+        if number > 0 && number % BATCHES_TOLD == 0 {
+            eprintln!(
+                "after {} clusters: {} disagreements",
+                number * BATCH,
+                report.wrong.len()
+            );
+        }
         for outcome in play(&control.api, batch).await? {
             let known = report.wrong.len();
             report.add(&outcome);

@@ -230,7 +230,7 @@ fn node(object: &Value, context: &Context<'_>) -> Result<Node, SnapshotError> {
     let name = text(&object["metadata"]["name"]);
     let mut allocatable = quantity::resources(&object["status"]["allocatable"], &format!("node {name}"))?;
     for (resource, count) in context.devices.offered_by(&name).iter() {
-        if !allocatable.has(resource) {
+        if !allocatable.names(resource) {
             allocatable.set(resource, count);
         }
     }

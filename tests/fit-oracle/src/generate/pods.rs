@@ -11,7 +11,9 @@ impl Maker<'_> {
             let load = *self.random.one(&[0, 1, 1, 2, 3]);
             for _ in 0..load {
                 let number = all.len();
-                all.push(self.held(node, number));
+                let mut setup = self.held(node, number);
+                free_ports(&mut setup.pod, &all);
+                all.push(setup);
             }
         }
         all
@@ -136,5 +138,17 @@ impl Maker<'_> {
             "metadata": {"name": "nominee", "namespace": self.space, "labels": {"oracle": self.name, "app": "pushes"}},
             "spec": {"priorityClassName": "pushes", "nodeSelector": {"kubernetes.io/hostname": name},
                 "containers": [{"name": "main", "image": "none", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]}}))
+    }
+}
+
+/// Takes back the ports of a pod that others on its node have. A kubelet would refuse it, and the scheduler keeps such a
+/// port only once: it would forget it with the first of the two that ends.
+fn free_ports(pod: &mut Value, others: &[Setup]) {
+    let node = &pod["spec"]["nodeName"];
+    let ports = |pod: &Value| pod["spec"]["containers"][0]["ports"][0]["hostPort"].clone();
+    let own = ports(pod);
+    let same = |other: &&Setup| other.pod["spec"]["nodeName"] == *node && ports(&other.pod) == own;
+    if !own.is_null() && others.iter().any(|other| same(&other)) {
+        pod["spec"]["containers"][0]["ports"] = Value::Null;
     }
 }
