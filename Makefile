@@ -45,4 +45,4 @@ live: ## the cluster adapter, its rights and its admission policy on a real API 
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live
 
 bench: ## figures; nothing is asserted
-	cargo bench -p weir-local
+	cargo bench -p weir-local -p weir-tests
