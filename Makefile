@@ -51,5 +51,5 @@ fit-oracle: ## the same on 10,000 random clusters
 	cargo run -p weir-fit-oracle --bin fit-oracle -- --cases 10000 --seed 1000000
 
 bench: ## figures; nothing is asserted
-	cargo bench -p weir-local
+	cargo bench -p weir-local -p weir-tests
 	cargo bench -p weir-domain --bench fit
