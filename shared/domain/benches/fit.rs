@@ -101,7 +101,8 @@ fn asks() -> Vec<(&'static str, Ask)> {
     vec![("plain", plain), ("spread", even), ("spread, one a node", apart)]
 }
 
-fn timed(mut work: impl FnMut()) -> (Duration, Duration) {
+/// The best, the median and the worst of some rounds. On a busy machine the best is what the work itself takes.
+fn timed(mut work: impl FnMut()) -> [Duration; 3] {
     let mut times: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
@@ -110,15 +111,15 @@ fn timed(mut work: impl FnMut()) -> (Duration, Duration) {
         })
         .collect();
     times.sort_unstable();
-    (times[ROUNDS / 2], times[ROUNDS - 1])
+    [times[0], times[ROUNDS / 2], times[ROUNDS - 1]]
 }
 
 fn main() {
-    println!("nodes   pods    workload             fit median     worst   with ladder");
+    println!("nodes   pods    workload               fit best    median     worst   no room, with ladder");
     for nodes in [100, 1_000, 5_000] {
         let there = cluster(nodes);
         for (name, ask) in asks() {
-            let (median, worst) = timed(|| {
+            let [best, median, worst] = timed(|| {
                 black_box(fit(&there, &ask, 4));
             });
             let start = Instant::now();
@@ -126,7 +127,7 @@ fn main() {
             black_box(ladder(&there, &ask, &unfit, Load::default()));
             let whole = start.elapsed();
             println!(
-                "{nodes:<7} {:<7} {name:<20} {median:>10.2?} {worst:>10.2?}  {whole:>10.2?}",
+                "{nodes:<7} {:<7} {name:<20} {best:>10.2?} {median:>9.2?} {worst:>9.2?}  {whole:>9.2?}",
                 there.pods.len()
             );
         }
