@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod condition;
 mod definition;
+mod judge;
 mod output;
 mod trigger;
 mod validate;
@@ -20,6 +21,7 @@ pub(crate) fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit
         Command::Validate(args) => Some(validate::validate(args, out)),
         Command::Trigger(args) => Some(trigger::trigger(args, out)),
         Command::Condition(args) => Some(condition::condition(args, out)),
+        Command::Judge(args) => Some(judge::judge(args, out)),
         Command::Audit(args) => args.file().map(|file| audit::verify(file, out)),
         _ => None,
     }
