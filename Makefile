@@ -1,8 +1,8 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help test lint stories cluster doctor
+.PHONY: help test lint stories bench-judge cluster doctor
 
 help: ## lists the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
 doctor: ## says which prerequisite is missing
 	@ok=1; for tool in cargo go python3 git; do command -v $$tool >/dev/null || { echo "missing: $$tool"; ok=0; }; done; \
@@ -18,6 +18,9 @@ test: doctor lint ## everything that needs no cluster
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories
+
+bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the plots of docs/judge.md
+	cargo run --release -p weir-bench --bin bench-judge -- 2000 docs
 
 cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 	tests/cluster/up.sh

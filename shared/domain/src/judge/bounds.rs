@@ -4,6 +4,7 @@
 //! over all blocks depends on the ratio only through one sum, which is kept at fixed ratios; between those the sum is
 //! convex in the logarithm of the ratio, and the chords of its neighbours bound it from below, which is the safe side.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,10 @@ impl Default for RatioBounds {
 struct Places {
     ln: [f64; POINTS],
     ratio: [f64; POINTS],
+    /// Weights of the alternatives above a ratio, and of those below it: alternatives near the ratio weigh most, as
+    /// exp(-distance), in which the ratio itself cancels out.
+    above: [f64; POINTS],
+    below: [f64; POINTS],
 }
 
 static PLACES: LazyLock<Places> = LazyLock::new(|| {
@@ -47,8 +52,11 @@ static PLACES: LazyLock<Places> = LazyLock::new(|| {
         let part = (place as f64 - SIDE as f64) / SIDE as f64;
         REACH * part.signum() * part.abs().powf(1.6)
     });
+    let width = |place: usize| ln[(place + 1).min(POINTS - 1)] - ln[place.saturating_sub(1)];
     Places {
         ratio: ln.map(f64::exp),
+        above: std::array::from_fn(|place| width(place) * (-ln[place]).exp()),
+        below: std::array::from_fn(|place| width(place) * ln[place].exp()),
         ln,
     }
 });
@@ -75,31 +83,28 @@ impl RatioBounds {
 
     /// ln of the evidence of "the ratio is greater than this one".
     pub fn ln_e_greater(&self, ln_ratio: f64) -> f64 {
-        self.ln_e(ln_ratio, |alternative| alternative > ln_ratio)
+        let first = PLACES.ln.partition_point(|place| *place <= ln_ratio);
+        self.ln_e(ln_ratio, first..POINTS, &PLACES.above)
     }
 
     /// ln of the evidence of "the ratio is smaller than this one".
     pub fn ln_e_smaller(&self, ln_ratio: f64) -> f64 {
-        self.ln_e(ln_ratio, |alternative| alternative < ln_ratio)
+        let end = PLACES.ln.partition_point(|place| *place < ln_ratio);
+        self.ln_e(ln_ratio, 0..end, &PLACES.below)
     }
 
-    fn ln_e(&self, at: f64, on_the_side: impl Fn(f64) -> bool + Clone) -> f64 {
+    fn ln_e(&self, at: f64, alternatives: Range<usize>, weights: &[f64; POINTS]) -> f64 {
         let here = self.sum_at_least(at);
-        let alternatives = (0..POINTS).filter_map(|place| {
-            let alternative = ln_ratio(place);
-            on_the_side(alternative).then(|| {
-                let ln_e = self.candidate * (alternative - at) + here - self.sums[place];
-                (ln_e, width(place) * (-(alternative - at).abs()).exp())
-            })
-        });
-        ln_mean(alternatives)
+        let one = |place: usize| {
+            let ln_e = self.candidate * (PLACES.ln[place] - at) + here - self.sums[place];
+            (ln_e, weights[place])
+        };
+        ln_mean(alternatives.map(one))
     }
 
     /// A lower bound of the sum between its places: a convex curve lies above its neighbours' chords, carried on.
     fn sum_at_least(&self, at: f64) -> f64 {
-        let after = (0..POINTS)
-            .find(|place| ln_ratio(*place) >= at)
-            .unwrap_or(POINTS - 1);
+        let after = PLACES.ln.partition_point(|place| *place < at).min(POINTS - 1);
         if after < 1 || ln_ratio(after) <= at {
             return self.sums[after];
         }
@@ -126,16 +131,37 @@ impl RatioBounds {
         let enough = (2.0 / alpha).ln();
         let low = |ln| self.ln_e_greater(ln) >= enough;
         let high = |ln| self.ln_e_smaller(ln) >= enough;
-        let lowest = last(low, 0..POINTS - 1, 1).map_or(0.0, f64::exp);
-        let highest = last(high, (1..POINTS).rev(), -1).map(f64::exp);
+        let lows = prefix(|place| low(ln_ratio(place)));
+        let highs = prefix(|place| high(ln_ratio(POINTS - 1 - place)));
+        let lowest = lows.map_or(0.0, |place| last(low, place, place + 1).exp());
+        let highest = highs.map(|place| {
+            let place = POINTS - 1 - place;
+            last(high, place, place - 1).exp()
+        });
         (lowest, highest)
     }
 }
 
-/// The last ratio on the way, in the order of `places`, that is still shown to be wrong.
-fn last(wrong: impl Fn(f64) -> bool, places: impl Iterator<Item = usize>, towards: isize) -> Option<f64> {
-    let place = places.take_while(|place| wrong(ln_ratio(*place))).last()?;
-    let (mut out, mut inside) = (ln_ratio(place), ln_ratio(place.saturating_add_signed(towards)));
+/// The last of the places from 0 on that are wrong; the last place of all never counts.
+fn prefix(wrong: impl Fn(usize) -> bool) -> Option<usize> {
+    let (mut known, mut open) = (0, POINTS - 1);
+    if !wrong(0) {
+        return None;
+    }
+    while open - known > 1 {
+        let middle = usize::midpoint(known, open);
+        if wrong(middle) {
+            known = middle
+        } else {
+            open = middle
+        }
+    }
+    Some(known)
+}
+
+/// The last ratio on the way from one place to the next that is still shown to be wrong.
+fn last(wrong: impl Fn(f64) -> bool, from: usize, to: usize) -> f64 {
+    let (mut out, mut inside) = (ln_ratio(from), ln_ratio(to));
     for _ in 0..12 {
         let middle = f64::midpoint(out, inside);
         if wrong(middle) {
@@ -144,11 +170,7 @@ fn last(wrong: impl Fn(f64) -> bool, places: impl Iterator<Item = usize>, toward
             inside = middle
         }
     }
-    Some(out)
-}
-
-fn width(place: usize) -> f64 {
-    ln_ratio((place + 1).min(POINTS - 1)) - ln_ratio(place.saturating_sub(1))
+    out
 }
 
 #[cfg(test)]

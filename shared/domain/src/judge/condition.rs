@@ -3,7 +3,7 @@
 //! A comparison such as `error_rate > 2%` or `latency_p99 > 1000ms` is a question about a proportion: failed requests
 //! against 2 %, requests slower than one second against 1 %. Each comparison is weighed against its line and, where
 //! one comparison alone may send traffic back, also against the stable revision. A latency is compared with stable at
-//! stable's own median and ninth decile too, where a shift shows first.
+//! stable's own median and 95th percentile too, where a shift of everything or of the tail shows first.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,11 @@ use super::{ALPHA, Alpha, Arms, Tally};
 use crate::condition::{Comparison, Condition, Op};
 use crate::seen::Counts;
 
-/// Requests of stable after which its median and ninth decile are taken.
+/// Requests of stable after which its median and 95th percentile are taken.
 const EDGES_AFTER: u64 = 200;
+/// Parts of the stake on "over the line" and on "worse than stable", which has more questions.
+const OVER: f64 = 1.0;
+const WORSE: f64 = 2.0;
 
 /// What a condition says about one revision.
 #[derive(Clone, PartialEq, Debug)]
@@ -49,7 +52,7 @@ fn needed(parts: usize) -> f64 {
 pub struct Weighing {
     /// By comparison as written, and by `over 250ms`.
     metrics: BTreeMap<String, Metric>,
-    /// Edges of stable's median and ninth decile, in milliseconds.
+    /// Edges of stable's median and 95th percentile, in milliseconds.
     edges: Vec<u64>,
 }
 
@@ -94,20 +97,23 @@ impl Weighing {
         }
         // Chosen after this block is weighed: what is done with a block never depends on itself.
         if self.edges.is_empty() && stable.timed >= EDGES_AFTER {
-            self.edges
-                .extend([0.5, 0.9].iter().filter_map(|share| stable.quantile_edge(*share)));
+            self.edges.extend(
+                [0.5, 0.95]
+                    .iter()
+                    .filter_map(|share| stable.quantile_edge(*share)),
+            );
             self.edges.dedup();
         }
     }
 
     /// What is shown so far. `None`: nothing that the condition asks for was counted.
     pub fn weigh(&self, condition: &Condition) -> Option<Evidence> {
-        let over = self.over(condition);
-        let worse = self.worse(condition);
-        let parts: Vec<&Evidence> = [&over, &worse].into_iter().flatten().collect();
-        let strongest = parts.iter().max_by(|a, b| a.ln_e.total_cmp(&b.ln_e))?;
+        let over = self.over(condition).map(|evidence| (evidence, OVER));
+        let worse = self.worse(condition).map(|evidence| (evidence, WORSE));
+        let parts: Vec<&(Evidence, f64)> = [&over, &worse].into_iter().flatten().collect();
+        let (strongest, _) = parts.iter().max_by(|a, b| a.0.ln_e.total_cmp(&b.0.ln_e))?;
         Some(Evidence {
-            ln_e: ln_mean(parts.iter().map(|part| (part.ln_e, 1.0))),
+            ln_e: ln_mean(parts.iter().map(|(part, weight)| (part.ln_e, *weight))),
             words: strongest.words.clone(),
         })
     }

@@ -93,21 +93,22 @@ fn interval(x: &[f64], y: &[f64]) -> (f64, f64, f64) {
         let sign = if offset == 0.0 { 0.0 } else { offset.signum() };
         (offset - continuity * sign) / spread
     };
-    let low = root(from, to, |shift| standard(shift, 0.5) - z);
-    let high = root(from, to, |shift| standard(shift, 0.5) + z);
-    let estimate = root(from, to, |shift| standard(shift, 0.0));
-    (low, high, estimate)
+    // The ends are taken outwards, so that a shift of exactly nothing is inside.
+    let low = root(from, to, |shift| standard(shift, 0.5) - z).0;
+    let high = root(from, to, |shift| standard(shift, 0.5) + z).1;
+    let (below, above) = root(from, to, |shift| standard(shift, 0.0));
+    (low, high, f64::midpoint(below, above))
 }
 
-/// Where a falling function passes zero; an end of the range if it does not.
-fn root(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
+/// Two places between which a falling function passes zero; an end of the range if it does not.
+fn root(from: f64, to: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
     let (mut low, mut high) = (from, to);
     // Everything equal has no spread: not a number, which counts as not above.
     if !(f(low) > 0.0) {
-        return low;
+        return (low, low);
     }
     if f(high) >= 0.0 {
-        return high;
+        return (high, high);
     }
     while high - low > CLOSE && high - low > f64::EPSILON * high.abs() {
         let middle = f64::midpoint(low, high);
@@ -117,7 +118,7 @@ fn root(from: f64, to: f64, f: impl Fn(f64) -> f64) -> f64 {
             high = middle
         }
     }
-    f64::midpoint(low, high)
+    (low, high)
 }
 
 #[cfg(test)]

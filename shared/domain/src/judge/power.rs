@@ -81,12 +81,15 @@ impl Step {
             if let Some(ratio) = more.shows(alpha).filter(|_| more.weight > self.weight) {
                 words.push_str(&format!("; {} would show {ratio:.1}×", weight(more.weight)));
             }
-            if let Some(share) = self.weight_for(ASKED_RATIO, alpha) {
-                words.push_str(&format!("; 2× needs {} of the traffic", weight(share)));
-            }
-            if let Some(seconds) = self.seconds_for(ASKED_RATIO, alpha) {
-                let minutes = (seconds / 60.0).ceil();
-                words.push_str(&format!(" or {minutes:.0} minutes at {}", weight(self.weight)));
+            let share = self
+                .weight_for(ASKED_RATIO, alpha)
+                .map(|share| format!("{} of the traffic", weight(share)));
+            let time = self
+                .seconds_for(ASKED_RATIO, alpha)
+                .map(|seconds| format!("{:.0} minutes at this share", (seconds / 60.0).ceil()));
+            let needs: Vec<String> = share.into_iter().chain(time).collect();
+            if !needs.is_empty() {
+                words.push_str(&format!("; {ASKED_RATIO:.0}× needs {}", needs.join(" or ")));
             }
         }
         words
@@ -143,7 +146,7 @@ pub fn chance(candidate: f64, stable: f64, level: f64, ratio: f64, alpha: Alpha)
     let drift = candidate * mean_a + stable * mean_b;
     let spread = (candidate * spread_a + stable * spread_b).sqrt();
     // A step of the walk overshoots the bound by about a half of what one bad request is worth.
-    let bound = (alpha.ln_needed() + MIXTURE_COST + 0.3 * (p_a / t0).ln()).max(0.1);
+    let bound = (alpha.ln_needed() + MIXTURE_COST + 0.5 * (p_a / t0).ln()).max(0.1);
     let above = normal_below((drift - bound) / spread);
     let mirrored = (2.0 * bound * drift / (spread * spread)).exp() * normal_below(-(drift + bound) / spread);
     above + if mirrored.is_finite() { mirrored } else { 0.0 }

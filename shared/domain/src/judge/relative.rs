@@ -40,11 +40,13 @@ impl Relative {
     pub fn add(&mut self, arms: Arms, factor: f64) {
         if arms.candidate.total > 0 && arms.stable.total > 0 {
             let level = self.level();
+            let share = 1.0 / factor;
             for (ln_e, (times, _)) in self.ln_e.iter_mut().zip(ALTERNATIVES) {
-                *ln_e += match level {
-                    Some(level) => ln_e_two_by_two(arms, times_odds(level, times), level),
-                    None => ln_e_by_arm(arms, 1.0, times),
-                } / factor;
+                *ln_e += share
+                    * match level {
+                        Some(level) => ln_e_two_by_two(arms, times_odds(level, times), level),
+                        None => ln_e_by_arm(arms, 1.0, times),
+                    };
             }
         }
         self.remember(arms.stable);
@@ -77,4 +79,4 @@ impl Relative {
 }
 
 /// What the average over alternatives costs at most near one of them, in nats: for the power before a step.
-pub(super) const MIXTURE_COST: f64 = 0.9;
+pub(super) const MIXTURE_COST: f64 = 1.0;

@@ -1,5 +1,6 @@
 use super::*;
-use crate::judge::Tally;
+use crate::judge::{Ordered, Tally};
+use proptest::prelude::*;
 
 fn question(promote: Promote) -> Question {
     let asked = Asked {
@@ -116,4 +117,43 @@ fn the_state_is_small_and_reads_back_as_it_was() {
     judge.add(&block(9, 100, 10, 1_000));
     back.add(&block(9, 100, 10, 1_000));
     assert_eq!(back.ln_e().to_bits(), judge.ln_e().to_bits());
+}
+
+proptest! {
+    #[test]
+    fn any_order_inside_the_window_gives_the_same_evidence(
+        bad in prop::collection::vec((0_u64..4, 0_u64..12), 40), swaps in prop::collection::vec(0_usize..13, 0..13),
+    ) {
+        let mut sent: Vec<usize> = (0..39).collect();
+        swaps.iter().for_each(|triple| sent[triple * 3..triple * 3 + 3].reverse());
+        let arrive = |ids: &[usize]| {
+            let (mut judge, mut order) = (Judge::new(question(Promote::Article)), Ordered::starting_at(0));
+            for id in ids {
+                let (a, b) = bad[*id];
+                for (_, block) in order.take(*id as u64, block(a, 40, b, 700)) {
+                    judge.add(&block);
+                }
+                // Delivered twice.
+                assert!(order.take(*id as u64, block(a, 40, b, 700)).is_empty());
+            }
+            judge
+        };
+        let in_order: Vec<usize> = (0..39).collect();
+        prop_assert_eq!(arrive(&sent), arrive(&in_order));
+    }
+
+    #[test]
+    fn promotion_never_comes_without_the_samples(
+        blocks in prop::collection::vec((0_u64..3, 0_u64..30, 0_u64..10, 0_u64..500), 0..12), proven in any::<bool>(),
+    ) {
+        let mut judge = Judge::new(question(if proven { Promote::Proven } else { Promote::Article }));
+        let mut counted = 0;
+        for (k_a, n_a, k_b, n_b) in blocks {
+            counted += n_a;
+            judge.add(&block(k_a, n_a, k_b, n_b));
+            prop_assert!(matches!(judge.look().0, Verdict::Continue | Verdict::Rollback));
+        }
+        let (verdict, _) = judge.end_of_step();
+        prop_assert!(verdict != Verdict::Promote || counted >= 100);
+    }
 }

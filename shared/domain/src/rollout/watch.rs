@@ -66,12 +66,12 @@ pub(crate) fn observe(
 }
 
 /// What was counted since the last look is one block of evidence. A look that is repeated finds nothing new in the
-/// counters, and so changes nothing.
+/// counters, and so changes nothing. Before the candidate has traffic, the stable revision's level is learned.
 fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene) {
     let (Some(condition), TrafficSeen::Counts(counts)) = (&rule.rollback, &scene.traffic) else {
         return;
     };
-    if rollout.weight == Weight::ZERO {
+    if !rollout.can_revert() {
         return;
     }
     let block = |revision: &RevisionId| {
