@@ -1,7 +1,7 @@
 //! `make bench-judge`: Weir's judge and the rules of others on the same traffic.
 //!
-//! Everything is drawn from seeds: the same binary prints the same figures. `bench-judge [SEEDS] [FOLDER]`: the
-//! plots go to the folder.
+//! Everything is drawn from seeds: the same binary prints the same figures. `bench-judge [SEEDS] [FOLDER] [WORDS]`: the plots
+//! go to the folder; with words, only the scenarios that have them in their name are run.
 #![allow(clippy::print_stdout, reason = "its figures are its output")]
 
 mod checks;
@@ -25,7 +25,10 @@ fn main() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(SEEDS);
     let folder = arguments.next().map(PathBuf::from);
-    report::traffic(50.0, seeds, folder.as_deref());
-    report::traffic(5.0, seeds, None);
-    checks::all(seeds);
+    let words = arguments.next().unwrap_or_default();
+    report::traffic(50.0, seeds, folder.as_deref(), &words);
+    report::traffic(5.0, seeds, None, &words);
+    if words.is_empty() {
+        checks::all(seeds);
+    }
 }

@@ -22,8 +22,10 @@ const ERRORS: f64 = 0.01;
 const MEDIAN_MS: f64 = 250.0;
 /// Spread of the logarithm that puts the 99th percentile at 800 ms.
 const SIGMA: f64 = 0.5;
-/// Normal value from which on a request is in the slowest tenth.
-const TAIL: f64 = 1.281_55;
+/// Normal value from which on a request is in the slowest fifth.
+const TAIL: f64 = 0.841_62;
+/// From there to the 99th percentile, where a tail that is a fifth slower is a fifth slower.
+const TAIL_STEP: f64 = 1.484_73;
 /// Upper edges in milliseconds.
 pub(crate) const EDGES: [u64; 10] = [60, 80, 100, 250, 500, 750, 1_000, 2_500, 5_000, 10_000];
 
@@ -38,7 +40,7 @@ pub(crate) enum Scenario {
     Errors5,
     /// Every request a fifth slower.
     Slower,
-    /// The slowest tenth a fifth slower.
+    /// The slowest fifth slower, more so further out; a fifth at the 99th percentile.
     Tail,
     /// Every request twice as slow.
     TwiceAsSlow,
@@ -291,7 +293,7 @@ fn draw_arm(n: u64, behaviour: Behaviour, errors: f64, single: bool, random: &mu
     if single {
         for _ in 0..n {
             let z = random.normal();
-            let tail = if z > TAIL { behaviour.tail } else { 1.0 };
+            let tail = behaviour.tail.powf(((z - TAIL) / TAIL_STEP).max(0.0));
             let latency = MEDIAN_MS * (SIGMA * z).exp() * behaviour.slower * tail;
             for (slower, edge) in seen.slower.iter_mut().zip(EDGES) {
                 *slower += u64::from(latency > edge as f64);

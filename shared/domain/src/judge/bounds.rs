@@ -151,9 +151,9 @@ fn prefix(wrong: impl Fn(usize) -> bool) -> Option<usize> {
     while open - known > 1 {
         let middle = usize::midpoint(known, open);
         if wrong(middle) {
-            known = middle
+            known = middle;
         } else {
-            open = middle
+            open = middle;
         }
     }
     Some(known)
@@ -165,9 +165,9 @@ fn last(wrong: impl Fn(f64) -> bool, from: usize, to: usize) -> f64 {
     for _ in 0..12 {
         let middle = f64::midpoint(out, inside);
         if wrong(middle) {
-            out = middle
+            out = middle;
         } else {
-            inside = middle
+            inside = middle;
         }
     }
     out

@@ -10,17 +10,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::metric::{Asked, Metric, Shown};
+use super::proportion::{Proportion, quantile_of, slow};
 use super::special::ln_mean;
 use super::words::{self, percent};
 use super::{ALPHA, Alpha, Arms, Tally};
-use crate::condition::{Comparison, Condition, Op};
+use crate::condition::{Comparison, Condition};
 use crate::seen::Counts;
 
 /// Requests of stable after which its median and 95th percentile are taken.
 const EDGES_AFTER: u64 = 200;
 /// Parts of the stake on "over the line" and on "worse than stable", which has more questions.
 const OVER: f64 = 1.0;
-const WORSE: f64 = 2.0;
+const WORSE: f64 = 3.0;
 
 /// What a condition says about one revision.
 #[derive(Clone, PartialEq, Debug)]
@@ -177,15 +178,6 @@ fn edge_name(edge: u64) -> String {
     format!("over {edge}ms")
 }
 
-fn slow(counts: &Counts, edge: u64) -> Option<Tally> {
-    if counts.timed == 0 {
-        return Some(Tally::default());
-    }
-    counts
-        .slower_than(edge)
-        .map(|slow| Tally::new(slow, counts.timed))
-}
-
 /// Every comparison of a condition that is weighed.
 fn leaves(condition: &Condition) -> Vec<&Comparison> {
     match condition {
@@ -239,202 +231,6 @@ pub fn weigh(condition: &Condition, counts: &Counts) -> Option<Evidence> {
     })
 }
 
-/// A comparison as a question about a proportion.
-struct Proportion<'a> {
-    comparison: &'a Comparison,
-    what: What,
-    line: f64,
-}
-
-/// What is counted.
-#[derive(Clone, Copy)]
-enum What {
-    Failed,
-    Succeeded,
-    SlowerThan { limit_ms: u64, quantile: f64 },
-}
-
-impl<'a> Proportion<'a> {
-    fn of(comparison: &'a Comparison) -> Option<Self> {
-        let above = matches!(comparison.op, Op::Above | Op::AtLeast);
-        let below = matches!(comparison.op, Op::Below | Op::AtMost);
-        let value = comparison.line.value;
-        let (what, line) = match comparison.metric.as_str() {
-            "error_rate" if above => (What::Failed, value),
-            "success_rate" if below => (What::Succeeded, 1.0 - value),
-            metric if above => {
-                let quantile = quantile_of(metric)?;
-                let limit_ms = (value * 1_000.0).round() as u64;
-                (What::SlowerThan { limit_ms, quantile }, 1.0 - quantile)
-            }
-            _ => return None,
-        };
-        Some(Self {
-            comparison,
-            what,
-            line,
-        })
-    }
-
-    fn tally(&self, counts: &Counts) -> Option<Tally> {
-        match self.what {
-            What::Failed | What::Succeeded => Some(Tally::new(counts.bad, counts.requests)),
-            What::SlowerThan { limit_ms, .. } => slow(counts, limit_ms),
-        }
-    }
-
-    fn arms(&self, candidate: &Counts, stable: &Counts) -> Option<Arms> {
-        let stable = self.tally(stable).unwrap_or_default();
-        self.tally(candidate).map(|candidate| Arms { candidate, stable })
-    }
-
-    fn words(&self, tally: Tally) -> String {
-        let share = 100.0 * tally.share().unwrap_or(0.0);
-        let (all, metric, limit) = (
-            tally.total,
-            &self.comparison.metric,
-            &self.comparison.line.written,
-        );
-        match self.what {
-            What::Failed => format!("{metric} {share:.1} % of {all} requests; limit {limit}"),
-            What::Succeeded => format!("{metric} {:.1} % of {all} requests; limit {limit}", 100.0 - share),
-            What::SlowerThan { quantile, .. } => format!(
-                "{metric}: {share:.1} % of {all} requests took over {limit}; at most {:.0} % may",
-                100.0 * (1.0 - quantile)
-            ),
-        }
-    }
-}
-
-/// `latency_p99` → 0.99.
-fn quantile_of(metric: &str) -> Option<f64> {
-    let digits = metric.strip_prefix("latency_p")?;
-    let number: f64 = digits.parse().ok()?;
-    let quantile = number / 10f64.powi(i32::try_from(digits.len()).ok()?);
-    (digits.len() >= 2 && quantile > 0.0 && quantile < 1.0).then_some(quantile)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::condition::{Dimension, Quantity};
-
-    fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
-        let line = Quantity {
-            value,
-            dimension: Dimension::Ratio,
-            written: written.into(),
-        };
-        Condition::Compare(Comparison {
-            metric: metric.into(),
-            op,
-            line,
-            during: None,
-        })
-    }
-
-    fn article() -> Condition {
-        let errors = compare("error_rate", Op::Above, 0.02, "2%");
-        Condition::Or(vec![errors, compare("latency_p99", Op::Above, 1.0, "1000ms")])
-    }
-
-    fn counts(requests: u64, bad: u64, slow: u64) -> Counts {
-        let within_ms = [
-            (500, requests - slow),
-            (1_000, requests - slow),
-            (2_500, requests),
-        ]
-        .into();
-        Counts {
-            started: requests,
-            requests,
-            bad,
-            within_ms,
-            timed: requests,
-        }
-    }
-
-    #[test]
-    fn a_healthy_candidate_is_never_shown_to_breach() {
-        for requests in [1, 10, 150, 1_500, 100_000] {
-            let seen = weigh(&article(), &counts(requests, requests / 100, requests / 200)).unwrap();
-            assert!(!seen.shows_breach(1), "{requests} requests: {seen:?}");
-        }
-    }
-
-    #[test]
-    fn one_bad_request_among_few_is_noise_and_many_are_not() {
-        assert!(!weigh(&article(), &counts(10, 1, 0)).unwrap().shows_breach(1));
-        assert!(weigh(&article(), &counts(40, 12, 0)).unwrap().shows_breach(1));
-        assert!(weigh(&article(), &counts(200, 0, 20)).unwrap().shows_breach(1));
-    }
-
-    #[test]
-    fn the_words_name_the_metric_that_weighs_most() {
-        let seen = weigh(&article(), &counts(200, 30, 0)).unwrap();
-        assert_eq!(seen.words, "error_rate 15.0 % of 200 requests; limit 2%");
-        let seen = weigh(&article(), &counts(200, 0, 30)).unwrap();
-        assert_eq!(
-            seen.words,
-            "latency_p99: 15.0 % of 200 requests took over 1000ms; at most 1 % may"
-        );
-    }
-
-    #[test]
-    fn nothing_counted_is_no_evidence() {
-        assert_eq!(weigh(&article(), &Counts::default()), None);
-        assert_eq!(
-            weigh(&compare("gpu_temperature", Op::Above, 1.0, "1"), &counts(9, 9, 9)),
-            None
-        );
-    }
-
-    #[test]
-    fn a_candidate_under_its_limit_but_worse_than_stable_is_sent_back() {
-        let mut weighing = Weighing::default();
-        for _ in 0..40 {
-            weighing.add(&article(), &counts(50, 2, 0), &counts(950, 2, 2));
-        }
-        let seen = weighing.weigh(&article()).unwrap();
-        assert!(seen.shows_breach(4), "{seen:?}");
-        assert_eq!(
-            seen.words,
-            "error_rate: failed 4.0 % of 2000 requests, stable 0.21 %"
-        );
-        assert!(seen.told(4).contains("(needs 400 : 1)"), "{}", seen.told(4));
-        weighing.restart();
-        assert_eq!(weighing.weigh(&article()), None);
-    }
-
-    #[test]
-    fn a_shift_of_the_median_shows_at_stables_own_edges() {
-        let shifted = |slow_half: u64| {
-            let mut seen = counts(1_000, 3, 0);
-            seen.within_ms.insert(250, 1_000 - slow_half);
-            seen
-        };
-        let mut weighing = Weighing::default();
-        for _ in 0..6 {
-            weighing.add(&article(), &shifted(640), &shifted(490));
-        }
-        let seen = weighing.weigh(&article()).unwrap();
-        assert!(seen.shows_breach(4), "{seen:?}");
-        assert_eq!(
-            seen.words,
-            "latency: over 250ms 64.0 % of 5000 requests, stable 49.0 %"
-        );
-    }
-
-    #[test]
-    fn what_must_hold_together_is_not_compared_with_stable_one_by_one() {
-        let Condition::Or(parts) = article() else {
-            panic!("an or")
-        };
-        let both = Condition::And(parts);
-        let mut weighing = Weighing::default();
-        for _ in 0..40 {
-            weighing.add(&both, &counts(50, 2, 0), &counts(950, 2, 2));
-        }
-        assert!(!weighing.weigh(&both).unwrap().shows_breach(1));
-    }
-}
+#[path = "condition_tests.rs"]
+mod tests;

@@ -104,7 +104,7 @@ fn interval(x: &[f64], y: &[f64]) -> (f64, f64, f64) {
 fn root(from: f64, to: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
     let (mut low, mut high) = (from, to);
     // Everything equal has no spread: not a number, which counts as not above.
-    if !(f(low) > 0.0) {
+    if f(low).is_nan() || f(low) <= 0.0 {
         return (low, low);
     }
     if f(high) >= 0.0 {
@@ -113,9 +113,9 @@ fn root(from: f64, to: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
     while high - low > CLOSE && high - low > f64::EPSILON * high.abs() {
         let middle = f64::midpoint(low, high);
         if f(middle) > 0.0 {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     (low, high)

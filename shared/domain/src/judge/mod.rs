@@ -23,6 +23,7 @@ mod metric;
 mod order;
 pub mod point;
 pub mod power;
+mod proportion;
 pub mod ranks;
 mod ratio;
 mod relative;

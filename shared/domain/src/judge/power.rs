@@ -105,9 +105,9 @@ fn least(from: f64, to: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
     while high / low > 1.001 {
         let middle = (low * high).sqrt();
         if holds(middle) {
-            high = middle
+            high = middle;
         } else {
-            low = middle
+            low = middle;
         }
     }
     Some(high)

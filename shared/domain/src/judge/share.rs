@@ -65,9 +65,9 @@ fn edge(far: f64, near: f64, wrong: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..48 {
         let middle = f64::midpoint(out, inside);
         if wrong(middle) {
-            out = middle
+            out = middle;
         } else {
-            inside = middle
+            inside = middle;
         }
     }
     out

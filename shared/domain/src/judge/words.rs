@@ -18,7 +18,7 @@ fn odds(ln: f64) -> String {
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
-        none if none == 0.0 => "0 %".into(),
+        0.0 => "0 %".into(),
         small if small < 0.1 => format!("{small:.3} %"),
         small if small < 1.0 => format!("{small:.2} %"),
         _ => format!("{percent:.1} %"),
