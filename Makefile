@@ -1,5 +1,5 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo test doctor lint unit stories cluster cluster-check live fit fit-oracle bench
+.PHONY: help demo test doctor lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -33,6 +33,9 @@ unit: ## everything that needs no cluster
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories
+
+bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the plots of docs/judge.md
+	cargo run --release -p weir-bench --bin bench-judge -- 2000 docs
 
 cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 	tests/cluster/up.sh

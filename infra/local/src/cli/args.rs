@@ -44,6 +44,8 @@ pub enum Command {
     Fit(Fit),
     /// Show the plan of a rollout before it starts: replicas, weights, GPUs, time
     Plan(Plan),
+    /// Judge recorded counts of candidate and stable, block by block
+    Judge(Judge),
     /// Print the log of a run as JSON lines, or verify such lines
     Audit(Audit),
     /// Run the host
@@ -106,6 +108,14 @@ pub struct Condition {
     /// JSON object of values by metric; `-` for stdin
     #[arg(long, value_name = "FILE")]
     pub values: PathBuf,
+}
+
+/// `weir judge`; blocks are JSON lines on stdin.
+#[derive(Args, Debug)]
+pub struct Judge {
+    /// JSON: alpha, min_samples, promote, and the metrics with their limit and margin
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// `weir audit`.

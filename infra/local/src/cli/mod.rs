@@ -11,6 +11,7 @@ mod cluster;
 mod condition;
 mod definition;
 mod fit;
+mod judge;
 mod output;
 mod plan;
 mod read;
@@ -32,6 +33,7 @@ pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failu
         Command::Condition(args) => Some(condition::condition(args, out)),
         Command::Fit(args) => Some(fit::answer(args, out)),
         Command::Plan(args) => Some(plan::answer(args, out)),
+        Command::Judge(args) => Some(judge::judge(args, out)),
         Command::Audit(args) => args.file().map(|file| audit::verify(file, out)),
         _ => None,
     }

@@ -120,6 +120,7 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
     rollout.fence = rollout.fence.next();
     rollout.weight = weight;
     rollout.counted_from.clone_from(&rollout.counted);
+    rollout.weighing.restart();
     rollout.blind_since = None;
     if rollout.changes.len() >= CHANGES_LIMIT {
         rollout.changes.remove(0);

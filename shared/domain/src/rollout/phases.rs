@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, PlannedStep};
 use crate::ids::{Fence, RevisionId};
+use crate::judge::condition::Weighing;
 use crate::seen::{Counts, RevisionSeen, TrafficChange};
 use crate::time::Timestamp;
 use crate::units::Weight;
@@ -79,6 +80,9 @@ pub struct Rollout {
     pub counted_from: BTreeMap<RevisionId, Counts>,
     /// Counts per revision at the last look.
     pub counted: BTreeMap<RevisionId, Counts>,
+    /// Evidence since the present weights were set, block by block.
+    #[serde(default)]
+    pub weighing: Weighing,
     /// Since when nothing can be measured, while the candidate has traffic.
     pub blind_since: Option<Timestamp>,
     /// The candidate's crashes when it first got traffic: those before are a matter of loading.
@@ -113,6 +117,7 @@ impl Rollout {
             changes: Vec::new(),
             counted_from: BTreeMap::new(),
             counted: BTreeMap::new(),
+            weighing: Weighing::default(),
             blind_since: None,
             crashes_before: 0,
             candidate_seen: RevisionSeen::default(),

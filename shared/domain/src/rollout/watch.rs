@@ -9,8 +9,7 @@ use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::Effect;
 use crate::event::Limits;
-use crate::ids::StepId;
-use crate::judge;
+use crate::ids::{RevisionId, StepId};
 use crate::people::Actor;
 use crate::pipeline::{RolloutRule, Strategy};
 use crate::seen::{Scene, TrafficSeen};
@@ -51,6 +50,7 @@ pub(crate) fn observe(
     scene: &Scene,
 ) {
     settle(draft, rollout, scene);
+    weigh_block(rollout, rule, scene);
     remember(draft, rollout, scene);
     match rollout.phase {
         Phase::Growing { step } => growing(draft, rollout, id, rule, step),
@@ -63,6 +63,29 @@ pub(crate) fn observe(
         // A late look; nothing is waited for.
         Phase::Queued | Phase::Comparing | Phase::Drained | Phase::Reverted { .. } | Phase::Removed => {}
     }
+}
+
+/// What was counted since the last look is one block of evidence. A look that is repeated finds nothing new in the
+/// counters, and so changes nothing. Before the candidate has traffic, the stable revision's level is learned.
+fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene) {
+    let (Some(condition), TrafficSeen::Counts(counts)) = (&rule.rollback, &scene.traffic) else {
+        return;
+    };
+    if !rollout.can_revert() {
+        return;
+    }
+    let block = |revision: &RevisionId| {
+        let now = counts.get(revision).cloned().unwrap_or_default();
+        match rollout.counted.get(revision) {
+            Some(before) => now.since(before),
+            None => now,
+        }
+    };
+    let candidate = block(&rollout.candidate);
+    let stable = rollout.stable.as_ref().map(|side| block(&side.revision));
+    rollout
+        .weighing
+        .add(condition, &candidate, &stable.unwrap_or_default());
 }
 
 fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
@@ -356,8 +379,8 @@ fn danger(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
         return Some(format!("no replica answers: {}", seen.words));
     }
     let parts = rollout.plan.steps.len() + 1;
-    let evidence = judge::weigh(rule.rollback.as_ref()?, &rollout.candidate_counts())?;
-    evidence.shows_breach(parts).then_some(evidence.words)
+    let evidence = rollout.weighing.weigh(rule.rollback.as_ref()?)?;
+    evidence.shows_breach(parts).then(|| evidence.told(parts))
 }
 
 /// What is waited for is recorded once for each kind of reason, which is the text before the colon.

@@ -1,0 +1,91 @@
+//! A comparison of a condition as a question about a proportion: how many of how many, and the line.
+
+use super::{Arms, Tally};
+use crate::condition::{Comparison, Op};
+use crate::seen::Counts;
+
+/// A comparison as a question about a proportion.
+pub(super) struct Proportion<'a> {
+    comparison: &'a Comparison,
+    what: What,
+    /// The share that must not be passed.
+    pub(super) line: f64,
+}
+
+/// What is counted.
+#[derive(Clone, Copy)]
+enum What {
+    Failed,
+    Succeeded,
+    SlowerThan { limit_ms: u64, quantile: f64 },
+}
+
+impl<'a> Proportion<'a> {
+    pub(super) fn of(comparison: &'a Comparison) -> Option<Self> {
+        let above = matches!(comparison.op, Op::Above | Op::AtLeast);
+        let below = matches!(comparison.op, Op::Below | Op::AtMost);
+        let value = comparison.line.value;
+        let (what, line) = match comparison.metric.as_str() {
+            "error_rate" if above => (What::Failed, value),
+            "success_rate" if below => (What::Succeeded, 1.0 - value),
+            metric if above => {
+                let quantile = quantile_of(metric)?;
+                let limit_ms = (value * 1_000.0).round() as u64;
+                (What::SlowerThan { limit_ms, quantile }, 1.0 - quantile)
+            }
+            _ => return None,
+        };
+        Some(Self {
+            comparison,
+            what,
+            line,
+        })
+    }
+
+    pub(super) fn tally(&self, counts: &Counts) -> Option<Tally> {
+        match self.what {
+            What::Failed | What::Succeeded => Some(Tally::new(counts.bad, counts.requests)),
+            What::SlowerThan { limit_ms, .. } => slow(counts, limit_ms),
+        }
+    }
+
+    pub(super) fn arms(&self, candidate: &Counts, stable: &Counts) -> Option<Arms> {
+        let stable = self.tally(stable).unwrap_or_default();
+        self.tally(candidate).map(|candidate| Arms { candidate, stable })
+    }
+
+    pub(super) fn words(&self, tally: Tally) -> String {
+        let share = 100.0 * tally.share().unwrap_or(0.0);
+        let (all, metric, limit) = (
+            tally.total,
+            &self.comparison.metric,
+            &self.comparison.line.written,
+        );
+        match self.what {
+            What::Failed => format!("{metric} {share:.1} % of {all} requests; limit {limit}"),
+            What::Succeeded => format!("{metric} {:.1} % of {all} requests; limit {limit}", 100.0 - share),
+            What::SlowerThan { quantile, .. } => format!(
+                "{metric}: {share:.1} % of {all} requests took over {limit}; at most {:.0} % may",
+                100.0 * (1.0 - quantile)
+            ),
+        }
+    }
+}
+
+/// `latency_p99` → 0.99.
+pub(super) fn quantile_of(metric: &str) -> Option<f64> {
+    let digits = metric.strip_prefix("latency_p")?;
+    let number: f64 = digits.parse().ok()?;
+    let quantile = number / 10f64.powi(i32::try_from(digits.len()).ok()?);
+    (digits.len() >= 2 && quantile > 0.0 && quantile < 1.0).then_some(quantile)
+}
+
+/// Requests slower than an edge; `None`: no edge reaches that far.
+pub(super) fn slow(counts: &Counts, edge: u64) -> Option<Tally> {
+    if counts.timed == 0 {
+        return Some(Tally::default());
+    }
+    counts
+        .slower_than(edge)
+        .map(|slow| Tally::new(slow, counts.timed))
+}

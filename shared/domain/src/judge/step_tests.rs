@@ -1,0 +1,159 @@
+use super::*;
+use crate::judge::{Ordered, Tally};
+use proptest::prelude::*;
+
+fn question(promote: Promote) -> Question {
+    let asked = Asked {
+        limit: Some(0.05),
+        margin: Some(1.25),
+    };
+    Question {
+        min_samples: 100,
+        promote,
+        metrics: [("errors".to_owned(), asked)].into(),
+        ..Question::default()
+    }
+}
+
+fn block(k_a: u64, n_a: u64, k_b: u64, n_b: u64) -> BTreeMap<String, Arms> {
+    let arms = Arms {
+        candidate: Tally::new(k_a, n_a),
+        stable: Tally::new(k_b, n_b),
+    };
+    [("errors".to_owned(), arms)].into()
+}
+
+#[test]
+fn a_bad_candidate_is_rolled_back_for_good() {
+    let mut judge = Judge::new(question(Promote::Article));
+    for _ in 0..10 {
+        judge.add(&block(20, 100, 10, 1_000));
+    }
+    let (verdict, why) = judge.look();
+    assert_eq!(verdict, Verdict::Rollback);
+    assert!(why.contains("(needs 100 : 1)"), "{why}");
+    for _ in 0..1_000 {
+        judge.add(&block(0, 100, 10, 1_000));
+    }
+    assert_eq!(judge.look(), (Verdict::Rollback, why.clone()));
+    assert_eq!(judge.end_of_step(), (Verdict::Rollback, why));
+}
+
+#[test]
+fn the_article_promotes_with_what_it_could_have_seen_and_proven_waits_for_the_bound() {
+    let mut article = Judge::new(question(Promote::Article));
+    let mut proven = Judge::new(question(Promote::Proven));
+    for _ in 0..10 {
+        article.add(&block(1, 100, 10, 1_000));
+        proven.add(&block(1, 100, 10, 1_000));
+    }
+    let (verdict, why) = article.end_of_step();
+    assert_eq!(verdict, Verdict::Promote, "{why}");
+    assert!(why.contains("could have shown"), "{why}");
+    let (verdict, why) = proven.end_of_step();
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("proven needs under 1.25"), "{why}");
+    for _ in 0..200 {
+        proven.add(&block(10, 1_000, 100, 10_000));
+    }
+    let (verdict, why) = proven.end_of_step();
+    assert_eq!(verdict, Verdict::Promote, "{why}");
+}
+
+#[test]
+fn nothing_is_promoted_without_every_required_measurement() {
+    let mut asked = question(Promote::Article);
+    asked.metrics.insert("latency".into(), Asked::default());
+    let mut judge = Judge::new(asked);
+    assert_eq!(judge.end_of_step().0, Verdict::Inconclusive);
+    for _ in 0..10 {
+        judge.add(&block(1, 100, 10, 1_000));
+    }
+    let (verdict, why) = judge.end_of_step();
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert_eq!(why, "latency: 0 of 100 requests to the candidate");
+    let mut few = Judge::new(question(Promote::Article));
+    few.add(&block(0, 99, 10, 1_000));
+    assert_eq!(few.end_of_step().1, "errors: 99 of 100 requests to the candidate");
+}
+
+#[test]
+fn over_the_limit_without_evidence_is_no_promotion() {
+    let mut judge = Judge::new(question(Promote::Article));
+    judge.add(&block(6, 100, 60, 1_000));
+    let (verdict, why) = judge.end_of_step();
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(why.contains("over the limit"), "{why}");
+}
+
+#[test]
+fn every_step_has_its_part_of_the_stake_and_the_bound_stays() {
+    let mut judge = Judge::new(question(Promote::Article));
+    for _ in 0..4 {
+        assert!((judge.ln_e_of("errors").exp() - 1.0).abs() < 1e-9 || judge.step > 0);
+        judge.add(&block(2, 1_000, 10, 1_000));
+        assert!(
+            judge.ln_e_of("errors") < 0.0,
+            "a good step leaves less than the stake"
+        );
+        assert_eq!(judge.end_of_step().0, Verdict::Promote);
+    }
+    assert!(
+        judge.ln_e_of("errors").exp() > 0.1,
+        "the reserve of later steps is still there"
+    );
+}
+
+#[test]
+fn the_state_is_small_and_reads_back_as_it_was() {
+    let mut judge = Judge::new(question(Promote::Proven));
+    for n in 0..50 {
+        judge.add(&block(n % 3, 100, 10 + n % 5, 1_000));
+    }
+    let text = serde_json::to_string(&judge).unwrap();
+    assert!(text.len() < 2_500, "{} bytes", text.len());
+    let mut back: Judge = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, judge);
+    judge.add(&block(9, 100, 10, 1_000));
+    back.add(&block(9, 100, 10, 1_000));
+    assert_eq!(back.ln_e().to_bits(), judge.ln_e().to_bits());
+}
+
+proptest! {
+    #[test]
+    fn any_order_inside_the_window_gives_the_same_evidence(
+        bad in prop::collection::vec((0_u64..4, 0_u64..12), 40), swaps in prop::collection::vec(0_usize..13, 0..13),
+    ) {
+        let mut sent: Vec<usize> = (0..39).collect();
+        swaps.iter().for_each(|triple| sent[triple * 3..triple * 3 + 3].reverse());
+        let arrive = |ids: &[usize]| {
+            let (mut judge, mut order) = (Judge::new(question(Promote::Article)), Ordered::starting_at(0));
+            for id in ids {
+                let (a, b) = bad[*id];
+                for (_, block) in order.take(*id as u64, block(a, 40, b, 700)) {
+                    judge.add(&block);
+                }
+                // Delivered twice.
+                assert!(order.take(*id as u64, block(a, 40, b, 700)).is_empty());
+            }
+            judge
+        };
+        let in_order: Vec<usize> = (0..39).collect();
+        prop_assert_eq!(arrive(&sent), arrive(&in_order));
+    }
+
+    #[test]
+    fn promotion_never_comes_without_the_samples(
+        blocks in prop::collection::vec((0_u64..3, 0_u64..30, 0_u64..10, 0_u64..500), 0..12), proven in any::<bool>(),
+    ) {
+        let mut judge = Judge::new(question(if proven { Promote::Proven } else { Promote::Article }));
+        let mut counted = 0;
+        for (k_a, n_a, k_b, n_b) in blocks {
+            counted += n_a;
+            judge.add(&block(k_a, n_a, k_b, n_b));
+            prop_assert!(matches!(judge.look().0, Verdict::Continue | Verdict::Rollback));
+        }
+        let (verdict, _) = judge.end_of_step();
+        prop_assert!(verdict != Verdict::Promote || counted >= 100);
+    }
+}
