@@ -149,7 +149,7 @@ impl Session {
     fn close(&mut self) -> Option<Value> {
         let id = self.apply()?;
         let (verdict, why) = self.judge.look();
-        Some(answer(id, verdict, &why, self.metrics()))
+        Some(answer(id, verdict, &why, &self.metrics()))
     }
 
     /// The step is over: its last block is answered with the step's verdict.
@@ -158,7 +158,7 @@ impl Session {
         // The numbers of the step, before evidence starts again.
         let metrics = self.metrics();
         let (verdict, why) = self.judge.end_of_step();
-        Some(answer(id, verdict, &why, metrics))
+        Some(answer(id, verdict, &why, &metrics))
     }
 
     fn apply(&mut self) -> Option<u64> {
@@ -179,7 +179,7 @@ impl Session {
     }
 }
 
-fn answer(block: u64, verdict: Verdict, why: &str, metrics: Map<String, Value>) -> Value {
+fn answer(block: u64, verdict: Verdict, why: &str, metrics: &Map<String, Value>) -> Value {
     json!({"block": block, "verdict": verdict.as_str(), "why": why, "metrics": metrics})
 }
 

@@ -70,6 +70,7 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
         | Command::Condition(_)
         | Command::Fit(_)
         | Command::Plan(_)
+        | Command::Judge(_)
         | Command::Up(_) => unreachable!("these ask no host"),
     }
 }
