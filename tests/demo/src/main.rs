@@ -4,7 +4,7 @@
 //! ```text
 //! tests/cluster (control plane, GPU nodes, gateway) ◀── weir up ◀── signed push, Slack taps, `weir approve`
 //!        ▲                                               │
-//!        └── users: 60 requests a second, streams        └─▶ timelines, audit, figures
+//!        └── users: 80 requests a second, streams        └─▶ timelines, audit, figures
 //! ```
 //! With `CI=true` it ends by itself: 0 only if the states read back from the store and what the cluster shows agree.
 #![allow(

@@ -7,7 +7,7 @@ use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, ServiceName};
 
 use crate::acts::Act;
 use crate::load::RPS;
-use crate::stage::Stage;
+use crate::stage::{Stage, status_word};
 
 /// One run, read back.
 struct Told {
@@ -163,11 +163,7 @@ async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, boo
 }
 
 fn status(run: &Value) -> String {
-    let status = &run["status"];
-    let word = status
-        .as_str()
-        .or_else(|| status.as_object()?.keys().next().map(String::as_str));
-    word.unwrap_or("unknown").to_owned()
+    status_word(run).unwrap_or("unknown").to_owned()
 }
 
 /// The Service of a production revision.

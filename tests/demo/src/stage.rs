@@ -133,10 +133,7 @@ impl Stage {
     /// The word for how a run stands.
     pub(crate) async fn status(&self, run: &str) -> Result<String> {
         let shown = self.show(run).await?;
-        let status = &shown["run"]["status"];
-        let word = status
-            .as_str()
-            .or_else(|| status.as_object()?.keys().next().map(String::as_str));
+        let word = status_word(&shown["run"]);
         Ok(word
             .with_context(|| format!("a run without a status: {shown}"))?
             .to_owned())
@@ -181,4 +178,12 @@ async fn uid() -> Result<u32> {
         .await?
         .trim()
         .parse()?)
+}
+
+/// The word for how a run stands: a status with a reason is an object of one key.
+pub(crate) fn status_word(run: &Value) -> Option<&str> {
+    let status = &run["status"];
+    status
+        .as_str()
+        .or_else(|| status.as_object()?.keys().next().map(String::as_str))
 }
