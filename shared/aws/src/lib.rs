@@ -11,6 +11,10 @@
 //! Lambda: the functions do.
 
 pub mod config;
+pub mod eks;
+pub mod queue;
 pub mod store;
 
+pub use eks::Eks;
+pub use queue::SqsQueue;
 pub use store::DynamoStore;

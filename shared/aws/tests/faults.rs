@@ -1,4 +1,5 @@
 //! What DynamoDB does at its worst: answers that get lost, writers that meet.
+#![allow(clippy::unwrap_used, reason = "everything in here is a test, its helpers too")]
 
 mod kit;
 

@@ -1,4 +1,5 @@
 //! The store on DynamoDB keeps the contract, and damage to it is told.
+#![allow(clippy::unwrap_used, reason = "everything in here is a test, its helpers too")]
 
 mod kit;
 

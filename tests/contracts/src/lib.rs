@@ -3,5 +3,6 @@
 //! The store in memory, on which stories are told, passes the same suite as the stores that people run on: so what the
 //! stories prove holds there too.
 
+pub mod queue;
 pub mod sample;
 pub mod store;
