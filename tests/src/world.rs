@@ -17,6 +17,7 @@ use weir_domain::run::{Cause, Repository, Run, RunStatus};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::cluster::{Behaviour, FakeCluster};
+use crate::doors::Doors;
 use crate::faults::{Fault, Faults};
 use crate::ports::{CountedIds, FakePeople, FakeSource, HeldQueue, ManualClock};
 use crate::store::FaultyStore;
@@ -32,8 +33,10 @@ pub struct World {
     pub source: Arc<FakeSource>,
     /// People.
     pub people: Arc<FakePeople>,
+    /// The doors, as strangers reach them.
+    pub doors: Doors,
     clock: Arc<ManualClock>,
-    faults: Arc<Faults>,
+    pub(crate) faults: Arc<Faults>,
     queue: Arc<HeldQueue>,
     store: Arc<FaultyStore>,
     steps: Engine,
@@ -65,11 +68,12 @@ impl World {
             limits: Limits::default(),
         };
         let steps = weir_stage_executor::engine(ports.clone());
-        let traffic = weir_metric_check::engine(ports);
+        let traffic = weir_metric_check::engine(ports.clone());
         Self {
             cluster,
             source,
             people,
+            doors: Doors::new(&ports),
             clock,
             faults,
             queue,
@@ -157,7 +161,8 @@ impl World {
         result.expect("a request is handled")
     }
 
-    async fn approval(&self, run: &RunId) -> ApprovalToken {
+    /// The token of the approval that the run asked for last.
+    pub async fn approval(&self, run: &RunId) -> ApprovalToken {
         let run = self.run(run).await;
         let approval = run
             .stages
@@ -168,7 +173,7 @@ impl World {
     }
 
     /// After a crash the next process starts, and the caller tries again. Says whether it was one.
-    fn survived(&self, failed: Option<Retry>) -> bool {
+    pub(crate) fn survived(&self, failed: Option<Retry>) -> bool {
         let dead = self.faults.dead();
         self.faults.restart();
         dead && failed.is_some()
@@ -282,6 +287,11 @@ impl World {
     pub async fn run(&self, run: &RunId) -> Run {
         let loaded = self.store.inner.load(run).await.expect("memory answers");
         loaded.expect("the run exists").state.run
+    }
+
+    /// Every run, newest first.
+    pub async fn runs(&self) -> Vec<Run> {
+        self.store.inner.runs(1_000).await.expect("memory answers")
     }
 
     /// The log of a run.

@@ -2,4 +2,5 @@
 
 mod approvals;
 mod canary;
+mod doors;
 mod lanes;

@@ -106,12 +106,24 @@ impl Engine {
                 .await?;
         }
         for wanted in wanted {
-            // What was seen is decided on together with the state it was seen under; if that has changed, look again.
-            let loaded = self.load(run).await?;
-            let (event, scrape) = self.see(&loaded.state, &wanted).await?;
-            self.handle_once(loaded, &event, By::Duty(duty), scrape).await?;
+            self.look_at(run, duty, &wanted).await?;
         }
         self.perform_outbox(run).await
+    }
+
+    /// Looks at one thing and decides. What was seen is decided on together with the state it was seen under; if that
+    /// has changed, this one thing is looked at again: to begin with the first of several would let each conflict take
+    /// back what the look has done so far.
+    async fn look_at(&self, run: &RunId, duty: Duty, wanted: &Wanted) -> Result<(), HandleError> {
+        for _ in 0..CONFLICT_LIMIT {
+            let loaded = self.load(run).await?;
+            let (event, scrape) = self.see(&loaded.state, wanted).await?;
+            match self.handle_once(loaded, &event, By::Duty(duty), scrape).await {
+                Err(error) if error.retry() == Retry::Conflict => {}
+                result => return result.map(drop),
+            }
+        }
+        Err(StoreError::Conflict(format!("run {run}")).into())
     }
 
     /// Handles something that happened to a run.

@@ -24,5 +24,5 @@ pub use ports::{
     Scenery, Source, SourceError, SourceFile, Traffic,
 };
 pub use retry::{Classified, Retry};
-pub use start::{Start, StartError, Started};
+pub use start::{Start, StartError, Started, run_id};
 pub use store::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError, memory};

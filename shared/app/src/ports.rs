@@ -194,7 +194,7 @@ pub trait Source: Send + Sync {
     /// The files under `.weir/` at a commit, and those of `more` that exist.
     ///
     /// # Errors
-    /// Classified.
+    /// Classified. `Never` is a fault of the commit itself, which stays: a link, a file that is too large or no text.
     async fn files(
         &self,
         repository: &Repository,

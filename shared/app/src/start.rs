@@ -64,8 +64,7 @@ impl Engine {
             Ok(pipeline) => pipeline.name.as_str().to_owned(),
             Err((name, _)) => name.clone(),
         };
-        let hash = digest::sha256_hex(format!("{}\n{name}", start.push).as_bytes());
-        let id = RunId::new(format!("run-{}", &hash[..12]));
+        let id = run_id(&start.push, &name);
         let mut last = StoreError::Conflict(format!("run {id}"));
         for _ in 0..CONFLICT_LIMIT {
             match self.start_once(&id, &start).await {
@@ -115,6 +114,13 @@ impl Engine {
             .await?;
         Ok(())
     }
+}
+
+/// The id of the run that a push starts in a pipeline: known before the run is, for whoever writes it into the
+/// definition.
+pub fn run_id(push: &PushKey, pipeline: &str) -> RunId {
+    let hash = digest::sha256_hex(format!("{push}\n{pipeline}").as_bytes());
+    RunId::new(format!("run-{}", &hash[..12]))
 }
 
 /// Stands in a run whose definition cannot be read: it has a name and no stages.

@@ -11,6 +11,14 @@
 //! ```
 //! Weir reads no Secret and starts no program in a pod. Start reading at [`Fleet`].
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::needless_pass_by_value,
+        reason = "tables of tests read better with values"
+    )
+)]
+
 mod api;
 mod connect;
 mod execution;

@@ -173,11 +173,33 @@ pub(crate) fn without(route: &Value, name: &str, namespace: &str, fence: Fence) 
         return Ok(Change::Nothing);
     }
     // The fence stays where a later decision has put it: nothing but a backend without a share goes.
-    Ok(Change::Patch(guarded(
-        route,
-        edits,
-        &[(names::FENCE, found.max(fence).to_string())],
-    )))
+    let mut notes = vec![(names::FENCE, found.max(fence).to_string())];
+    notes.extend(forgotten(route, name));
+    Ok(Change::Patch(guarded(route, edits, &notes)))
+}
+
+/// What a route says of its revisions, after one has left. Traffic must never go back to what is gone, so if that was
+/// the stable backend, then what carries everything is.
+fn forgotten(route: &Value, name: &str) -> Vec<(&'static str, String)> {
+    let mut notes = Vec::new();
+    let mut known = known_backends(route);
+    if known.remove(name).is_some() {
+        notes.push((names::BACKENDS, json!(known).to_string()));
+    }
+    if route["metadata"]["annotations"][names::STABLE] == name {
+        let rules = route["spec"]["rules"].as_array().into_iter().flatten();
+        let backends = rules.flat_map(|rule| rule["backendRefs"].as_array().into_iter().flatten());
+        let mut serving = backends
+            .filter(|backend| backend["weight"] != 0)
+            .filter_map(|backend| backend["name"].as_str())
+            .filter(|serving| known.contains_key(*serving));
+        if let Some(first) = serving.next()
+            && serving.all(|other| other == first)
+        {
+            notes.push((names::STABLE, first.to_owned()));
+        }
+    }
+    notes
 }
 
 /// A patch that only applies to the object as it was read, with annotations written in the same moment.

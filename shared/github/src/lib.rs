@@ -33,6 +33,8 @@ pub mod api;
 pub mod local;
 pub mod status;
 
+mod repositories;
+
 pub use api::{ApiError, GitHubApi};
 pub use delivery::{Delivery, DeliveryError, Event, Ping};
 pub use filter::{Answer, Filter, FilterSpec, InvalidFilter};
@@ -40,6 +42,7 @@ pub use headers::Headers;
 pub use local::LocalRepository;
 pub use names::{CommitSha, GitRef, InvalidName, RepositoryName};
 pub use push::Push;
+pub use repositories::Repositories;
 pub use secret::Secret;
 pub use signature::{Refused, Verified, verify};
 pub use source::{Relation, RepositoryPath, Retry, SourceError, SourceFile};

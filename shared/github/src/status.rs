@@ -62,6 +62,11 @@ impl CommitStatus {
         self
     }
 
+    /// Its colour.
+    pub fn state(&self) -> CommitState {
+        self.state
+    }
+
     /// The description as it will be shown.
     pub fn description(&self) -> &str {
         &self.description

@@ -25,12 +25,15 @@ mod text;
 
 pub mod client;
 
+mod people;
+
 pub use client::{PostedMessage, Retry, SlackClient, SlackError};
 pub use headers::Headers;
 pub use interaction::{
     Action, Addressee, BlockActions, Interaction, InteractionError, Person, ResponseUrl, ViewSubmission,
     decode_body,
 };
-pub use message::{ApprovalView, Given, GroupProgress, Message, Outcome, RollbackPage};
+pub use message::{ApprovalView, Given, GroupProgress, Message, Outcome, RollbackPage, WayBack};
+pub use people::SlackPeople;
 pub use secret::Secret;
 pub use signature::{Refused, Verified, verify};

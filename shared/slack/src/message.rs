@@ -9,8 +9,8 @@ mod rollback;
 
 use serde_json::{Value, json};
 
-use crate::limits::{FALLBACK_CHARS, MESSAGE_BLOCKS, SECTION_CHARS};
-use crate::text::plain;
+use crate::limits::{FALLBACK_CHARS, LIST_LINES, MESSAGE_BLOCKS, SECTION_CHARS};
+use crate::text::{lines, plain};
 
 /// A message, within Slack's limits by construction.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,8 +98,15 @@ pub enum Outcome {
     },
     /// A newer run took its place.
     Superseded {
-        /// Its number.
-        by_number: u64,
+        /// Its number, or its id.
+        by: String,
+        /// When.
+        at_unix: i64,
+    },
+    /// The run ended for another reason before anybody decided.
+    Withdrawn {
+        /// How the run ended.
+        why: String,
         /// When.
         at_unix: i64,
     },
@@ -121,6 +128,16 @@ pub enum Outcome {
     },
 }
 
+/// Where the traffic is when somebody is woken up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WayBack {
+    /// It is back.
+    #[default]
+    Done,
+    /// It had to go back and could not yet.
+    Stuck,
+}
+
 /// What somebody reads who was woken up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollbackPage {
@@ -130,6 +147,8 @@ pub struct RollbackPage {
     pub number: u64,
     /// Where it happened.
     pub environment: String,
+    /// Whether the traffic is back.
+    pub way_back: WayBack,
     /// What happened, in a sentence.
     pub happened: String,
     /// What was measured, against which limit.
@@ -150,6 +169,19 @@ impl Message {
     /// A single line, for instance a refusal: "You are not in ml-team; members: @ada, @ben."
     pub fn line(text: &str) -> Self {
         Self::new(text, vec![blocks::section(&plain(text, SECTION_CHARS))])
+    }
+
+    /// Several lines, for instance the evidence so far.
+    pub fn lines(text: &str) -> Self {
+        let (title, items) = text.split_once('\n').unwrap_or((text, ""));
+        let items: Vec<String> = items.lines().map(str::to_owned).collect();
+        let blocks = items.chunks(LIST_LINES).map(|part| blocks::section(&lines(part)));
+        Self::new(
+            title,
+            std::iter::once(blocks::section(&plain(title, SECTION_CHARS)))
+                .chain(blocks)
+                .collect(),
+        )
     }
 
     /// The refusal of somebody who is not in the group.

@@ -49,6 +49,15 @@ fn visible(c: char) -> Option<char> {
     }
 }
 
+/// Items as lines, each cut.
+pub(crate) fn lines(items: &[String]) -> String {
+    let lines: Vec<String> = items
+        .iter()
+        .map(|item| plain(item, crate::limits::LINE_CHARS))
+        .collect();
+    lines.join("\n")
+}
+
 /// Items as lines under a title, within one section: long lines are cut, and lines beyond the limit counted.
 pub(crate) fn bullets(title: &str, items: &[String]) -> String {
     use crate::limits::{LINE_CHARS, LIST_LINES, SECTION_CHARS};

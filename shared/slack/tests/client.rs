@@ -292,3 +292,61 @@ fn only_plain_https_bases_are_accepted() {
     }
     assert!(SlackClient::new(weir_slack::client::BASE_URL, token()).is_ok());
 }
+
+/// The first message of an approval is posted, later ones change it; a page is posted.
+#[tokio::test]
+async fn an_approval_is_posted_once_and_changed_afterwards() {
+    use weir_app::People;
+    let world = World::start(Conversation::Usual).await;
+    let people = weir_slack::SlackPeople {
+        client: world.client.clone(),
+        channel: "#releases".into(),
+    };
+    let mut commit = weir_contracts::sample::first("a");
+    assert_eq!(
+        people.show_approval(&commit.run, 1).await.unwrap(),
+        None,
+        "no approval"
+    );
+    weir_contracts::sample::ask(&mut commit, "apr-1");
+    let mut run = commit.run;
+    let shown = people.show_approval(&run, 0).await.unwrap().unwrap();
+    assert_eq!(
+        (shown.channel.as_str(), shown.ts.as_str()),
+        ("C1", "1700000000.000100")
+    );
+    run.stages[0].approval.as_mut().unwrap().message = Some(shown.clone());
+    assert_eq!(people.show_approval(&run, 0).await.unwrap(), Some(shown));
+    people.page(&run, weir_contracts::sample::ROLLOUT).await.unwrap();
+    let asked = world.asked.lock().unwrap();
+    let paths: Vec<&str> = asked.iter().map(|a| a.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        ["/api/chat.postMessage", "/api/chat.update"],
+        "a run without a rollout pages nobody"
+    );
+    assert_eq!(asked[0].body["channel"], "#releases");
+    assert_eq!(asked[1].body["ts"], "1700000000.000100");
+}
+
+#[tokio::test]
+async fn what_slack_says_decides_whether_a_message_is_tried_again() {
+    use weir_app::{People, Retry as Again};
+    for (conversation, lasts) in [
+        (Conversation::RefusedWith("channel_not_found"), true),
+        (Conversation::RefusedWith("internal_error"), false),
+        (Conversation::RateLimited(Some(7)), false),
+        (Conversation::Status(502), false),
+    ] {
+        let world = World::start(conversation).await;
+        let people = weir_slack::SlackPeople {
+            client: world.client.clone(),
+            channel: "#releases".into(),
+        };
+        let mut commit = weir_contracts::sample::first("a");
+        weir_contracts::sample::ask(&mut commit, "apr-1");
+        let error = people.show_approval(&commit.run, 0).await.unwrap_err();
+        assert_eq!(error.retry == Again::Never, lasts, "{error}");
+        assert!(!error.to_string().contains("xoxb"), "{error}");
+    }
+}

@@ -17,6 +17,12 @@ use weir_slack::{
 
 const NOW: i64 = 1_795_485_501;
 
+const KINDS: [&str; 3] = [
+    "slack-block-actions",
+    "slack-view-submission",
+    "slack-url-verification",
+];
+
 fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../events")
@@ -72,7 +78,7 @@ fn press(name: &str) -> BlockActions {
 
 #[test]
 fn every_valid_sample_is_understood_and_fits_its_schema() {
-    for kind in ["slack-block-actions", "slack-url-verification"] {
+    for kind in KINDS {
         let schema = std::fs::read(folder(kind).join("schema.json")).unwrap();
         let schema: Value = serde_json::from_slice(&schema).unwrap();
         for (path, body) in samples(kind, "valid") {
@@ -91,7 +97,7 @@ fn every_valid_sample_is_understood_and_fits_its_schema() {
 
 #[test]
 fn every_invalid_sample_is_refused() {
-    for kind in ["slack-block-actions", "slack-url-verification"] {
+    for kind in KINDS {
         for (path, body) in samples(kind, "invalid") {
             assert!(
                 deliver(&path, &body).is_err(),

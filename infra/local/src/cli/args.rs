@@ -1,9 +1,12 @@
 //! What can be asked.
 
-use std::net::SocketAddr;
+mod up;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use up::Up;
 
 /// Takes a git push to a verified production rollout, or back.
 #[derive(Parser, Debug)]
@@ -131,54 +134,9 @@ impl Audit {
     }
 }
 
-/// `weir up`.
-#[derive(Args, Debug)]
-pub struct Up {
-    /// Address of the webhooks; port 0 takes a free one and prints it
-    #[arg(long, default_value = "127.0.0.1:8177", value_name = "HOST:PORT")]
-    pub listen: SocketAddr,
-    /// Folder of everything that is kept
-    #[arg(long, env = "WEIR_STATE", value_name = "DIR")]
-    pub state: PathBuf,
-    /// How clusters are reached
-    #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
-    pub kubeconfig: PathBuf,
-    /// Context in it, if not the current one
-    #[arg(long, value_name = "NAME")]
-    pub context: Option<String>,
-    /// A repository on this machine, as OWNER/NAME=PATH; every other one is asked for at GitHub
-    #[arg(long = "repository", value_name = "NAME=PATH", value_parser = repository)]
-    pub repositories: Vec<(String, PathBuf)>,
-    /// GitHub's API
-    #[arg(long, default_value = "https://api.github.com", value_name = "URL")]
-    pub github_api: String,
-    /// Slack's API
-    #[arg(long, default_value = "https://slack.com/api", value_name = "URL")]
-    pub slack_api: String,
-    /// Channel of approvals and pages, by id or name
-    #[arg(long, env = "WEIR_SLACK_CHANNEL", value_name = "CHANNEL")]
-    pub slack_channel: Option<String>,
-    /// Id of the Slack app whose requests are taken
-    #[arg(long, env = "WEIR_SLACK_APP", value_name = "ID")]
-    pub slack_app: Option<String>,
-    /// Id of the Slack workspace whose requests are taken
-    #[arg(long, env = "WEIR_SLACK_TEAM", value_name = "ID")]
-    pub slack_team: Option<String>,
-}
-
-fn repository(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, path)) if !path.is_empty() => {
-            weir_github::RepositoryName::parse(name).map_err(|error| error.to_string())?;
-            Ok((name.to_owned(), PathBuf::from(path)))
-        }
-        _ => Err("expected OWNER/NAME=PATH".into()),
-    }
-}
-
 /// Where the host is.
 #[derive(Args, Debug)]
-pub struct Host {
+pub(crate) struct Host {
     /// State folder of the running host
     #[arg(long, env = "WEIR_STATE", value_name = "DIR")]
     pub state: PathBuf,

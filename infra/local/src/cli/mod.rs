@@ -3,24 +3,62 @@
 //! stdout carries the answer, stderr everything else. Exit codes: 0 answered; 1 checked and negative, or refused; 2 it
 //! could not be answered: usage, malformed input, no host.
 
+mod act;
 mod args;
 mod audit;
+mod client;
 mod condition;
 mod definition;
 mod output;
+mod read;
 mod trigger;
 mod validate;
+mod watch;
 
-pub use args::{Cli, Command};
+pub use args::{Cli, Command, Format, Up};
 pub use output::{Exit, Failure, Output};
 
+use crate::protocol::Act;
+
 /// Answers a command that needs no host.
-pub(crate) fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failure>> {
+pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failure>> {
     match command {
         Command::Validate(args) => Some(validate::validate(args, out)),
         Command::Trigger(args) => Some(trigger::trigger(args, out)),
         Command::Condition(args) => Some(condition::condition(args, out)),
         Command::Audit(args) => args.file().map(|file| audit::verify(file, out)),
         _ => None,
+    }
+}
+
+/// Answers a command that asks a running host.
+///
+/// # Errors
+/// There is no host, or it cannot answer.
+pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure> {
+    let because = |args: &args::Reason| args.reason.clone();
+    match command {
+        Command::Runs(args) => read::runs(args, out).await,
+        Command::Show(args) => read::show(args, out).await,
+        Command::Logs(args) => read::logs(args, out).await,
+        Command::Audit(args) => read::audit(args, out).await,
+        Command::Watch(args) => watch::watch(args, out).await,
+        Command::Run(args) => act::run(args, out).await,
+        Command::Approve(args) => act::act(args, Act::Approve, out).await,
+        Command::Reject(args) => {
+            let reason = because(args);
+            act::act(&args.which, Act::Reject { reason }, out).await
+        }
+        Command::Cancel(args) => {
+            let reason = because(args);
+            act::act(&args.which, Act::Cancel { reason }, out).await
+        }
+        Command::Rollback(args) => {
+            let reason = because(args);
+            act::act(&args.which, Act::Rollback { reason }, out).await
+        }
+        Command::Validate(_) | Command::Trigger(_) | Command::Condition(_) | Command::Up(_) => {
+            unreachable!("these ask no host")
+        }
     }
 }

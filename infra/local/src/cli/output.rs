@@ -1,12 +1,15 @@
 //! stdout, once, in the form that was asked for.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use weir_app::Clock;
 
 use super::args::Format;
+use crate::host::SystemClock;
+use crate::view::{Look, Zone};
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,17 +83,55 @@ impl Failure {
     }
 }
 
+/// Columns of a line where nobody says how many there are, and the least that pages are made for.
+const WIDTH: usize = 80;
+
 /// Where answers go.
+#[derive(Debug)]
 pub struct Output {
     /// Their form.
     pub format: Format,
     /// Whether severities and states may be coloured; they are words all the same.
-    pub color: bool,
+    pub(crate) color: bool,
     /// Columns of a line.
-    pub width: usize,
+    pub(crate) width: usize,
+    /// Whether the reader has gone away.
+    pub(crate) gone: bool,
 }
 
 impl Output {
+    /// stdout as it is: coloured and as wide as the terminal, if it is one and the person has not said no.
+    pub fn new(format: Format, no_color: bool) -> Self {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal();
+        let size = terminal
+            .then(|| rustix::termios::tcgetwinsize(&stdout).ok())
+            .flatten();
+        Self {
+            format,
+            color: terminal && !no_color && format == Format::Text,
+            width: size.map_or(WIDTH, |size| usize::from(size.ws_col).max(WIDTH)),
+            gone: false,
+        }
+    }
+
+    /// How things are shown now.
+    pub(crate) fn look(&self) -> Look {
+        Look {
+            zone: Zone::of_this_machine(),
+            width: self.width,
+            color: self.color,
+            now: SystemClock.now(),
+        }
+    }
+
+    /// What may help a person, apart from the answer.
+    pub(crate) fn hint(&self, text: &str) {
+        if self.format == Format::Text {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
     /// An answer: a value for programs, or the text for people.
     pub(crate) fn answer(&mut self, value: &impl Serialize, text: impl FnOnce() -> String) {
         match self.format {
@@ -109,7 +150,7 @@ impl Output {
     pub(crate) fn text(&mut self, text: &str) {
         let mut out = io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        let _ = write!(out, "{text}{end}").and_then(|()| out.flush());
+        self.gone |= write!(out, "{text}{end}").and_then(|()| out.flush()).is_err();
     }
 
     /// Why there is no answer.

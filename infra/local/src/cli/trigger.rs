@@ -1,14 +1,14 @@
 //! `weir trigger --kind push --event FILE --config PATH`: the payload alone decides.
 
 use serde::Serialize;
+use weir_github::Push;
 use weir_github::push::PushError;
-use weir_github::{Answer, Push};
 use weir_spec::Severity;
+use weir_webhook_intake::matching::matching;
 
 use super::args::{Kind, Trigger};
 use super::definition::{read_definition, read_text};
 use super::output::{Exit, Failure, Output};
-use crate::matching;
 use crate::words::chain;
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ pub(super) fn trigger(args: &Trigger, out: &mut Output) -> Result<Exit, Failure>
         runs: Vec::new(),
         ignored: Vec::new(),
     };
-    for (pipeline, answer) in matching::matching(&loaded.definition, &push) {
+    for (pipeline, answer) in matching(&loaded.definition, &push) {
         let reason = answer.reason().to_owned();
         let list = if answer.runs() {
             &mut report.runs
@@ -96,10 +96,10 @@ fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-/// Whether a reason is one of several.
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weir_github::Answer;
 
     #[test]
     fn a_body_that_is_no_json_is_told_with_its_place() {

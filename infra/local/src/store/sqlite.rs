@@ -5,6 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use rusqlite::TransactionBehavior;
 use serde_json::Value;
+use tokio::sync::watch;
 use weir_app::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Store, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
@@ -21,6 +22,7 @@ use super::{keys, read, write};
 pub struct SqliteStore {
     writes: Desk,
     reads: Desk,
+    commits: watch::Sender<u64>,
 }
 
 impl SqliteStore {
@@ -35,7 +37,20 @@ impl SqliteStore {
         Ok(Self {
             writes: Desk::new("weir-store-w", writer, TransactionBehavior::Immediate)?,
             reads: Desk::new("weir-store-r", reader, TransactionBehavior::Deferred)?,
+            commits: watch::Sender::new(0),
         })
+    }
+
+    /// Changes with every decision that was stored, so that whoever watches a run need not ask again and again.
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
+    }
+
+    /// The runs that carry this number, one a pipeline at most.
+    pub(crate) async fn numbered(&self, number: u64) -> Result<Vec<Run>, StoreError> {
+        self.reads
+            .run("find a number", move |sp| read::numbered(sp, number))
+            .await
     }
 }
 
@@ -56,7 +71,9 @@ impl Store for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
         self.writes
             .run("commit a decision", move |sp| write::commit(sp, &commit))
-            .await
+            .await?;
+        self.commits.send_modify(|count| *count += 1);
+        Ok(())
     }
 
     async fn run_of_approval(&self, token: &ApprovalToken) -> Result<Option<RunId>, StoreError> {

@@ -45,9 +45,13 @@ pub(super) fn was_fetched(pod: &Value) -> bool {
 pub(super) fn standing(job: &Value, pod: Option<&Value>, timeout: Span, now: Timestamp) -> Standing {
     let failed = condition(job, "Failed").filter(|c| c["status"] == "True");
     if failed.is_some_and(|condition| condition["reason"] == "DeadlineExceeded") {
-        return Standing::Seen(ExecutionSeen::Failed(format!(
-            "stopped: it took longer than {timeout}"
-        )));
+        // A step is stopped by letting its deadline pass (`super::stop`).
+        let cut_short = job["spec"]["activeDeadlineSeconds"] == 1 && timeout > Span::seconds(1);
+        return Standing::Seen(ExecutionSeen::Failed(if cut_short {
+            "stopped: it was told to".into()
+        } else {
+            format!("stopped: it took longer than {timeout}")
+        }));
     }
     let Some(pod) = pod else {
         return Standing::Seen(match failed {

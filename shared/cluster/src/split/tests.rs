@@ -223,3 +223,39 @@ fn a_backend_filter_of_the_user_is_kept_for_every_revision() {
         plain["filters"]
     );
 }
+
+/// A route after a promotion: `r1` was stable, `r2` has everything.
+fn promoted() -> Value {
+    let rules = json!([{"backendRefs": [backend("web", 0), backend("w-1", 0), backend("w-2", 100)]}]);
+    let backends = json!({"w-1": "r1", "w-2": "r2"}).to_string();
+    let annotations = json!({names::FENCE: "5", names::STABLE: "w-1", names::BACKENDS: backends});
+    route(rules, annotations)
+}
+
+#[test]
+fn a_removed_revision_is_nowhere_in_the_route_and_traffic_goes_back_to_what_serves() {
+    let before = promoted();
+    let after = applied(&before, without(&before, "w-1", "prod", Fence(6)).unwrap());
+    assert_eq!(
+        names_and_weights(&after, 0),
+        [("web".to_owned(), 0), ("w-2".to_owned(), 100)]
+    );
+    let annotations = &after["metadata"]["annotations"];
+    assert_eq!(annotations[names::STABLE], "w-2");
+    assert_eq!(annotations[names::BACKENDS], r#"{"w-2":"r2"}"#);
+    assert_eq!(annotations[names::FENCE], "6");
+    assert_eq!(without(&after, "w-1", "prod", Fence(6)), Ok(Change::Nothing));
+}
+
+#[test]
+fn a_removed_candidate_leaves_the_stable_one_stable_and_the_higher_fence() {
+    let mut before = promoted();
+    before["metadata"]["annotations"][names::STABLE] = json!("w-2");
+    let after = applied(&before, without(&before, "w-1", "prod", Fence(4)).unwrap());
+    assert_eq!(after["metadata"]["annotations"][names::STABLE], "w-2");
+    assert_eq!(after["metadata"]["annotations"][names::FENCE], "5");
+    assert!(
+        without(&before, "w-2", "prod", Fence(6)).is_err(),
+        "it has traffic"
+    );
+}

@@ -82,15 +82,22 @@ fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
     }
 }
 
-/// Lets the candidate grow to what a step needs.
+/// Lets the candidate grow to what a step needs. Where the step before needed as much, nothing is written.
 pub(super) fn enter_step(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     let replicas = rollout.plan.steps[step].candidate_replicas;
+    let before = step
+        .checked_sub(1)
+        .map_or(0, |before| rollout.plan.steps[before].candidate_replicas);
     enter(draft, rollout, Phase::Growing { step });
+    if replicas == before {
+        return;
+    }
     rollout.fence = rollout.fence.next();
     let (revision, fence) = (rollout.candidate.clone(), rollout.fence);
+    let unit = if replicas == 1 { "replica" } else { "replicas" };
     draft.note(
         Action::RevisionScaled,
-        format!("{revision} grows to {replicas} replicas"),
+        format!("{revision} grows from {before} to {replicas} {unit}"),
     );
     draft.effects.push(Effect::EnsureRevision {
         step: id,

@@ -108,8 +108,8 @@ fn growing(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutR
 fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     let took = draft.now.since(rollout.since);
     let words = format!(
-        "{} has {} warm replicas after {took}",
-        rollout.candidate, rollout.candidate_seen.warm
+        "{}: {} of {} replicas warm after {took}",
+        rollout.candidate, rollout.candidate_seen.warm, rollout.plan.steps[step].candidate_replicas
     );
     draft
         .note(Action::RevisionWarm, words)
@@ -313,10 +313,9 @@ fn baking(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRu
         return;
     }
     let baked = draft.now.since(rollout.since);
-    let still = rollout
-        .changes
-        .last()
-        .is_none_or(|change| change.effective.is_some());
+    // Where nothing served before, no old side's counters have to stand still.
+    let last = rollout.changes.last().filter(|_| rollout.stable.is_some());
+    let still = last.is_none_or(|change| change.effective.is_some());
     if baked >= rule.bake && (still || baked >= rule.bake + STILL_WITHIN) {
         promote(draft, rollout, id, rule);
     }

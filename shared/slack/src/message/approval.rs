@@ -141,6 +141,7 @@ fn state_word(outcome: &Outcome) -> &'static str {
         Outcome::Rejected { .. } => "rejected",
         Outcome::Expired { .. } => "expired",
         Outcome::Superseded { .. } => "superseded",
+        Outcome::Withdrawn { .. } => "withdrawn",
         Outcome::Cancelled { .. } => "cancelled",
         Outcome::RolledBack { .. } => "rolled back",
     }
@@ -168,11 +169,12 @@ fn describe(outcome: &Outcome) -> (String, String, i64) {
             "nobody decided in time; nothing moved".to_owned(),
             *at_unix,
         ),
-        Outcome::Superseded { by_number, at_unix } => (
-            format!("{word} by #{by_number}"),
-            format!("#{by_number} took its place"),
+        Outcome::Superseded { by, at_unix } => (
+            format!("{word} by {by}"),
+            format!("{by} took its place"),
             *at_unix,
         ),
+        Outcome::Withdrawn { why, at_unix } => (format!("✗ {word}"), format!("the run {why}"), *at_unix),
         Outcome::Cancelled { by, at_unix } => (format!("✗ {word}"), format!("cancelled by {by}"), *at_unix),
         Outcome::RolledBack {
             why,

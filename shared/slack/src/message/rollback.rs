@@ -1,14 +1,18 @@
 //! The page at 3 a.m.: what happened, what was measured, what was done, what serves now, what to do.
 
 use super::blocks::{actions, button, context, header, moment, section};
-use super::{Message, RollbackPage};
+use super::{Message, RollbackPage, WayBack};
 use crate::interaction::Action;
 use crate::limits::SECTION_CHARS;
 use crate::text::{bullets, plain};
 
 pub(super) fn page(page: &RollbackPage) -> Message {
+    let (state, since) = match page.way_back {
+        WayBack::Done => ("rolled back", "rolled back"),
+        WayBack::Stuck => ("cannot roll back yet", "decided"),
+    };
     let title = format!(
-        "✗ rolled back: {} #{} in {}",
+        "✗ {state}: {} #{} in {}",
         page.pipeline, page.number, page.environment
     );
     let line = |label: &str, text: &str| section(&plain(&format!("{label}: {text}"), SECTION_CHARS));
@@ -23,7 +27,7 @@ pub(super) fn page(page: &RollbackPage) -> Message {
     }
     blocks.push(line("Serving now", &page.serves_now));
     blocks.push(line("What to do", &page.to_do));
-    blocks.push(context(vec![moment("rolled back", page.at_unix)]));
+    blocks.push(context(vec![moment(since, page.at_unix)]));
     if !page.token.is_empty() {
         blocks.push(actions(&[button(
             Action::Details,

@@ -139,7 +139,7 @@ fn every_final_state_replaces_the_buttons_and_keeps_the_account() {
         ),
         (
             Outcome::Superseded {
-                by_number: 44,
+                by: "#44".into(),
                 at_unix,
             },
             "superseded by #44",
@@ -183,6 +183,7 @@ fn the_page_says_what_happened_what_serves_and_what_to_do() {
         pipeline: "LLM-Model-Update".into(),
         number: 43,
         environment: "production".into(),
+        way_back: WayBack::Done,
         happened: "The candidate answered 6.1 % of requests with errors.".into(),
         measured: vec!["error_rate 6.1 % of 1,131 requests; limit 2 %".into()],
         done: vec!["weight 0 accepted 1.8 s after the verdict".into()],

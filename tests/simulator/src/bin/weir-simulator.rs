@@ -1,6 +1,6 @@
 //! One GPU pod: serves a model that behaves as its file says, on the pod's own address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -19,8 +19,8 @@ struct Args {
     /// Address and port to bind; without it, the pod's address and port
     #[arg(long, env = "LISTEN")]
     listen: Option<SocketAddr>,
-    /// The pod's own address
-    #[arg(long, env = "POD_IP", required_unless_present = "listen")]
+    /// The pod's own address; without it, that of its host name, which Kubernetes writes into every pod
+    #[arg(long, env = "POD_IP")]
     pod_ip: Option<IpAddr>,
     /// Port on the pod's own address
     #[arg(long, env = "PORT", default_value_t = 8000)]
@@ -38,10 +38,11 @@ struct Args {
 
 impl Args {
     fn address(&self) -> Result<SocketAddr> {
-        let given = self
-            .listen
-            .or(self.pod_ip.map(|ip| SocketAddr::new(ip, self.port)));
-        let address = given.context("give --listen or --pod-ip")?;
+        let address = match (self.listen, self.pod_ip) {
+            (Some(address), _) => address,
+            (None, Some(ip)) => SocketAddr::new(ip, self.port),
+            (None, None) => own_address(self.port)?,
+        };
         // Many pods share a network namespace here, each with its own address: one that binds them all would
         // answer for the others.
         if address.ip().is_unspecified() {
@@ -59,6 +60,15 @@ impl Args {
         model.seed = self.seed.unwrap_or(model.seed);
         Ok(model)
     }
+}
+
+/// The address of this pod's host name.
+fn own_address(port: u16) -> Result<SocketAddr> {
+    let name = std::fs::read_to_string("/etc/hostname").context("give --listen or --pod-ip")?;
+    let mut addresses = (name.trim(), port)
+        .to_socket_addrs()
+        .with_context(|| format!("host name {} has no address; give --listen or --pod-ip", name.trim()))?;
+    addresses.next().context("give --listen or --pod-ip")
 }
 
 #[tokio::main(flavor = "current_thread")]

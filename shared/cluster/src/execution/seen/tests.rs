@@ -75,6 +75,8 @@ fn a_fetch_that_failed_is_told_apart_from_commands_that_failed() {
 #[test]
 fn what_cannot_end_any_more_has_failed_with_its_reason() {
     let deadline = json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]}});
+    let mut told = deadline.clone();
+    told["spec"]["activeDeadlineSeconds"] = json!(1);
     let lost = json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
     let mut evicted = pod(now(), fetched(), json!({}));
     evicted["status"]["phase"] = json!("Failed");
@@ -83,6 +85,7 @@ fn what_cannot_end_any_more_has_failed_with_its_reason() {
     let oom = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
     let table = [
         (deadline, None, "stopped: it took longer than 30m"),
+        (told, None, "stopped: it was told to"),
         (lost, None, "its pod is gone: m"),
         (json!({}), Some(evicted), "its pod failed: Evicted disk pressure"),
         (

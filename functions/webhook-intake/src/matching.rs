@@ -4,7 +4,7 @@ use weir_github::{Answer, Filter, FilterSpec, Push};
 use weir_spec::{Definition, Trigger};
 
 /// Every pipeline once, with the first of its triggers that runs, or why none does.
-pub(crate) fn matching(definition: &Definition, push: &Push) -> Vec<(String, Answer)> {
+pub fn matching(definition: &Definition, push: &Push) -> Vec<(String, Answer)> {
     definition
         .pipelines
         .iter()

@@ -1,0 +1,368 @@
+//! The source as its users see it, over a cluster whose pods say what they are told, and over real simulators.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Traffic};
+use weir_contracts::sample;
+use weir_domain::ids::{ClusterName, Namespace, RevisionId};
+use weir_domain::seen::{Counts, TrafficSeen};
+use weir_metrics::Direct;
+
+/// Pages by pod and port. A pod without one refuses, and one that says `hangs` never answers.
+#[derive(Default)]
+struct Pods {
+    pages: Mutex<BTreeMap<(String, u16), Result<String, ProxyError>>>,
+    asked: Mutex<Vec<String>>,
+}
+
+const GATEWAY: u16 = 19001;
+const POD: u16 = 8000;
+const RECORDED: &str = include_str!("recorded/envoy.txt");
+const VLLM_ONLY: &str = "vllm:time_to_first_token_seconds_bucket{le=\"1.0\"} 3\n\
+    vllm:time_to_first_token_seconds_count 4\n";
+
+#[async_trait]
+impl Proxy for Pods {
+    async fn get(
+        &self,
+        _: &ClusterName,
+        pod: &PodRef,
+        port: u16,
+        path: &str,
+        _: usize,
+    ) -> Result<String, ProxyError> {
+        self.asked
+            .lock()
+            .unwrap()
+            .push(format!("{}:{port}{path}", pod.name));
+        let page = self.pages.lock().unwrap().get(&(pod.name.clone(), port)).cloned();
+        match page {
+            Some(Ok(page)) if page == "hangs" => pending().await,
+            Some(page) => page,
+            None => Err(ProxyError::Pod("connection refused".into())),
+        }
+    }
+}
+
+impl Pods {
+    fn say(&self, pod: &str, port: u16, page: impl Into<String>) {
+        self.pages
+            .lock()
+            .unwrap()
+            .insert((pod.into(), port), Ok(page.into()));
+    }
+
+    fn fail(&self, pod: &str, port: u16, error: ProxyError) {
+        self.pages.lock().unwrap().insert((pod.into(), port), Err(error));
+    }
+}
+
+fn pod(name: &str, ip: &str) -> PodRef {
+    PodRef {
+        namespace: Namespace::new("production"),
+        name: name.into(),
+        ip: Some(ip.into()),
+    }
+}
+
+fn good() -> RevisionId {
+    RevisionId::new("r-good")
+}
+
+fn bad() -> RevisionId {
+    RevisionId::new("r-bad")
+}
+
+/// One good pod, and one revision with a pod that fails and one that is dead.
+fn placed() -> Placed {
+    let pods = [
+        (good(), vec![pod("good", "127.0.0.2")]),
+        (bad(), vec![pod("failing", "127.0.0.3"), pod("dead", "127.0.0.4")]),
+    ];
+    Placed {
+        pods: BTreeMap::from(pods),
+        gateway: vec![pod("envoy", "10.0.0.1")],
+    }
+}
+
+/// The recorded page as the gateway of the sample's route would say it, its tens replaced.
+fn envoy(tens: u64) -> String {
+    RECORDED
+        .replace("httproute/shop/sentiment/", "httproute/production/llm/")
+        .replace("} 10\n", &format!("}} {tens}\n"))
+}
+
+async fn count(direct: &Direct, placed: &Placed, before: Option<&Value>) -> Counting {
+    let run = sample::run("one", "llm", 1);
+    direct.count(&run, sample::ROLLOUT, placed, before).await
+}
+
+fn counts(counting: &Counting) -> &BTreeMap<RevisionId, Counts> {
+    match &counting.seen {
+        TrafficSeen::Counts(counts) => counts,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn world() -> (Arc<Pods>, Direct) {
+    let pods = Arc::new(Pods::default());
+    (pods.clone(), Direct::new(pods))
+}
+
+#[tokio::test]
+async fn the_gateway_tells_how_requests_to_a_dead_pod_end() {
+    let (pods, direct) = world();
+    pods.say("envoy", GATEWAY, envoy(10));
+    let first = count(&direct, &placed(), None).await;
+    assert_eq!(
+        counts(&first)[&bad()],
+        Counts::default(),
+        "what was before the rollout"
+    );
+    pods.say("envoy", GATEWAY, envoy(25));
+    pods.say("good", POD, VLLM_ONLY);
+    let second = count(&direct, &placed(), first.scrape.as_ref()).await;
+    let seen = |revision: RevisionId| {
+        let Counts {
+            started,
+            requests,
+            bad,
+            ..
+        } = counts(&second)[&revision];
+        [started, requests, bad]
+    };
+    assert_eq!(seen(good()), [15, 15, 0]);
+    assert_eq!(seen(bad()), [30, 30, 30]);
+    let filter = "envoy:19001/stats/prometheus?filter=httproute/production/llm/rule/.*endpoint.*rq_";
+    assert!(pods.asked.lock().unwrap().iter().any(|asked| asked == filter));
+}
+
+#[tokio::test]
+async fn without_a_gateway_the_pods_own_answers_count_and_cut_streams_are_bad() {
+    let (pods, direct) = world();
+    let alone = Placed {
+        gateway: Vec::new(),
+        ..placed()
+    };
+    let page = |ok: u64, failed: u64, cut: u64| {
+        format!(
+            "http_requests_total{{code=\"200\",path=\"/inference\"}} {ok}\n\
+             http_requests_total{{code=\"500\",path=\"/inference\"}} {failed}\n\
+             http_responses_cut_total {cut}\n"
+        )
+    };
+    pods.say("failing", POD, page(100, 10, 1));
+    let first = count(&direct, &alone, None).await;
+    pods.say("failing", POD, page(120, 15, 3));
+    let second = count(&direct, &alone, first.scrape.as_ref()).await;
+    let expected = Counts {
+        started: 25,
+        requests: 25,
+        bad: 7,
+        ..Counts::default()
+    };
+    assert_eq!(counts(&second)[&bad()], expected);
+}
+
+#[tokio::test]
+async fn unknown_errors_are_no_data_and_not_zero() {
+    let (pods, direct) = world();
+    pods.say("good", POD, VLLM_ONLY);
+    pods.say("envoy", GATEWAY, "");
+    let seen = count(&direct, &placed(), None).await.seen;
+    let expected = "the gateway counts no endpoint of this rollout, and the pods do not count their answers \
+        (pod dead: the pod did not answer: connection refused)";
+    assert_eq!(seen, TrafficSeen::NoData(expected.into()));
+}
+
+#[tokio::test]
+async fn each_silence_has_its_own_words() {
+    let (pods, direct) = world();
+    let seen = count(&direct, &Placed::default(), None).await.seen;
+    assert_eq!(seen, TrafficSeen::NoData("there is no pod to ask".into()));
+
+    let nobody = ProxyError::Denied("pods/proxy".into());
+    pods.fail("envoy", GATEWAY, nobody);
+    let seen = count(&direct, &placed(), None).await.seen;
+    let expected = "gateway pod envoy: the API server refused the pod proxy: pods/proxy; \
+        pod dead: the pod did not answer: connection refused";
+    assert_eq!(seen, TrafficSeen::SourceError(expected.into()));
+
+    pods.say("envoy", GATEWAY, "<html>\n<body>404</body>");
+    let seen = count(&direct, &placed(), None).await.seen;
+    assert!(
+        matches!(&seen, TrafficSeen::NoData(why) if why.contains("cannot be read as metrics")),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_falls_silent_is_not_replaced_by_the_pods() {
+    let (pods, direct) = world();
+    pods.say("envoy", GATEWAY, envoy(10));
+    pods.say("good", POD, "http_requests_total{code=\"200\"} 7\n");
+    let first = count(&direct, &placed(), None).await;
+    pods.fail("envoy", GATEWAY, ProxyError::Cluster("etcd is away".into()));
+    let second = count(&direct, &placed(), first.scrape.as_ref()).await;
+    let expected = "gateway pod envoy: the API server did not answer: etcd is away; \
+        pod dead: the pod did not answer: connection refused";
+    assert_eq!(second.seen, TrafficSeen::SourceError(expected.into()));
+    pods.say("envoy", GATEWAY, envoy(12));
+    let third = count(&direct, &placed(), second.scrape.as_ref()).await;
+    assert_eq!(counts(&third)[&good()].requests, 2, "it is caught up with");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_hangs_holds_nobody_up() {
+    let (pods, direct) = world();
+    pods.say("envoy", GATEWAY, envoy(10));
+    pods.say("dead", POD, "hangs");
+    counts(&count(&direct, &placed(), None).await);
+}
+
+#[tokio::test]
+async fn state_that_cannot_be_read_begins_a_new_zero_line() {
+    let (pods, direct) = world();
+    pods.say("envoy", GATEWAY, envoy(10));
+    let first = count(&direct, &placed(), None).await;
+    pods.say("envoy", GATEWAY, envoy(11));
+    let mut other = first.scrape.clone().unwrap();
+    other["v"] = json!(2);
+    for strange in [json!("x"), json!({}), other] {
+        let again = count(&direct, &placed(), Some(&strange)).await;
+        assert_eq!(counts(&again)[&good()].requests, 0, "{strange}");
+    }
+    let second = count(&direct, &placed(), first.scrape.as_ref()).await;
+    assert_eq!(counts(&second)[&good()].requests, 1);
+}
+
+#[tokio::test]
+async fn eight_pods_of_a_revision_are_read_and_stay_the_same() {
+    let (pods, direct) = world();
+    let many = |from: usize| {
+        let names = (from..20).map(|n| pod(&format!("p{n:02}"), &format!("10.0.0.{n}")));
+        Placed {
+            pods: BTreeMap::from([(good(), names.collect())]),
+            gateway: Vec::new(),
+        }
+    };
+    let page = "http_requests_total{code=\"200\"} 1000\n";
+    (0..20).for_each(|n| pods.say(&format!("p{n:02}"), POD, page));
+    let first = count(&direct, &many(4), None).await;
+    let asked = || std::mem::take(&mut *pods.asked.lock().unwrap());
+    let before = asked();
+    assert_eq!(before.len(), 8);
+    let second = count(&direct, &many(0), first.scrape.as_ref()).await;
+    assert_eq!(asked(), before, "earlier names do not push anyone out");
+    let third = count(&direct, &many(8), second.scrape.as_ref()).await;
+    assert_eq!(
+        counts(&third)[&good()].requests,
+        0,
+        "what was left out before begins with a zero line"
+    );
+}
+
+mod simulated {
+    use std::net::SocketAddr;
+
+    use weir_simulator::{Control, Model, Simulator};
+
+    use super::*;
+
+    /// Goes straight to a simulator on loopback, by the pod's address.
+    struct Straight {
+        address: SocketAddr,
+        http: reqwest::Client,
+    }
+
+    #[async_trait]
+    impl Proxy for Straight {
+        async fn get(
+            &self,
+            _: &ClusterName,
+            _: &PodRef,
+            _: u16,
+            path: &str,
+            _: usize,
+        ) -> Result<String, ProxyError> {
+            let url = format!("http://{}{path}", self.address);
+            let away = |error: reqwest::Error| ProxyError::Pod(error.to_string());
+            self.http
+                .get(url)
+                .send()
+                .await
+                .map_err(away)?
+                .text()
+                .await
+                .map_err(away)
+        }
+    }
+
+    async fn start(model: &str) -> (SocketAddr, Control) {
+        let model = Model::parse(model.as_bytes()).unwrap();
+        let simulator = Simulator::bind("127.0.0.1:0".parse().unwrap(), model)
+            .await
+            .unwrap();
+        let (address, control) = (simulator.address().unwrap(), simulator.control());
+        tokio::spawn(simulator.run());
+        (address, control)
+    }
+
+    /// Sends one request and reads its answer to the end, however that is. While the model loads, it asks again.
+    async fn infer(http: &reqwest::Client, address: SocketAddr, stream: bool) {
+        let body = json!({ "prompt": "hello", "stream": stream, "max_tokens": 4 });
+        let request = http.post(format!("http://{address}/inference"));
+        let request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        if let Ok(answer) = request.send().await {
+            let _ = answer.bytes().await;
+        }
+    }
+
+    async fn until_ready(http: &reqwest::Client, address: SocketAddr) {
+        let health = format!("http://{address}/health");
+        while !http.get(&health).send().await.unwrap().status().is_success() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_real_pods_page_tells_its_answers_failures_cuts_and_latencies() {
+        let model = r#"{"load_seconds": 0, "warm_up_generations": 0, "error_ratio": 0.5, "cut_share": 1.0, "seed": 3,
+            "latency_ms": {"p50": 1, "p99": 2}, "tokens": {"min": 2, "max": 4, "per_second": 5000}}"#;
+        let (address, control) = start(model).await;
+        let http = reqwest::Client::new();
+        until_ready(&http, address).await;
+        let direct = Direct::new(Arc::new(Straight {
+            address,
+            http: http.clone(),
+        }));
+        let alone = Placed {
+            pods: BTreeMap::from([(good(), vec![pod("one", "127.0.0.1")])]),
+            gateway: Vec::new(),
+        };
+        infer(&http, address, false).await;
+        let first = count(&direct, &alone, None).await;
+        for n in 0..20 {
+            infer(&http, address, n % 2 == 0).await;
+        }
+        let second = count(&direct, &alone, first.scrape.as_ref()).await;
+        let counts = &counts(&second)[&good()];
+        assert_eq!((counts.started, counts.requests), (20, 20));
+        assert!((4..=16).contains(&counts.bad), "{counts:?}");
+        // A stream that is cut had its first token, an answer of 500 has none.
+        assert!((10..20).contains(&counts.timed), "{counts:?}");
+        assert!(
+            counts.within_ms.contains_key(&1000) && counts.within_ms[&1000] == counts.timed,
+            "{counts:?}"
+        );
+        control.stop();
+        control.stop();
+    }
+}

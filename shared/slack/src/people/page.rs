@@ -1,0 +1,135 @@
+//! A rollout that went back, or must and cannot, for somebody who was woken up.
+
+use weir_domain::ids::StepId;
+use weir_domain::pipeline::RolloutRule;
+use weir_domain::rollout::{Phase, Rollout};
+use weir_domain::run::Run;
+use weir_domain::seen::TrafficChange;
+use weir_domain::time::Timestamp;
+
+use super::unix;
+use crate::message::{RollbackPage, WayBack};
+
+/// What happened, what was measured, what was done, what serves now, what to do.
+pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
+    let (rule, rollout) = (run.rule(step)?, run.rollout(step)?);
+    let stuck = rollout.phase == Phase::Reverting;
+    Some(RollbackPage {
+        pipeline: run.pipeline.name.to_string(),
+        number: run.number,
+        environment: rule.lane.environment.to_string(),
+        way_back: if stuck { WayBack::Stuck } else { WayBack::Done },
+        happened: happened(rule, rollout, stuck),
+        measured: measured(rollout),
+        done: done(rollout),
+        serves_now: serves_now(rollout, stuck),
+        to_do: to_do(rule, rollout, stuck),
+        at_unix: unix(decided(rollout)),
+        // An approval's token finds the run again; a run that asked nobody is looked at on the command line.
+        token: run
+            .stages
+            .iter()
+            .filter_map(|stage| stage.approval.as_ref())
+            .next_back()
+            .map(|approval| approval.token.to_string())
+            .unwrap_or_default(),
+    })
+}
+
+fn happened(rule: &RolloutRule, rollout: &Rollout, stuck: bool) -> String {
+    let what = format!("{} of {}", rollout.candidate, rule.lane);
+    match (stuck, rollout.changes.is_empty()) {
+        (true, _) => format!("{what} must give its traffic back, and {}", rollout.waits_for),
+        (false, true) => format!("{what} was given up before it had any traffic"),
+        (false, false) => format!("{what} gave its traffic back"),
+    }
+}
+
+fn measured(rollout: &Rollout) -> Vec<String> {
+    let mut lines: Vec<String> = rollout.reverted_because.iter().cloned().collect();
+    if let Some(counts) = rollout.counted.get(&rollout.candidate).filter(|c| c.requests > 0) {
+        lines.push(format!(
+            "exposed: {} requests, {} failed",
+            counts.requests, counts.bad
+        ));
+    }
+    let crash = rollout.candidate_seen.last_crash.iter();
+    lines.extend(
+        crash
+            .filter(|crash| !lines.iter().any(|line| line.contains(*crash)))
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
+    lines
+}
+
+/// The three times of the change that took the traffic away.
+fn done(rollout: &Rollout) -> Vec<String> {
+    let Some(change) = rollout.changes.last() else {
+        return vec!["the route was never touched".to_owned()];
+    };
+    let times = [
+        ("accepted by the API server", change.accepted),
+        ("taken up by the gateway", change.observed),
+        (
+            "effective: the candidate's own request counter stopped",
+            change.effective,
+        ),
+    ];
+    times.map(|(what, at)| after(change, what, at)).into()
+}
+
+fn after(change: &TrafficChange, what: &str, at: Option<Timestamp>) -> String {
+    match at {
+        Some(at) => format!(
+            "weight {} {what} {} after the verdict",
+            change.weight,
+            at.since(change.decided)
+        ),
+        None => format!("weight {} {what}: not seen", change.weight),
+    }
+}
+
+fn serves_now(rollout: &Rollout, stuck: bool) -> String {
+    match (&rollout.stable, stuck) {
+        (Some(stable), true) => format!("not known; it should be {}", stable.revision),
+        (Some(stable), false) => format!(
+            "{} at 100 %, {}/{} warm",
+            stable.revision, rollout.stable_seen.warm, rollout.stable_seen.desired
+        ),
+        (None, _) => "nothing: this was the first release".to_owned(),
+    }
+}
+
+fn to_do(rule: &RolloutRule, rollout: &Rollout, stuck: bool) -> String {
+    let target = &rule.target;
+    if stuck {
+        return format!(
+            "Weir tries on until it is done. By hand: kubectl -n {} edit httproute {} on cluster {}, and set the \
+             weight of the backend of {} to 0",
+            target.namespace, target.route, target.cluster, rollout.candidate
+        );
+    }
+    match &rollout.stable {
+        Some(stable) if rollout.stable_seen.warm < stable.replicas => format!(
+            "look at {} now: {} of its {} replicas are warm",
+            stable.revision, rollout.stable_seen.warm, stable.replicas
+        ),
+        Some(_) => format!(
+            "nothing until morning; {} is kept for {} for a look",
+            rollout.candidate, rule.keep
+        ),
+        None => format!(
+            "push a version that works; nothing serves {} until then",
+            rule.lane
+        ),
+    }
+}
+
+/// When it was decided that traffic goes back.
+fn decided(rollout: &Rollout) -> Timestamp {
+    rollout
+        .changes
+        .last()
+        .map_or(rollout.since, |change| change.decided)
+}

@@ -1,0 +1,216 @@
+use serde_json::Value;
+use weir_contracts::sample::{ROLLOUT, START, ask, first};
+use weir_domain::approval::{Approval, ApprovalState, Given};
+use weir_domain::ids::{PersonName, RevisionId, RunId};
+use weir_domain::people::{Actor, Identity};
+use weir_domain::rollout::{Phase, Rollout, StableSide};
+use weir_domain::run::RunStatus;
+use weir_domain::seen::{Counts, RevisionSeen, TrafficChange};
+use weir_domain::units::Weight;
+
+use super::*;
+use crate::message::{RollbackPage, WayBack};
+
+const TOKEN: &str = "apr-secret";
+
+/// A run that asks for an approval of its first stage.
+fn asking(change: impl FnOnce(&mut Run, &mut Approval)) -> Run {
+    let mut commit = first("a");
+    ask(&mut commit, TOKEN);
+    let mut run = commit.run;
+    let mut approval = run.stages[0].approval.take().unwrap();
+    change(&mut run, &mut approval);
+    run.stages[0].approval = Some(approval);
+    run
+}
+
+fn shown(change: impl FnOnce(&mut Run, &mut Approval)) -> String {
+    let message = approval::message(&asking(change), 0).unwrap();
+    serde_json::to_string_pretty(&message.to_json()).unwrap()
+}
+
+/// Every place in a message where the token stands.
+fn places(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, inner)| places(inner, &format!("{path}.{key}"), found)),
+        Value::Array(items) => items.iter().for_each(|inner| places(inner, path, found)),
+        Value::String(text) if text.contains(TOKEN) => found.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+#[test]
+fn an_approval_tells_the_change_the_plan_and_who_is_missing() {
+    let text = shown(|_, _| {});
+    for part in [
+        "pipeline-a #1 wants Production / EU",
+        "llm#1% → Production / EU: revision r",
+        "a model, \\\"better\\\"",
+        "50 % for 1s, 100 %",
+        "bake",
+        "peak",
+        "revert: instant",
+        "0/1",
+        "Approve",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("waiting costs"), "nothing is held yet");
+    assert!(!text.contains('\u{202e}'));
+}
+
+#[test]
+fn tokens_stand_in_buttons_alone() {
+    let message = approval::message(&asking(|_, _| {}), 0).unwrap().to_json();
+    let mut found = Vec::new();
+    places(&message, "", &mut found);
+    assert_eq!(found, [".blocks.elements.value"; 3]);
+}
+
+#[test]
+fn the_end_takes_the_place_of_the_buttons() {
+    let by = |name: &str| PersonName::new(name);
+    let ends: [(ApprovalState, RunStatus, &str); 6] = [
+        (ApprovalState::Approved, RunStatus::Running, "approved by ana"),
+        (
+            ApprovalState::Approved,
+            RunStatus::RolledBack {
+                why: "error_rate 6 %".into(),
+            },
+            "error_rate 6 %; nothing serves now",
+        ),
+        (
+            ApprovalState::Rejected {
+                by: by("ana"),
+                reason: "too late".into(),
+            },
+            RunStatus::Running,
+            "rejected by ana: too late",
+        ),
+        (
+            ApprovalState::Expired,
+            RunStatus::Running,
+            "nobody decided in time",
+        ),
+        (
+            ApprovalState::Superseded {
+                by: RunId::new("run-b"),
+            },
+            RunStatus::Running,
+            "run-b took its place",
+        ),
+        (
+            ApprovalState::Withdrawn,
+            RunStatus::Cancelled {
+                by: Actor::Unknown(Identity::Uid(7)),
+                reason: "no".into(),
+            },
+            "cancelled by user id 7",
+        ),
+    ];
+    for (state, status, words) in ends {
+        let text = shown(|run, approval| {
+            approval.given.push(Given {
+                by: by("ana"),
+                at: START,
+            });
+            (approval.state, run.status) = (state, status);
+        });
+        assert!(text.contains(words), "{words}: {text}");
+        assert!(!text.contains("\"actions\"") && !text.contains(TOKEN), "{text}");
+    }
+}
+
+#[test]
+fn nobody_was_asked_nothing_is_shown() {
+    let run = first("a").run;
+    assert_eq!(approval::message(&run, 1), None);
+    assert_eq!(approval::message(&run, 99), None);
+}
+
+fn went_back(change: impl FnOnce(&mut Rollout)) -> RollbackPage {
+    let mut run = asking(|_, _| {});
+    let mut rollout = Rollout::new(RevisionId::new("r-new"), START);
+    rollout.stable = Some(StableSide {
+        revision: RevisionId::new("r-old"),
+        replicas: 4,
+    });
+    rollout.stable_seen = RevisionSeen {
+        desired: 4,
+        warm: 4,
+        ..RevisionSeen::default()
+    };
+    rollout.reverted_because = Some("error_rate 6.1 % of 1131 requests; limit 2 %".into());
+    rollout.phase = Phase::Reverted { until: START };
+    rollout.changes.push(TrafficChange {
+        weight: Weight::ZERO,
+        fence: weir_domain::ids::Fence(2),
+        decided: START,
+        accepted: Some(START + Span::millis(40)),
+        observed: Some(START + Span::millis(400)),
+        effective: None,
+    });
+    let counts = Counts {
+        requests: 1_131,
+        bad: 69,
+        ..Counts::default()
+    };
+    rollout.counted.insert(rollout.candidate.clone(), counts);
+    change(&mut rollout);
+    run.stages[1].steps[0].rollout = Some(Box::new(rollout));
+    page::page(&run, ROLLOUT).unwrap()
+}
+
+#[test]
+fn a_page_says_what_was_measured_what_was_done_and_that_one_can_sleep_on() {
+    let page = went_back(|_| {});
+    assert_eq!(page.way_back, WayBack::Done);
+    assert_eq!(
+        page.measured,
+        [
+            "error_rate 6.1 % of 1131 requests; limit 2 %",
+            "exposed: 1131 requests, 69 failed"
+        ]
+    );
+    assert_eq!(
+        page.done,
+        [
+            "weight 0 % accepted by the API server 40ms after the verdict",
+            "weight 0 % taken up by the gateway 400ms after the verdict",
+            "weight 0 % effective: the candidate's own request counter stopped: not seen",
+        ]
+    );
+    assert_eq!(page.serves_now, "r-old at 100 %, 4/4 warm");
+    assert!(page.to_do.starts_with("nothing until morning"), "{}", page.to_do);
+    assert_eq!(page.token, TOKEN);
+}
+
+#[test]
+fn a_page_wakes_people_for_a_reason_when_the_old_one_is_cold_or_there_is_none() {
+    let cold = went_back(|rollout| rollout.stable_seen.warm = 1);
+    assert_eq!(cold.to_do, "look at r-old now: 1 of its 4 replicas are warm");
+    let none = went_back(|rollout| rollout.stable = None);
+    assert!(none.serves_now.starts_with("nothing"), "{}", none.serves_now);
+    let untouched = went_back(|rollout| rollout.changes.clear());
+    assert_eq!(untouched.done, ["the route was never touched"]);
+}
+
+#[test]
+fn a_cluster_that_does_not_answer_while_traffic_must_go_back_is_told_with_the_command() {
+    let page = went_back(|rollout| {
+        rollout.phase = Phase::Reverting;
+        rollout.waits_for = "cluster does not answer: connection refused; a person was called".into();
+    });
+    assert_eq!(page.way_back, WayBack::Stuck);
+    assert!(page.happened.contains("connection refused"), "{}", page.happened);
+    assert!(
+        page.to_do.contains("kubectl -n production edit httproute llm"),
+        "{}",
+        page.to_do
+    );
+    assert!(page.serves_now.starts_with("not known"), "{}", page.serves_now);
+    let text = Message::rolled_back(&page).text().to_owned();
+    assert!(text.starts_with("✗ cannot roll back yet"), "{text}");
+}

@@ -1,0 +1,124 @@
+//! What happens: a first release by hand, then three pushes.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::clock::now_ms;
+use crate::github;
+use crate::model;
+use crate::slack::approve_token;
+use crate::stage::Stage;
+
+/// How an approval is given.
+#[derive(Clone, Copy)]
+pub(crate) enum Approval {
+    /// By a member's tap in Slack, after somebody else's was refused.
+    SlackAfterRefusal,
+    /// By a member's tap in Slack.
+    Slack,
+    /// At the terminal, by whoever runs the demonstration.
+    Terminal,
+}
+
+/// A run that has ended.
+pub(crate) struct Act {
+    /// Name of its mark in the load.
+    pub(crate) name: &'static str,
+    /// The run.
+    pub(crate) run: String,
+    /// When the push was sent, milliseconds since 1970.
+    pub(crate) pushed_ms: i64,
+    /// What users got from the push to the end of the run.
+    pub(crate) counted: Value,
+}
+
+/// Members of `ml-team`, and somebody who is in another group.
+const ANA: &str = "U0ANA";
+/// See [`ANA`].
+const BEN: &str = "U0BEN";
+/// See [`ANA`].
+const CY: &str = "U0CY";
+
+/// Brings the first model to production, so that there is something to compare with.
+pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
+    println!("\n── first release, started by hand ──");
+    stage.repository.commit(&model::good(), "The first model").await?;
+    let seen = stage.slack.received().len();
+    let started = stage
+        .host
+        .json(&["run", crate::repository::NAME, "--pipeline", "First-Release"])
+        .await?;
+    let run = started["runs"][0]["run"]
+        .as_str()
+        .with_context(|| format!("weir run answered {started}"))?
+        .to_owned();
+    let approve = async {
+        let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
+        stage.slack.press(&stage.host.url, BEN, "approve", &token).await
+    };
+    let (watched, pressed) = tokio::join!(stage.host.watch(&run), approve);
+    (watched?, pressed?);
+    let status = stage.status(&run).await?;
+    ensure!(status == "succeeded", "the first release ended as {status}");
+    Ok(())
+}
+
+/// Pushes a model and follows its run to the end.
+pub(crate) async fn push(
+    stage: &mut Stage,
+    name: &'static str,
+    message: &str,
+    settings: &Value,
+    approval: Approval,
+) -> Result<Act> {
+    println!("\n── push: {message} ──");
+    let push = stage.repository.commit(settings, message).await?;
+    stage.load()?.mark(name).await?;
+    let seen = stage.slack.received().len();
+    let refused = github::forged_push(&stage.host.url, &push).await?;
+    ensure!(
+        refused == 401,
+        "a push with a wrong signature was answered with {refused}"
+    );
+    let pushed_ms = now_ms();
+    let run = github::push(&stage.host.url, &push).await?;
+    let stage = &*stage;
+    let approve = approve(stage, &run, seen, approval);
+    let (watched, approved) = tokio::join!(stage.host.watch(&run), approve);
+    (watched?, approved?);
+    Ok(Act {
+        name,
+        run,
+        pushed_ms,
+        counted: stage.load()?.since(name).await?,
+    })
+}
+
+/// Answers the approval, once it is asked for.
+async fn approve(stage: &Stage, run: &str, seen: usize, approval: Approval) -> Result<()> {
+    let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
+    if let Approval::SlackAfterRefusal = approval {
+        let seen = stage.slack.received().len();
+        stage.slack.press(&stage.host.url, CY, "approve", &token).await?;
+        let told = |received: &crate::slack::Received| {
+            let text = received.body["text"].as_str()?;
+            (received.method == "answer").then(|| text.to_owned())
+        };
+        let refusal = stage.slack.wait(seen, "a refusal", told).await?;
+        println!("   Slack, to cy alone: {refusal}");
+    }
+    match approval {
+        Approval::Terminal => println!(
+            "   $ weir approve: {}",
+            stage.host.text(&["approve", run]).await?.trim()
+        ),
+        Approval::Slack | Approval::SlackAfterRefusal => {
+            let status = stage.slack.press(&stage.host.url, ANA, "approve", &token).await?;
+            if status != 200 {
+                bail!("the tap was answered with {status}");
+            }
+            println!("   Slack: ana approved");
+        }
+    }
+    Ok(())
+}

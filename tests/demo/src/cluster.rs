@@ -1,0 +1,191 @@
+//! The test cluster: started, given what exists before Weir, and read back.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures::TryStreamExt;
+use http::{Method, Request};
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::WatchEvent;
+use serde_json::Value;
+use tokio::process::Command;
+use weir_cluster::names;
+
+use crate::clock::now_ms;
+use crate::process::Process;
+
+/// Control plane, nodes and gateway on a busy machine.
+const UP_LIMIT: Duration = Duration::from_secs(180);
+
+/// Where the Kubernetes Jobs of steps run.
+pub(crate) const BUILDS: &str = "weir-builds";
+
+/// A running test cluster.
+pub(crate) struct Cluster {
+    process: Process,
+    client: Client,
+    pub(crate) kubeconfig: PathBuf,
+    pub(crate) gateway: String,
+    /// When the first Kubernetes Job of a run was seen, by the run's label; milliseconds since 1970.
+    first_jobs: Arc<Mutex<BTreeMap<String, i64>>>,
+}
+
+impl Cluster {
+    /// Starts a cluster and applies the manifests.
+    pub(crate) async fn start(
+        bin: &Path,
+        state: &Path,
+        simulator: &Path,
+        manifests: &[&str],
+    ) -> Result<Self> {
+        let mut command = Command::new(bin.join("weir-cluster"));
+        command
+            .args(["up", "--gpu-nodes", "3", "--gpus-per-node", "4", "--state"])
+            .arg(state.join("cluster"))
+            .arg("--image")
+            .arg(format!("ai-service={}", simulator.display()));
+        let (process, line) =
+            Process::start("the cluster", &mut command, &state.join("cluster.log"), UP_LIMIT).await?;
+        let text = |key: &str| {
+            line[key]
+                .as_str()
+                .map(str::to_owned)
+                .with_context(|| format!("no {key}"))
+        };
+        let kubeconfig = PathBuf::from(text("kubeconfig")?);
+        let file = Kubeconfig::read_from(&kubeconfig)?;
+        let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        let cluster = Self {
+            process,
+            client: Client::try_from(config)?,
+            kubeconfig,
+            gateway: text("gateway")?,
+            first_jobs: Arc::default(),
+        };
+        for manifest in manifests {
+            cluster.apply(manifest).await?;
+        }
+        tokio::spawn(watch_jobs(cluster.client.clone(), cluster.first_jobs.clone()));
+        Ok(cluster)
+    }
+
+    /// Applies every document of a manifest.
+    async fn apply(&self, text: &str) -> Result<()> {
+        for object in serde_saphyr::from_multiple::<Value>(text)? {
+            let path = format!("{}?fieldManager=platform&force=true", path_of(&object)?);
+            let request = Request::builder()
+                .method(Method::PATCH)
+                .uri(&path)
+                .header(http::header::CONTENT_TYPE, "application/apply-patch+yaml")
+                .body(object.to_string().into_bytes())?;
+            self.client
+                .request::<Value>(request)
+                .await
+                .with_context(|| format!("could not apply {path}"))?;
+        }
+        Ok(())
+    }
+
+    async fn get(&self, path: &str) -> Result<Value> {
+        let request = Request::get(path).body(Vec::new())?;
+        Ok(self.client.request(request).await?)
+    }
+
+    /// Shares of the production route by backend, without those of nothing.
+    pub(crate) async fn shares(&self) -> Result<BTreeMap<String, u64>> {
+        let route = self
+            .get("/apis/gateway.networking.k8s.io/v1/namespaces/production/httproutes/ai-service")
+            .await?;
+        let backends = route["spec"]["rules"][0]["backendRefs"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let share = |backend: &Value| {
+            let weight = backend["weight"].as_u64().unwrap_or(1);
+            Some((backend["name"].as_str()?.to_owned(), weight)).filter(|_| weight > 0)
+        };
+        Ok(backends.iter().filter_map(share).collect())
+    }
+
+    /// Production's pods by revision, those that leave included.
+    pub(crate) async fn pods(&self) -> Result<BTreeMap<String, usize>> {
+        let list = self.get("/api/v1/namespaces/production/pods").await?;
+        let mut pods = BTreeMap::new();
+        for pod in list["items"].as_array().into_iter().flatten() {
+            let revision = pod["metadata"]["labels"][names::REVISION]
+                .as_str()
+                .unwrap_or("none");
+            *pods.entry(revision.to_owned()).or_insert(0) += 1;
+        }
+        Ok(pods)
+    }
+
+    /// When the first Kubernetes Job of a run was seen.
+    pub(crate) fn first_job(&self, run: &str) -> Option<i64> {
+        let jobs = self.first_jobs.lock().expect("nobody panics while holding it");
+        jobs.get(run).copied()
+    }
+
+    /// Stops everything.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.process.stop().await
+    }
+}
+
+/// Notes when each run's first Kubernetes Job appears. Ends with the cluster.
+async fn watch_jobs(client: Client, first: Arc<Mutex<BTreeMap<String, i64>>>) {
+    let path = format!("/apis/batch/v1/namespaces/{BUILDS}/jobs?watch=1&timeoutSeconds=3600");
+    let Ok(request) = Request::get(path).body(Vec::new()) else {
+        return;
+    };
+    let Ok(events) = client.request_events::<Value>(request).await else {
+        return;
+    };
+    let mut events = std::pin::pin!(events);
+    while let Ok(Some(event)) = events.try_next().await {
+        if let WatchEvent::Added(job) = event
+            && let Some(run) = job["metadata"]["labels"][names::RUN].as_str()
+        {
+            let mut first = first.lock().expect("nobody panics while holding it");
+            first.entry(run.to_owned()).or_insert_with(now_ms);
+        }
+    }
+}
+
+fn path_of(object: &Value) -> Result<String> {
+    let (kind, version) = (
+        object["kind"].as_str().unwrap_or_default(),
+        object["apiVersion"].as_str(),
+    );
+    let version = version.context("an object without apiVersion")?;
+    let plural = match kind {
+        "HTTPRoute" => "httproutes".to_owned(),
+        "ValidatingAdmissionPolicy" => "validatingadmissionpolicies".to_owned(),
+        "Namespace"
+        | "Secret"
+        | "Service"
+        | "ServiceAccount"
+        | "Role"
+        | "RoleBinding"
+        | "ClusterRole"
+        | "ClusterRoleBinding"
+        | "ValidatingAdmissionPolicyBinding" => format!("{}s", kind.to_lowercase()),
+        other => bail!("the demonstration applies no {other}"),
+    };
+    let root = if version.contains('/') {
+        format!("/apis/{version}")
+    } else {
+        format!("/api/{version}")
+    };
+    let name = object["metadata"]["name"]
+        .as_str()
+        .context("an object without a name")?;
+    Ok(match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("{root}/namespaces/{namespace}/{plural}/{name}"),
+        None => format!("{root}/{plural}/{name}"),
+    })
+}

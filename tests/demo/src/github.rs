@@ -1,0 +1,87 @@
+//! GitHub's part: a signed push.
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use weir_github::{Secret, signature};
+
+use crate::repository::{MODEL, NAME, Push};
+
+/// The secret that the webhook is configured with.
+pub(crate) const SECRET: &str = "only for the demonstration: github";
+
+/// Posts a push as GitHub does; the run it started.
+pub(crate) async fn push(host: &str, push: &Push) -> Result<String> {
+    let body = payload(push).to_string().into_bytes();
+    let secret = Secret::new(SECRET).context("a secret")?;
+    let response = reqwest::Client::new()
+        .post(format!("{host}/webhooks/github"))
+        .header("content-type", "application/json")
+        .header("x-github-event", "push")
+        .header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+        .header("x-hub-signature-256", signature::sign(&body, &secret))
+        .body(body)
+        .send()
+        .await?;
+    let status = response.status();
+    let answer: Value = response.json().await?;
+    let run = answer["runs"][0]["run"].as_str();
+    match run {
+        Some(run) if status.is_success() => Ok(run.to_owned()),
+        _ => bail!("the push was answered with {status}: {answer}"),
+    }
+}
+
+/// Posts the same push with a signature made with another secret; the status of the answer.
+pub(crate) async fn forged_push(host: &str, push: &Push) -> Result<u16> {
+    let body = payload(push).to_string().into_bytes();
+    let secret = Secret::new("another secret").context("a secret")?;
+    let response = reqwest::Client::new()
+        .post(format!("{host}/webhooks/github"))
+        .header("content-type", "application/json")
+        .header("x-github-event", "push")
+        .header("x-hub-signature-256", signature::sign(&body, &secret))
+        .body(body)
+        .send()
+        .await?;
+    Ok(response.status().as_u16())
+}
+
+fn payload(push: &Push) -> Value {
+    let author = json!({"name": "Ben Example", "email": "ben@acme.example", "username": "ben-example"});
+    let commit = json!({
+        "id": push.after,
+        "tree_id": "7b1a8f088ba32c63e2e44a349a84bb4db468c388",
+        "distinct": true,
+        "message": push.message,
+        "timestamp": "2026-11-24T09:57:03+08:00",
+        "url": format!("https://github.com/{NAME}/commit/{}", push.after),
+        "author": author,
+        "committer": author,
+        "added": [],
+        "removed": [],
+        "modified": [MODEL],
+    });
+    json!({
+        "ref": "refs/heads/main",
+        "before": push.before,
+        "after": push.after,
+        "created": false,
+        "deleted": false,
+        "forced": false,
+        "base_ref": null,
+        "compare": format!("https://github.com/{NAME}/compare/{}...{}", push.before, push.after),
+        "commits": [commit],
+        "head_commit": commit,
+        "repository": {
+            "id": 186_853_002,
+            "name": "llm-service",
+            "full_name": NAME,
+            "private": true,
+            "clone_url": format!("https://github.com/{NAME}.git"),
+            "default_branch": "main",
+            "owner": {"login": "acme", "id": 9_919},
+        },
+        "pusher": {"name": "ben-example", "email": "ben@acme.example"},
+        "sender": {"login": "ben-example", "id": 21_031_067, "type": "User"},
+    })
+}

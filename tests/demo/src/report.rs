@@ -1,0 +1,180 @@
+//! What came of it: timelines, audit, figures, and whether store and cluster agree.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use weir_cluster::names;
+use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, ServiceName};
+
+use crate::acts::Act;
+use crate::load::RPS;
+use crate::stage::Stage;
+
+/// One run, read back.
+struct Told {
+    run: Value,
+    entries: Vec<Value>,
+}
+
+impl Told {
+    async fn read(stage: &Stage, act: &Act) -> Result<Self> {
+        let mut shown = stage.show(&act.run).await?;
+        let entries = shown["entries"]
+            .as_array()
+            .cloned()
+            .context("a run without a log")?;
+        Ok(Self {
+            run: shown["run"].take(),
+            entries,
+        })
+    }
+
+    /// The last entry of a kind, of those that `fits`.
+    fn last(&self, action: &str, fits: impl Fn(&Value) -> bool) -> Option<&Value> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry["action"] == action && fits(entry))
+    }
+
+    /// The revision that the run brought to production.
+    fn revision(&self) -> Option<&str> {
+        let stages = self.run["stages"].as_array()?;
+        let steps = stages
+            .iter()
+            .filter_map(|stage| stage["steps"].as_array())
+            .flatten();
+        steps
+            .filter_map(|step| step["rollout"]["candidate"].as_str())
+            .last()
+    }
+}
+
+/// Prints the timelines and the figures; the line that says how it went, and whether it went as it must.
+pub(crate) async fn report(stage: &Stage, good: &Act, bad: &Act, crashing: &Act) -> Result<(String, bool)> {
+    let acts = [good, bad, crashing];
+    let mut told = Vec::new();
+    for act in acts {
+        println!("\n{}", stage.host.text(&["show", &act.run]).await?.trim_end());
+        let file = stage.state.join(format!("{}.jsonl", act.name));
+        println!(
+            "audit {}: {}",
+            act.name,
+            stage.host.verify_audit(&act.run, &file).await?.trim()
+        );
+        told.push(Told::read(stage, act).await?);
+    }
+    println!(
+        "\nfigures (test cluster on this machine, simulated network, {RPS} requests a second, three of ten streams of 2 to 4 s)"
+    );
+    for (act, told) in acts.iter().zip(&told) {
+        figures(stage, act, told);
+    }
+    outcome(stage, good, &told).await
+}
+
+fn figures(stage: &Stage, act: &Act, told: &Told) {
+    let line = |what: &str, value: String| println!("  {:<10} {what:<46} {value}", act.name);
+    if let Some(first) = stage.cluster.first_job(&act.run) {
+        line(
+            "push → first cluster write",
+            format!("{} ms", first - act.pushed_ms),
+        );
+    }
+    let (failed, cut) = (&act.counted["failed"], &act.counted["cut"]);
+    let sent = &act.counted["sent"];
+    line(
+        "requests of users: sent, failed, cut",
+        format!("{sent}, {failed}, {cut}"),
+    );
+    let is_zero = |entry: &Value| {
+        entry["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.starts_with("weight 0 %"))
+    };
+    let back = told
+        .last("weight_accepted", is_zero)
+        .and_then(|entry| entry["at"].as_i64());
+    let onset = act.counted["failures"][0]["t"].as_i64();
+    if let (Some(back), Some(onset)) = (back, onset) {
+        line(
+            "first failed request → weight 0 accepted",
+            format!("{} ms", back - onset),
+        );
+    }
+    if let Some(reverted) = told.last("reverted", |_| true) {
+        let ms = |key: &str| {
+            let value = &reverted["evidence"][key];
+            value
+                .as_i64()
+                .map_or("not seen".to_owned(), |ms| format!("{ms} ms"))
+        };
+        line(
+            "verdict → weight 0 accepted by the API",
+            ms("decided_to_accepted_ms"),
+        );
+        line("verdict → taken up by the gateway", ms("decided_to_observed_ms"));
+        line(
+            "verdict → effective in the counters",
+            ms("decided_to_effective_ms"),
+        );
+    }
+    if let Some(why) = told.last("revert_decided", |_| true) {
+        line(
+            "what was measured",
+            why["detail"].as_str().unwrap_or_default().to_owned(),
+        );
+    }
+}
+
+/// Whether the last states in the store and what the cluster shows say the same.
+async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, bool)> {
+    let [good, bad, crashing] = told else {
+        anyhow::bail!("three runs were told");
+    };
+    let serves = good.revision().context("the good run moved nothing")?;
+    let backend = backend(serves);
+    let (shares, pods) = (stage.cluster.shares().await?, stage.cluster.pods().await?);
+    let alone = shares.len() == 1 && shares.contains_key(&backend);
+    let only = pods.keys().all(|revision| revision == serves) && pods.contains_key(serves);
+    println!(
+        "\ncluster: production routes {shares:?}, pods {pods:?}; the good revision is {serves} behind {backend}"
+    );
+    let promoted = status(&good.run) == "succeeded" && alone && only;
+    let word = |told: &Told| {
+        if alone && only {
+            status(&told.run)
+        } else {
+            "still_there".to_owned()
+        }
+    };
+    let (bad, crashing) = (word(bad), word(crashing));
+    let lost = |key: &str| act.counted[key].as_u64().unwrap_or(u64::MAX);
+    let failed = lost("failed").saturating_add(lost("cut"));
+    let line = format!(
+        "demo: good={} bad={bad} crashing={crashing} failed_good={failed}",
+        if promoted {
+            "promoted".to_owned()
+        } else {
+            status(&good.run)
+        },
+    );
+    let as_it_must = promoted && bad == "rolled_back" && crashing == "rolled_back" && failed == 0;
+    Ok((line, as_it_must))
+}
+
+fn status(run: &Value) -> String {
+    let status = &run["status"];
+    let word = status
+        .as_str()
+        .or_else(|| status.as_object()?.keys().next().map(String::as_str));
+    word.unwrap_or("unknown").to_owned()
+}
+
+/// The Service of a production revision.
+fn backend(revision: &str) -> String {
+    let lane = LaneKey {
+        service: ServiceName::new("ai-service"),
+        environment: EnvironmentName::new("Production"),
+    };
+    names::revision_name(&lane, &RevisionId::new(revision))
+}

@@ -1,0 +1,90 @@
+//! The sample repository: a local git repository that grows by one commit a push.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::model;
+use crate::process::output;
+
+/// Its name at the source host.
+pub(crate) const NAME: &str = "acme/llm-service";
+
+/// Where the model lies in it.
+pub(crate) const MODEL: &str = "models/model.safetensors";
+
+/// A repository on this machine.
+pub(crate) struct Repository {
+    pub(crate) path: PathBuf,
+    commits: u8,
+}
+
+/// A push: where the branch was and where it is.
+pub(crate) struct Push {
+    pub(crate) before: String,
+    pub(crate) after: String,
+    pub(crate) message: String,
+}
+
+impl Repository {
+    /// Makes the repository from the sample. `uid`: who may approve at the terminal.
+    pub(crate) async fn create(sample: &Path, path: &Path, uid: u32) -> Result<Self> {
+        copy(sample, path)?;
+        let world = path.join(".weir/world.yaml");
+        let text = std::fs::read_to_string(&world)?.replace("uid: UID", &format!("uid: {uid}"));
+        std::fs::write(&world, text)?;
+        let repository = Self {
+            path: path.to_owned(),
+            commits: 0,
+        };
+        repository
+            .git(&["init", "--quiet", "--initial-branch=main"])
+            .await?;
+        Ok(repository)
+    }
+
+    /// Commits a model.
+    pub(crate) async fn commit(&mut self, settings: &Value, message: &str) -> Result<Push> {
+        let before = match self.commits {
+            0 => "0".repeat(40),
+            _ => self.head().await?,
+        };
+        self.commits += 1;
+        let model = self.path.join(MODEL);
+        std::fs::create_dir_all(model.parent().context("a model lies in a folder")?)?;
+        std::fs::write(&model, model::file(settings, self.commits))?;
+        self.git(&["add", "--all"]).await?;
+        let author = ["-c", "user.name=Ben Example", "-c", "user.email=ben@acme.example"];
+        self.git(&[&author[..], &["commit", "--quiet", "--message", message]].concat())
+            .await?;
+        Ok(Push {
+            before,
+            after: self.head().await?,
+            message: message.to_owned(),
+        })
+    }
+
+    async fn head(&self) -> Result<String> {
+        Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
+    }
+
+    async fn git(&self, arguments: &[&str]) -> Result<String> {
+        output(Command::new("git").arg("-C").arg(&self.path).args(arguments)).await
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from).with_context(|| format!("no sample in {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

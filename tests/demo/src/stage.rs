@@ -1,0 +1,157 @@
+//! Everything that the demonstration runs on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::host::Host;
+use crate::load::Load;
+use crate::process::output;
+use crate::repository::Repository;
+use crate::slack::Slack;
+
+/// Time between two looks at the cluster.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A revision that was sent back is kept for two seconds, and its streams may take thirty more to end.
+const GONE_LIMIT: Duration = Duration::from_secs(90);
+
+/// Where the programs are and where files go.
+pub(crate) struct Places {
+    /// The project.
+    pub(crate) project: PathBuf,
+    /// The test cluster's programs.
+    pub(crate) cluster_bin: PathBuf,
+    /// `weir`, `weir-simulator` and `weir-load`.
+    pub(crate) bin: PathBuf,
+    /// Files of this demonstration; emptied at its start.
+    pub(crate) state: PathBuf,
+}
+
+/// Cluster, repository, Slack, host and, once something serves, users.
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
+    pub(crate) repository: Repository,
+    pub(crate) slack: Slack,
+    pub(crate) host: Host,
+    pub(crate) state: PathBuf,
+    load_binary: PathBuf,
+    load: Option<Load>,
+}
+
+impl Stage {
+    /// Starts everything but the users.
+    pub(crate) async fn start(places: &Places) -> Result<Self> {
+        let Places {
+            project,
+            cluster_bin,
+            bin,
+            state,
+        } = places;
+        if state.exists() {
+            std::fs::remove_dir_all(state).with_context(|| format!("could not empty {}", state.display()))?;
+        }
+        std::fs::create_dir_all(state)?;
+        let sample = project.join("tests/demo/sample");
+        let repository = Repository::create(&sample, &state.join("repository"), uid().await?).await?;
+        let simulator = bin.join("weir-simulator");
+        let manifests = [include_str!("../manifests/cluster.yaml")];
+        println!("   starting the control plane, GPU nodes and the gateway …");
+        let cluster = Cluster::start(cluster_bin, state, &simulator, &manifests).await?;
+        println!(
+            "   gateway {}, kubeconfig {}",
+            cluster.gateway,
+            cluster.kubeconfig.display()
+        );
+        let slack = Slack::start().await?;
+        let host = Host::start(&bin.join("weir"), state, &cluster, &repository, &slack).await?;
+        println!("   weir is up on {}", host.url);
+        Ok(Self {
+            cluster,
+            repository,
+            slack,
+            host,
+            state: state.clone(),
+            load_binary: bin.join("weir-load"),
+            load: None,
+        })
+    }
+
+    /// Lets users come.
+    pub(crate) async fn open(&mut self) -> Result<()> {
+        let log = self.state.join("load.log");
+        self.load = Some(Load::start(&self.load_binary, &self.cluster.gateway, &log).await?);
+        Ok(())
+    }
+
+    /// The users.
+    pub(crate) fn load(&self) -> Result<&Load> {
+        self.load.as_ref().context("no users yet")
+    }
+
+    /// A run as it is stored, with its log.
+    pub(crate) async fn show(&self, run: &str) -> Result<Value> {
+        self.host.json(&["show", run]).await
+    }
+
+    /// The word for how a run stands.
+    pub(crate) async fn status(&self, run: &str) -> Result<String> {
+        let shown = self.show(run).await?;
+        let status = &shown["run"]["status"];
+        let word = status
+            .as_str()
+            .or_else(|| status.as_object()?.keys().next().map(String::as_str));
+        Ok(word
+            .with_context(|| format!("a run without a status: {shown}"))?
+            .to_owned())
+    }
+
+    /// Waits until nothing of the revisions that were sent back is left.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let gone = async {
+            while self.cluster.pods().await?.len() != 1 {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(GONE_LIMIT, gone)
+            .await
+            .context("revisions that were sent back are still there")?
+    }
+
+    /// For whoever wants to go on looking.
+    pub(crate) fn how_to_look_around(&self) -> String {
+        format!(
+            "It stays up until Ctrl-C. In another terminal:\n\n    export KUBECONFIG={}\n    {} runs --state {}\n",
+            self.cluster.kubeconfig.display(),
+            self.host.binary.display(),
+            self.host.state.display(),
+        )
+    }
+
+    /// Stops everything, the users first.
+    pub(crate) async fn stop(self) -> Result<()> {
+        if let Some(load) = self.load {
+            load.stop().await?;
+        }
+        self.host.stop().await?;
+        self.cluster.stop().await
+    }
+}
+
+/// Who runs this.
+async fn uid() -> Result<u32> {
+    Ok(output(tokio::process::Command::new("id").arg("-u"))
+        .await?
+        .trim()
+        .parse()?)
+}
+
+/// The folder of a program that must be there.
+pub(crate) fn must_exist(path: &Path, how: &str) -> Result<()> {
+    ensure!(path.exists(), "{} is not there: {how}", path.display());
+    Ok(())
+}

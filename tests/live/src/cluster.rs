@@ -1,0 +1,186 @@
+//! The cluster that all tests of a binary share.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::api::Api;
+use crate::manifests;
+use crate::wait::eventually;
+
+/// Image name that stands for the simulated inference server.
+pub(crate) const SIMULATOR: &str = "weir/simulator";
+
+/// Starts a cluster and stops it when its own input ends: that is when the tests' process is gone, however it went.
+const GUARD: &str = r#"
+"$1" up --state "$2" --image "$3" &
+pid=$!
+exec >&-
+cat >/dev/null
+kill -TERM "$pid"
+wait "$pid"
+rm -rf "$4"
+mv "$2/logs" "$4"
+rm -rf "$2"
+"#;
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Kubeconfig of its administrator.
+    pub kubeconfig: PathBuf,
+    /// Where its gateway listens on this machine.
+    pub gateway: String,
+    /// Directory for files of the tests; gone with the cluster.
+    pub state: PathBuf,
+    // Closed by the end of the process; see `GUARD`.
+    _lives_while_open: ChildStdin,
+}
+
+/// What `weir-cluster up` prints once it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    kubeconfig: PathBuf,
+    gateway: String,
+    state: PathBuf,
+}
+
+/// The checkout.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The cluster of this process, started at the first call, with the roles and policies of `infra/cluster`.
+///
+/// # Panics
+/// It cannot be started. Every test says so then; none is skipped.
+pub fn shared() -> &'static Cluster {
+    static SHARED: OnceLock<Result<Cluster>> = OnceLock::new();
+    // A thread of its own, because the caller's is one of a runtime already.
+    let start = || {
+        std::thread::spawn(start)
+            .join()
+            .expect("the start of a cluster does not panic")
+    };
+    match SHARED.get_or_init(start) {
+        Ok(cluster) => cluster,
+        Err(error) => panic!("no test cluster: {error:#}"),
+    }
+}
+
+fn start() -> Result<Cluster> {
+    let bin = executables()?;
+    let simulator = simulator()?;
+    let kept = root().join(".cache/live");
+    let state = kept.join(std::process::id().to_string());
+    std::fs::create_dir_all(&state)?;
+    let mut guard = Command::new("sh")
+        .args(["-c", GUARD, "guard"])
+        .arg(bin.join("weir-cluster"))
+        .arg(&state)
+        .arg(format!("{SIMULATOR}={}", simulator.display()))
+        .arg(kept.join("logs"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("`sh` cannot be started")?;
+    let ready = ready(&mut guard)?;
+    let cluster = Cluster {
+        kubeconfig: ready.kubeconfig,
+        gateway: ready.gateway,
+        state: ready.state,
+        _lives_while_open: guard.stdin.take().expect("its input is a pipe"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(prepare(&cluster.kubeconfig))?;
+    Ok(cluster)
+}
+
+fn ready(guard: &mut Child) -> Result<Ready> {
+    let output = guard.stdout.take().expect("its output is a pipe");
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line)?;
+    if line.is_empty() {
+        bail!("`weir-cluster up` ended before it was ready; what it says is above");
+    }
+    serde_json::from_str(&line).with_context(|| format!("its ready line is {line:?}"))
+}
+
+/// Where the cluster's executables are; built if nobody says so.
+fn executables() -> Result<PathBuf> {
+    if let Some(bin) = std::env::var_os("WEIR_CLUSTER_BIN") {
+        return Ok(bin.into());
+    }
+    let script = root().join("tests/cluster/build.sh");
+    let output = Command::new(&script)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("{} cannot be started", script.display()))?;
+    if !output.status.success() {
+        bail!("{} failed; what is missing stands above", script.display());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}
+
+/// The inference server, built beside the tests.
+fn simulator() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let dir = own
+        .ancestors()
+        .nth(2)
+        .context("the tests lie in a build directory")?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args([
+        "build",
+        "--quiet",
+        "--package",
+        "weir-simulator",
+        "--bin",
+        "weir-simulator",
+    ]);
+    if dir.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let target = dir.parent().context("a build directory lies in another")?;
+    let status = cargo
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(root())
+        .status()?;
+    if !status.success() {
+        bail!("weir-simulator cannot be built");
+    }
+    Ok(dir.join("weir-simulator"))
+}
+
+/// Applies what is there once per cluster, and waits until the policies are enforced: the API server takes them up in
+/// its own time.
+async fn prepare(kubeconfig: &Path) -> Result<()> {
+    let api = Api::enter(kubeconfig).await?;
+    for file in ["rbac.yaml", "admission.yaml"] {
+        manifests::apply(&api, "", &manifests::read(file)?).await?;
+    }
+    let probes = "/api/v1/namespaces/default/configmaps";
+    let probe = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "probe", "annotations": {"weir.dev/fence": "2"}},
+    });
+    api.create(probes, &probe).await.ok();
+    let lower = json!({"metadata": {"annotations": {"weir.dev/fence": "1"}}});
+    eventually("the fence policy is enforced", async || {
+        let answer = api.merge(&format!("{probes}/probe?dryRun=All"), &lower).await;
+        match answer.status {
+            http::StatusCode::FORBIDDEN => Ok(()),
+            status => Err(format!("a lower fence is answered {status}")),
+        }
+    })
+    .await;
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! The kit of the live tests: one real control plane for all of them, a namespace and identities for each.
+//!
+//! ```text
+//!   test ──▶ World ── identities of infra/cluster ──▶ Fleet ──▶ API server of tests/cluster
+//!     │                                         writer ─▶ Gate ─▶ │
+//!     └──── administrator ────────────────────────────────────────┘
+//! ```
+//! Nothing here is a double: pods are processes, the gateway is Envoy, rights and admission policy are the files that a
+//! platform engineer applies. What cannot be started fails the tests; nothing is skipped. Start reading at [`World`].
+
+mod api;
+mod clock;
+mod cluster;
+mod gate;
+mod identity;
+mod manifests;
+mod process;
+mod run;
+mod wait;
+mod world;
+
+pub use api::{Answer, Api};
+pub use clock::WallClock;
+pub use cluster::{Cluster, root, shared};
+pub use gate::{Gate, Held};
+pub use identity::{Identity, Role};
+pub use process::Writer;
+pub use run::{PLUGIN, ROLLOUT, Shape};
+pub use wait::eventually;
+pub use world::World;

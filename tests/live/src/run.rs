@@ -1,0 +1,149 @@
+//! The run of a test: one Plugin step, then one rollout.
+
+use serde_json::{Value, json};
+use weir_domain::ids::{RevisionId, StepId};
+use weir_domain::rollout::{Rollout, StableSide};
+use weir_domain::run::Run;
+use weir_domain::time::Timestamp;
+use weir_domain::workload::Workload;
+
+use crate::cluster::SIMULATOR;
+
+/// The Plugin step.
+pub const PLUGIN: StepId = StepId { stage: 0, step: 0 };
+/// The rollout step.
+pub const ROLLOUT: StepId = StepId { stage: 1, step: 0 };
+
+/// What a run is made of. The rest is the same for all tests.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Version of the model: each is a revision of its own.
+    pub version: String,
+    /// Version that is stable, if any.
+    pub stable: Option<String>,
+    /// GPUs of one replica.
+    pub gpus: u32,
+    /// Commands of the Plugin step.
+    pub commands: Vec<String>,
+    /// Where the commit is fetched from.
+    pub clone_url: String,
+    /// The commit.
+    pub commit: String,
+}
+
+impl Shape {
+    /// A candidate, and what is stable.
+    pub fn rollout(version: &str, stable: Option<&str>) -> Self {
+        Self {
+            version: version.to_owned(),
+            stable: stable.map(str::to_owned),
+            gpus: 1,
+            commands: vec!["true".to_owned()],
+            clone_url: "file:///nowhere".to_owned(),
+            commit: "0".repeat(40),
+        }
+    }
+
+    /// The revision of a version of this shape.
+    pub fn revision(&self, version: &str) -> RevisionId {
+        let workload: Workload =
+            serde_json::from_value(self.workload(version)).expect("the workload is well formed");
+        workload.revision()
+    }
+
+    pub(crate) fn run(&self, namespace: &str, builds: &str) -> Run {
+        let steps = |step: Value| json!({"steps": {"parallel": false, "steps": [step]}});
+        let value = json!({
+            "schema": 1,
+            "id": format!("run-{namespace}-{}", self.version),
+            "number": 1,
+            "cause": {
+                "repository": {"name": "acme/models", "clone_url": self.clone_url},
+                "git_ref": "refs/heads/main",
+                "before": "0".repeat(40),
+                "after": self.commit,
+                "actor": "weir",
+                "headline": "new model",
+                "reason": "models/**",
+                "received": 0,
+            },
+            "pipeline": {
+                "name": "model-update",
+                "digest": "d",
+                "stages": [
+                    {"name": "Build", "work": steps(self.plugin())},
+                    {"name": "Production", "work": steps(self.step(namespace))},
+                ],
+                "builds": {"cluster": "main", "namespace": builds, "fetch_image": "git"},
+            },
+            "status": "running",
+            "stages": [
+                {"status": "running", "steps": [{"status": "running"}]},
+                {"status": "pending", "steps": [{"status": "pending"}]},
+            ],
+            "outputs": {},
+            "began": 0,
+        });
+        let mut run: Run = serde_json::from_value(value).expect("the run is well formed");
+        let mut rollout = Rollout::new(self.revision(&self.version), Timestamp(0));
+        rollout.stable = self.stable.as_deref().map(|version| StableSide {
+            revision: self.revision(version),
+            replicas: 1,
+        });
+        run.stages[ROLLOUT.stage].steps[ROLLOUT.step].rollout = Some(Box::new(rollout));
+        run
+    }
+
+    fn plugin(&self) -> Value {
+        json!({"name": "Check", "slug": "check", "work": {"plugin": {
+            "image": "python:3.12",
+            "commands": self.commands,
+            "env": {},
+            "secrets": [],
+            "outputs": [],
+            "timeout": 120_000,
+        }}})
+    }
+
+    fn step(&self, namespace: &str) -> Value {
+        json!({"name": "Production", "slug": "production", "work": {"rollout": {
+            "lane": {"service": "chat", "environment": "Production"},
+            "target": {
+                "cluster": "main", "provider": "kubernetes", "namespace": namespace, "route": "chat", "service": "chat",
+            },
+            "workload": self.workload(&self.version),
+            "strategy": "rolling",
+            "bake": 0, "keep": 0, "hold_exposure": 60_000, "warm_within": 600_000,
+        }}})
+    }
+
+    fn workload(&self, version: &str) -> Value {
+        let model = json!({"version": version, "warm_up_generations": 0, "load_seconds": 0.0});
+        json!({
+            "template": {
+                "metadata": {"labels": {"app.kubernetes.io/name": "chat"}},
+                "spec": {
+                    "terminationGracePeriodSeconds": 2,
+                    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+                    "containers": [{
+                        "name": "server",
+                        "image": format!("{SIMULATOR}:{version}"),
+                        "env": [
+                            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                            {"name": "MODEL_JSON", "value": model.to_string()},
+                        ],
+                        "envFrom": [{"configMapRef": {"name": "settings"}}],
+                        "readinessProbe": {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 1},
+                        "resources": {"limits": {"nvidia.com/gpu": self.gpus}},
+                    }],
+                },
+            },
+            "config": [{"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"LANGUAGE": "en"}}],
+            "replicas": 1,
+            "gpus": self.gpus,
+            "gpu_resource": "nvidia.com/gpu",
+            "port": 8000,
+            "metrics": {"port": 8000, "path": "/metrics"},
+        })
+    }
+}

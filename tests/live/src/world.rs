@@ -1,0 +1,276 @@
+//! A namespace of a test: a service with its route, a place for Plugin steps, and identities with the shipped rights.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use weir_app::Clusters;
+use weir_cluster::{Access, Fleet, Places};
+use weir_domain::effect::Effect;
+use weir_domain::ids::{Fence, RevisionId};
+use weir_domain::run::Run;
+use weir_domain::units::Weight;
+
+use crate::api::Api;
+use crate::clock::WallClock;
+use crate::cluster::{Cluster, shared};
+use crate::gate::Gate;
+use crate::identity::{Identity, Role};
+use crate::manifests;
+use crate::run::{ROLLOUT, Shape};
+
+/// The surroundings of a test.
+pub struct World {
+    /// The cluster.
+    pub cluster: &'static Cluster,
+    /// Its administrator.
+    pub admin: Api,
+    /// Namespace of the service.
+    pub namespace: String,
+    /// Namespace of Plugin steps.
+    pub builds: String,
+    people: Vec<Identity>,
+}
+
+impl World {
+    /// Makes the surroundings. Every test has a name of its own.
+    ///
+    /// # Panics
+    /// They cannot be made.
+    pub async fn new(name: &str) -> Self {
+        let cluster = shared();
+        let admin = Api::enter(&cluster.kubeconfig)
+            .await
+            .expect("the administrator can enter");
+        let namespace = format!("live-{name}");
+        let builds = format!("{namespace}-builds");
+        let mut world = Self {
+            cluster,
+            admin,
+            namespace,
+            builds,
+            people: Vec::new(),
+        };
+        world.furnish().await.expect("the surroundings can be made");
+        world
+    }
+
+    async fn furnish(&mut self) -> Result<()> {
+        for name in [&self.namespace, &self.builds] {
+            let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            self.admin.create("/api/v1/namespaces", &object).await.ok();
+        }
+        for role in Role::ALL {
+            let (base, dir) = (&self.cluster.kubeconfig, &self.cluster.state);
+            let identity = Identity::of_account(&self.admin, base, dir, &self.namespace, role).await?;
+            self.people.push(identity);
+        }
+        self.bind("namespace.yaml", &self.namespace).await?;
+        self.bind("builds.yaml", &self.builds).await?;
+        for name in ["chat", "admin"] {
+            let service = plain_service(name);
+            self.admin.create(&self.core("services"), &service).await.ok();
+        }
+        let routes = self.path("gateway.networking.k8s.io/v1", "httproutes");
+        self.admin.create(&routes, &route(&self.host())).await.ok();
+        Ok(())
+    }
+
+    /// Applies a binding as it is shipped, with this test's service accounts beside its groups.
+    ///
+    /// # Errors
+    /// It cannot be applied.
+    pub async fn bind(&self, file: &str, namespace: &str) -> Result<()> {
+        let mut bindings = manifests::read(file)?;
+        for binding in &mut bindings {
+            let subjects = binding["subjects"]
+                .as_array_mut()
+                .expect("a binding has subjects");
+            let named = |role: &Role| subjects.iter().any(|subject| subject["name"] == role.group());
+            let accounts: Vec<Value> = Role::ALL
+                .iter()
+                .filter(|role| named(role))
+                .map(|role| json!({"kind": "ServiceAccount", "name": role.account(), "namespace": self.namespace}))
+                .collect();
+            subjects.extend(accounts);
+        }
+        manifests::apply(&self.admin, namespace, &bindings).await
+    }
+
+    /// Somebody.
+    pub fn identity(&self, role: Role) -> &Identity {
+        let at = Role::ALL
+            .iter()
+            .position(|other| *other == role)
+            .expect("all roles are listed");
+        &self.people[at]
+    }
+
+    /// Somebody who is mapped to a role's group, as a cloud's identities are.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be written.
+    pub async fn of_group(&self, role: Role) -> Result<Identity> {
+        Identity::of_group(&self.cluster.kubeconfig, &self.cluster.state, role).await
+    }
+
+    /// The adapter, with somebody's rights.
+    pub fn fleet(&self, role: Role) -> Fleet {
+        let access = Access::kubeconfig(&self.identity(role).kubeconfig, None);
+        Fleet::new(Places::all(access), Arc::new(WallClock))
+    }
+
+    /// The same by way of a gate, which keeps a list of the requests.
+    ///
+    /// # Panics
+    /// The kubeconfig cannot be written.
+    pub fn fleet_by_way_of(&self, gate: &Gate, role: Role) -> Fleet {
+        let path = self
+            .directory("gate")
+            .join(format!("{}.json", gate.address.port()));
+        let identity = self.identity(role);
+        identity
+            .by_way_of(gate.address, &path)
+            .expect("kubeconfigs of tests can be written");
+        Fleet::new(Places::all(Access::kubeconfig(path, None)), Arc::new(WallClock))
+    }
+
+    /// A run in this world.
+    pub fn run(&self, shape: &Shape) -> Run {
+        shape.run(&self.namespace, &self.builds)
+    }
+
+    /// Lets metric-check perform effects, all of which must succeed.
+    ///
+    /// # Panics
+    /// One does not.
+    pub async fn perform(&self, run: &Run, effects: &[Effect]) {
+        let fleet = self.fleet(Role::MetricCheck);
+        for effect in effects {
+            if let Err(error) = fleet.perform(run, effect).await {
+                panic!("{effect:?}: {error}");
+            }
+        }
+    }
+
+    /// The order to give these shares, in percent.
+    pub fn weights(&self, split: &[(&RevisionId, u8)], fence: u64) -> Effect {
+        let share = |(revision, percent): &(&RevisionId, u8)| {
+            (
+                (*revision).clone(),
+                Weight::new(*percent).expect("at most 100 percent"),
+            )
+        };
+        Effect::SetWeights {
+            step: ROLLOUT,
+            split: split.iter().map(share).collect(),
+            fence: Fence(fence),
+        }
+    }
+
+    /// Path of core objects of the service's namespace.
+    pub fn core(&self, kind: &str) -> String {
+        format!("/api/v1/namespaces/{}/{kind}", self.namespace)
+    }
+
+    /// Path of other objects of it.
+    pub fn path(&self, group: &str, kind: &str) -> String {
+        format!("/apis/{group}/namespaces/{}/{kind}", self.namespace)
+    }
+
+    /// Path of the route.
+    pub fn route_path(&self) -> String {
+        self.path("gateway.networking.k8s.io/v1", "httproutes/chat")
+    }
+
+    /// The route as it stands.
+    pub async fn route(&self) -> Value {
+        self.admin.get(&self.route_path()).await.ok()
+    }
+
+    /// What was asked of the route. Its gateway writes the rest at any time.
+    pub async fn asked(&self) -> Value {
+        let route = self.route().await;
+        json!([
+            route["metadata"]["generation"],
+            route["metadata"]["annotations"],
+            route["spec"]
+        ])
+    }
+
+    /// The version that answers one request through the gateway.
+    ///
+    /// # Errors
+    /// What came back instead.
+    pub async fn ask(&self) -> Result<String, String> {
+        let request = http::Request::get(format!("{}/health", self.cluster.gateway))
+            .header(http::header::HOST, self.host())
+            .body(Empty::<Bytes>::new())
+            .expect("the gateway's address is one");
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let answer = client.request(request).await.map_err(|error| error.to_string())?;
+        let version = answer.headers().get("x-model-version");
+        let version = version.and_then(|version| version.to_str().ok());
+        version
+            .map(str::to_owned)
+            .ok_or_else(|| answer.status().to_string())
+    }
+
+    /// Host name that the route answers to.
+    pub fn host(&self) -> String {
+        format!("{}.example", self.namespace)
+    }
+
+    /// A directory in the checkout, where pods can read it.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let path = self.cluster.state.join(format!("{}-{name}", self.namespace));
+        std::fs::create_dir_all(&path).expect("the directory of the tests can be written");
+        path
+    }
+}
+
+/// A plain Service of the user's.
+fn plain_service(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8000}]},
+    })
+}
+
+/// The user's route: the rule that Weir splits, with things of its own, between rules that are none of Weir's business.
+fn route(host: &str) -> Value {
+    let header = json!({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-team", "value": "ml"}]}});
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "chat", "annotations": {"team": "ml"}},
+        "spec": {
+            "parentRefs": [{"name": "public", "namespace": "gateway"}],
+            "hostnames": [host],
+            "rules": [
+                {
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/old"}}],
+                    "filters": [{"type": "RequestRedirect", "requestRedirect": {"statusCode": 301, "hostname": "new.example"}}],
+                },
+                {
+                    "name": "main",
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+                    "filters": [header],
+                    "timeouts": {"request": "30s"},
+                    "backendRefs": [{"name": "chat", "port": 80}],
+                },
+                {
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/admin"}}],
+                    "backendRefs": [{"name": "admin", "port": 80}],
+                },
+            ],
+        },
+    })
+}

@@ -1,0 +1,13 @@
+//! The cluster adapter with its shipped rights, on a real API server with real pods and a real gateway.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "tables of tests read better with values"
+)]
+
+mod capacity;
+mod fence;
+mod plugin;
+mod rights;
+mod rollout;
+mod storm;

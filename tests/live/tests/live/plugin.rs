@@ -1,0 +1,155 @@
+//! A Plugin step: a Kubernetes Job on a pushed commit, by an identity that may do just that.
+
+use std::path::Path;
+use std::process::Command;
+
+use weir_app::Clusters;
+use weir_domain::effect::Effect;
+use weir_domain::run::Run;
+use weir_domain::seen::ExecutionSeen;
+use weir_live::{PLUGIN, Role, Shape, World, eventually};
+
+/// A repository with one commit, and the commit.
+fn repository(path: &Path) -> String {
+    std::fs::write(path.join("model.txt"), "weights of v7\n").unwrap();
+    let git = |args: &[&str]| {
+        let names = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"];
+        let output = Command::new("git")
+            .current_dir(path)
+            .args(names)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet", "--initial-branch", "main"]);
+    git(&["add", "model.txt"]);
+    git(&["commit", "--quiet", "--message", "model v7"]);
+    git(&["rev-parse", "HEAD"])
+}
+
+fn shape(world: &World, commands: &[&str]) -> Shape {
+    let path = world.directory("repository");
+    let mut shape = Shape::rollout("v1", None);
+    shape.commit = repository(&path);
+    shape.clone_url = format!("file://{}", path.display());
+    shape.commands = commands.iter().map(|&command| command.to_owned()).collect();
+    shape
+}
+
+/// Starts the step, twice as after a crash, and waits for its end.
+async fn ended(world: &World, run: &Run) -> ExecutionSeen {
+    let fleet = world.fleet(Role::StageExecutor);
+    assert_eq!(fleet.execution(run, PLUGIN).await, ExecutionSeen::Missing);
+    for _ in 0..2 {
+        fleet
+            .perform(run, &Effect::StartExecution { step: PLUGIN })
+            .await
+            .unwrap();
+    }
+    eventually("the step has ended", async || {
+        match fleet.execution(run, PLUGIN).await {
+            seen @ (ExecutionSeen::Finished { .. } | ExecutionSeen::Failed(_)) => Ok(seen),
+            seen => Err(format!("{seen:?}")),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_step_runs_on_the_pushed_commit_and_hands_over_its_outputs() {
+    let world = World::new("step").await;
+    let shape = shape(
+        &world,
+        &[
+            "cat model.txt",
+            "echo \"DIGEST=$(sha256sum < model.txt | cut -c1-8)\" >> \"$WEIR_OUTPUTS\"",
+            "printf 'ODD=%s\\n' '$(HOME) `id` a=b' >> \"$WEIR_OUTPUTS\"",
+            "echo on $BRANCH at $(git rev-parse HEAD)",
+        ],
+    );
+    let run = world.run(&shape);
+    let ExecutionSeen::Finished {
+        exit_code,
+        outputs,
+        log_tail,
+    } = ended(&world, &run).await
+    else {
+        panic!("it finishes");
+    };
+    assert_eq!(exit_code, 0, "{log_tail}");
+    assert_eq!(outputs["ODD"], "$(HOME) `id` a=b");
+    assert_eq!(outputs["DIGEST"].len(), 8);
+    let log = world
+        .fleet(Role::StageExecutor)
+        .logs(&run, PLUGIN, 100)
+        .await
+        .unwrap();
+    assert!(log.contains("+ cat model.txt\nweights of v7\n"), "{log}");
+    assert!(log.contains(&format!("on main at {}", shape.commit)), "{log}");
+}
+
+#[tokio::test]
+async fn the_first_command_that_fails_ends_the_step_with_its_code() {
+    let world = World::new("exit").await;
+    let run = world.run(&shape(&world, &["echo before", "exit 7", "echo after"]));
+    let ExecutionSeen::Finished {
+        exit_code, log_tail, ..
+    } = ended(&world, &run).await
+    else {
+        panic!("it finishes");
+    };
+    assert_eq!(exit_code, 7);
+    assert!(
+        log_tail.contains("before") && !log_tail.contains("after"),
+        "{log_tail}"
+    );
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_fetched_says_so() {
+    let world = World::new("fetch").await;
+    let mut shape = shape(&world, &["true"]);
+    shape.commit = "0123456789".repeat(4);
+    let run = world.run(&shape);
+    let ExecutionSeen::Failed(why) = ended(&world, &run).await else {
+        panic!("it fails");
+    };
+    assert!(why.contains("the commit could not be fetched"), "{why}");
+    assert!(why.contains(&shape.commit), "git's own words: {why}");
+}
+
+#[tokio::test]
+async fn a_step_that_is_stopped_ends_and_a_late_start_does_not_run_it_again() {
+    let world = World::new("stop").await;
+    let run = world.run(&shape(&world, &["echo begun", "sleep 1000"]));
+    let fleet = world.fleet(Role::StageExecutor);
+    let start = Effect::StartExecution { step: PLUGIN };
+    fleet.perform(&run, &start).await.unwrap();
+    eventually("it runs", async || match fleet.execution(&run, PLUGIN).await {
+        ExecutionSeen::Running => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    })
+    .await;
+    for effect in [&Effect::StopExecution { step: PLUGIN }, &start] {
+        fleet.perform(&run, effect).await.unwrap();
+    }
+    let why = eventually("it has ended", async || {
+        match fleet.execution(&run, PLUGIN).await {
+            ExecutionSeen::Failed(why) => Ok(why),
+            seen => Err(format!("{seen:?}")),
+        }
+    })
+    .await;
+    assert!(why.starts_with("stopped"), "{why}");
+    fleet.perform(&run, &start).await.unwrap();
+    assert!(matches!(
+        fleet.execution(&run, PLUGIN).await,
+        ExecutionSeen::Failed(_)
+    ));
+}
