@@ -1,5 +1,5 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo test doctor lint unit stories cluster cluster-check live bench
+.PHONY: help demo test doctor lint unit stories cluster cluster-check live fit fit-oracle bench
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -21,7 +21,7 @@ demo: doctor ## three pushes on a real control plane with live traffic; stays up
 	cargo build -p weir-local -p weir-simulator -p weir-demo
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo
 
-test: doctor lint unit cluster-check live ## everything, the real cluster and the demonstration included
+test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstration included
 	CI=true $(MAKE) --no-print-directory demo
 
 lint: ## formatting, lints, dependency policy
@@ -30,7 +30,7 @@ lint: ## formatting, lints, dependency policy
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 
 unit: ## everything that needs no cluster
-	cargo test --workspace --exclude weir-live
+	cargo test --workspace --exclude weir-live --exclude weir-fit-oracle
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories
@@ -45,5 +45,12 @@ live: ## the cluster adapter, its rights and its admission policy on a real API 
 	cargo build -p weir-simulator -p weir-live
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live
 
+fit: ## the verdict of weir fit against the real scheduler, on 320 random clusters
+	cargo test -p weir-fit-oracle -- --nocapture
+
+fit-oracle: ## the same on 10,000 random clusters
+	cargo run -p weir-fit-oracle --bin fit-oracle -- --cases 10000 --seed 1000000
+
 bench: ## figures; nothing is asserted
-	cargo bench -p weir-local
+	cargo bench -p weir-local -p weir-tests
+	cargo bench -p weir-domain --bench fit

@@ -329,7 +329,8 @@ impl World {
         assert_eq!(run.status.word(), word, "{}", run.status.words());
     }
 
-    pub(crate) fn counted(&self) -> (usize, usize) {
+    /// Commits and effects so far.
+    pub fn counted(&self) -> (usize, usize) {
         self.faults.counted()
     }
 

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use weir_local::cli::{self, Cli, Command, Exit, Failure, Format, Output};
 
+/// What is logged unless somebody says. The Kubernetes client logs each request that fails as an error of its own;
+/// whoever asked says the same with the run and what becomes of it.
+const LOG: &str = "info,kube_client=off";
+
 fn main() -> ExitCode {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let cli = match Cli::try_parse() {
@@ -48,7 +52,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// `WEIR_LOG` says what is logged, in the usual directives: `debug`, `weir_cluster=debug,info`.
 fn log_to_stderr() {
-    let wanted = variable("WEIR_LOG").unwrap_or_else(|| "info".into());
+    let wanted = variable("WEIR_LOG").unwrap_or_else(|| LOG.into());
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(wanted))
         .with_writer(std::io::stderr)

@@ -1,4 +1,5 @@
 //! The store on SQLite keeps the contract, and what it was told survives.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 

@@ -131,6 +131,9 @@ impl Engine {
                 }
                 self.ports.store.settle(&row.key).await?;
             }
+            // Tried before its time, because somebody looked: its own hint is on its way, and one more with every look
+            // would be a storm on a cluster that is away.
+            Err(_) if row.attempts > 0 && row.due > self.ports.clock.now() => {}
             Err(failed) => {
                 let pause = match failed.retry() {
                     Retry::After(pause) => pause,

@@ -33,6 +33,7 @@ mod render;
 mod revision;
 mod route;
 mod scenery;
+pub mod snapshot;
 mod split;
 mod traffic;
 

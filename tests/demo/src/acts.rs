@@ -57,7 +57,8 @@ pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
         stage.slack.press(&stage.host.url, BEN, "approve", &token).await
     };
     let (watched, pressed) = tokio::join!(stage.host.watch(&run), approve);
-    (watched?, pressed?);
+    watched?;
+    pressed?;
     let status = stage.status(&run).await?;
     ensure!(status == "succeeded", "the first release ended as {status}");
     Ok(())
@@ -85,7 +86,8 @@ pub(crate) async fn push(
     let stage = &*stage;
     let approve = approve(stage, &run, seen, approval);
     let (watched, approved) = tokio::join!(stage.host.watch(&run), approve);
-    (watched?, approved?);
+    watched?;
+    approved?;
     Ok(Act {
         name,
         run,

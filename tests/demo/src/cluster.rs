@@ -35,11 +35,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster and applies the manifests.
+    /// Starts a cluster and applies the manifests. Pods reach the port `git` of this machine as `host`.
     pub(crate) async fn start(
         bin: &Path,
         state: &Path,
         simulator: &Path,
+        git: u16,
         manifests: &[&str],
     ) -> Result<Self> {
         let mut command = Command::new(bin.join("weir-cluster"));
@@ -47,7 +48,8 @@ impl Cluster {
             .args(["up", "--gpu-nodes", "3", "--gpus-per-node", "4", "--state"])
             .arg(state.join("cluster"))
             .arg("--image")
-            .arg(format!("ai-service={}", simulator.display()));
+            .arg(format!("ai-service={}", simulator.display()))
+            .args(["--expose", &git.to_string()]);
         let (process, line) =
             Process::start("the cluster", &mut command, &state.join("cluster.log"), UP_LIMIT).await?;
         let text = |key: &str| {

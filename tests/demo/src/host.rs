@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::process::Command;
+use weir_live::GitServer;
 
 use crate::cluster::Cluster;
 use crate::github;
@@ -30,6 +31,7 @@ impl Host {
         binary: &Path,
         state: &Path,
         cluster: &Cluster,
+        git: &GitServer,
         repository: &Repository,
         slack: &Slack,
     ) -> Result<Self> {
@@ -50,6 +52,7 @@ impl Host {
             .arg(&cluster.kubeconfig)
             .arg("--repository")
             .arg(format!("{NAME}={}", repository.path.display()))
+            .args(["--clone-url", &format!("{NAME}={}", git.url(repository.name()))])
             .args(["--slack-api", &format!("{}/api", slack.address)])
             .args([
                 "--slack-channel",

@@ -13,7 +13,7 @@ use crate::process::Process;
 const UP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Requests a second.
-pub(crate) const RPS: u32 = 60;
+pub(crate) const RPS: u32 = 80;
 
 /// A running load on the gateway.
 pub(crate) struct Load {

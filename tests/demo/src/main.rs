@@ -26,12 +26,11 @@ mod repository;
 mod slack;
 mod stage;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use acts::Approval;
-use anyhow::{Context, Result};
-use stage::{Places, Stage, must_exist};
+use anyhow::Result;
+use stage::{Places, Stage};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -46,7 +45,7 @@ async fn main() -> ExitCode {
 }
 
 async fn demonstrate() -> Result<bool> {
-    let mut stage = Stage::start(&places()?).await?;
+    let mut stage = Stage::start(&Places::of_this_build()?).await?;
     let told = tell(&mut stage).await;
     if !std::env::var("CI").is_ok_and(|value| value == "true") {
         match &told {
@@ -90,25 +89,4 @@ async fn tell(stage: &mut Stage) -> Result<(String, bool)> {
     let crashing = acts::push(stage, "crashing", title, &crashing, Approval::Slack).await?;
     stage.settle().await?;
     report::report(stage, &good, &bad, &crashing).await
-}
-
-fn places() -> Result<Places> {
-    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()?;
-    let cluster_bin =
-        std::env::var_os("WEIR_CLUSTER_BIN").context("WEIR_CLUSTER_BIN is not set: run `make demo`")?;
-    let bin = std::env::current_exe()?
-        .parent()
-        .context("a program lies in a folder")?
-        .to_owned();
-    for program in ["weir", "weir-simulator", "weir-load"] {
-        must_exist(&bin.join(program), "run `make demo`, which builds it")?;
-    }
-    Ok(Places {
-        state: project.join(".cache/demo"),
-        cluster_bin: cluster_bin.into(),
-        project,
-        bin,
-    })
 }

@@ -45,7 +45,7 @@ impl Told {
             .flatten();
         steps
             .filter_map(|step| step["rollout"]["candidate"].as_str())
-            .last()
+            .next_back()
     }
 }
 

@@ -45,6 +45,14 @@ impl Repository {
         Ok(repository)
     }
 
+    /// Name of its folder.
+    pub(crate) fn name(&self) -> &str {
+        self.path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+    }
+
     /// Commits a model.
     pub(crate) async fn commit(&mut self, settings: &Value, message: &str) -> Result<Push> {
         let before = match self.commits {

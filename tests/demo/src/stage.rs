@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use weir_live::GitServer;
 
 use crate::cluster::Cluster;
 use crate::host::Host;
@@ -31,10 +32,36 @@ pub(crate) struct Places {
     pub(crate) state: PathBuf,
 }
 
+impl Places {
+    /// The programs that were built with this one.
+    pub(crate) fn of_this_build() -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .canonicalize()?;
+        let cluster_bin =
+            std::env::var_os("WEIR_CLUSTER_BIN").context("WEIR_CLUSTER_BIN is not set: run `make demo`")?;
+        let this = std::env::current_exe()?;
+        let bin = this.parent().context("a program lies in a folder")?.to_owned();
+        for program in ["weir", "weir-simulator", "weir-load"] {
+            ensure!(
+                bin.join(program).exists(),
+                "{program} is not built: run `make demo`"
+            );
+        }
+        Ok(Self {
+            state: project.join(".cache/demo"),
+            cluster_bin: cluster_bin.into(),
+            project,
+            bin,
+        })
+    }
+}
+
 /// Cluster, repository, Slack, host and, once something serves, users.
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     pub(crate) repository: Repository,
+    _git: GitServer,
     pub(crate) slack: Slack,
     pub(crate) host: Host,
     pub(crate) state: PathBuf,
@@ -58,20 +85,26 @@ impl Stage {
         let sample = project.join("tests/demo/sample");
         let repository = Repository::create(&sample, &state.join("repository"), uid().await?).await?;
         let simulator = bin.join("weir-simulator");
-        let manifests = [include_str!("../manifests/cluster.yaml")];
+        let git = GitServer::start(state).await?;
+        let manifests = [
+            include_str!("../manifests/cluster.yaml"),
+            include_str!("../../../infra/cluster/rbac.yaml"),
+            include_str!("../../../infra/cluster/admission.yaml"),
+        ];
         println!("   starting the control plane, GPU nodes and the gateway …");
-        let cluster = Cluster::start(cluster_bin, state, &simulator, &manifests).await?;
+        let cluster = Cluster::start(cluster_bin, state, &simulator, git.port(), &manifests).await?;
         println!(
             "   gateway {}, kubeconfig {}",
             cluster.gateway,
             cluster.kubeconfig.display()
         );
         let slack = Slack::start().await?;
-        let host = Host::start(&bin.join("weir"), state, &cluster, &repository, &slack).await?;
+        let host = Host::start(&bin.join("weir"), state, &cluster, &git, &repository, &slack).await?;
         println!("   weir is up on {}", host.url);
         Ok(Self {
             cluster,
             repository,
+            _git: git,
             slack,
             host,
             state: state.clone(),
@@ -148,10 +181,4 @@ async fn uid() -> Result<u32> {
         .await?
         .trim()
         .parse()?)
-}
-
-/// The folder of a program that must be there.
-pub(crate) fn must_exist(path: &Path, how: &str) -> Result<()> {
-    ensure!(path.exists(), "{} is not there: {how}", path.display());
-    Ok(())
 }

@@ -113,6 +113,25 @@ fn ready(guard: &mut Child) -> Result<Ready> {
     serde_json::from_str(&line).with_context(|| format!("its ready line is {line:?}"))
 }
 
+impl Cluster {
+    /// Lets pods reach a loopback port of this machine, as `host`.
+    ///
+    /// # Errors
+    /// The cluster is gone, or the port is taken inside.
+    pub fn expose(&self, port: u16) -> Result<()> {
+        let mut command = Command::new(executables()?.join("weir-cluster"));
+        let output = command
+            .args(["expose", "--state"])
+            .arg(&self.state)
+            .arg(port.to_string())
+            .output()?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
+    }
+}
+
 /// Where the cluster's executables are; built if nobody says so.
 fn executables() -> Result<PathBuf> {
     if let Some(bin) = std::env::var_os("WEIR_CLUSTER_BIN") {

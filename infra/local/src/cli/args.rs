@@ -1,11 +1,13 @@
 //! What can be asked.
 
+mod fit;
 mod up;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use fit::{Fit, Plan, Question};
 pub use up::Up;
 
 /// Takes a git push to a verified production rollout, or back.
@@ -38,6 +40,10 @@ pub enum Command {
     Trigger(Trigger),
     /// Evaluate a rollback condition on given values
     Condition(Condition),
+    /// Say whether replicas fit into a cluster, where they would go, and what could be done
+    Fit(Fit),
+    /// Show the plan of a rollout before it starts: replicas, weights, GPUs, time
+    Plan(Plan),
     /// Print the log of a run as JSON lines, or verify such lines
     Audit(Audit),
     /// Run the host

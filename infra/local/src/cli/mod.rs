@@ -7,10 +7,14 @@ mod act;
 mod args;
 mod audit;
 mod client;
+mod cluster;
 mod condition;
 mod definition;
+mod fit;
 mod output;
+mod plan;
 mod read;
+mod rule;
 mod trigger;
 mod validate;
 mod watch;
@@ -26,6 +30,8 @@ pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failu
         Command::Validate(args) => Some(validate::validate(args, out)),
         Command::Trigger(args) => Some(trigger::trigger(args, out)),
         Command::Condition(args) => Some(condition::condition(args, out)),
+        Command::Fit(args) => Some(fit::answer(args, out)),
+        Command::Plan(args) => Some(plan::answer(args, out)),
         Command::Audit(args) => args.file().map(|file| audit::verify(file, out)),
         _ => None,
     }
@@ -57,8 +63,11 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
             let reason = because(args);
             act::act(&args.which, Act::Rollback { reason }, out).await
         }
-        Command::Validate(_) | Command::Trigger(_) | Command::Condition(_) | Command::Up(_) => {
-            unreachable!("these ask no host")
-        }
+        Command::Validate(_)
+        | Command::Trigger(_)
+        | Command::Condition(_)
+        | Command::Fit(_)
+        | Command::Plan(_)
+        | Command::Up(_) => unreachable!("these ask no host"),
     }
 }

@@ -37,7 +37,7 @@ struct Decided {
 
 pub(super) fn trigger(args: &Trigger, out: &mut Output) -> Result<Exit, Failure> {
     let Kind::Push = args.kind;
-    let push = Push::parse(read_text(&args.event)?.as_bytes()).map_err(malformed)?;
+    let push = Push::parse(read_text(&args.event)?.as_bytes()).map_err(|error| malformed(&error))?;
     let (files, scope) = read_definition(&args.config)?;
     let loaded = weir_spec::load(&files, scope);
     if let Some(fault) = loaded.diagnostics.iter().find(|d| d.severity == Severity::Error) {
@@ -71,10 +71,10 @@ pub(super) fn trigger(args: &Trigger, out: &mut Output) -> Result<Exit, Failure>
     Ok(Exit::Answered)
 }
 
-fn malformed(error: PushError) -> Failure {
-    match &error {
+fn malformed(error: &PushError) -> Failure {
+    match error {
         PushError::Json(source) => Failure::json("the event is no push", source),
-        _ => Failure::new(chain(&error)),
+        _ => Failure::new(chain(error)),
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_json_is_told_with_its_place() {
-        let failure = malformed(Push::parse(b"{\"ref\":\n oops}").unwrap_err());
+        let failure = malformed(&Push::parse(b"{\"ref\":\n oops}").unwrap_err());
         assert_eq!((failure.line, failure.column), (Some(2), Some(2)));
         assert_eq!(failure.to_json()["error"]["line"], 2);
     }

@@ -28,7 +28,7 @@ struct Host {
 }
 
 impl Host {
-    fn start(look: Look) -> Self {
+    fn start(look: &Look) -> Self {
         let mut host = Self {
             queue: Arc::default(),
             clock: Arc::new(TestClock(tokio::time::Instant::now())),
@@ -112,7 +112,7 @@ fn counting(count: &Arc<Count>, takes: Span) -> Look {
 #[tokio::test(start_paused = true)]
 async fn a_look_comes_when_it_is_due_and_not_before() {
     let count = Arc::new(Count::default());
-    let host = Host::start(counting(&count, Span::ZERO));
+    let host = Host::start(&counting(&count, Span::ZERO));
     host.hint("a", Duty::Steps, Span::minutes(7)).await;
     pass(Span::seconds(419)).await;
     assert_eq!(count.looks(), 0);
@@ -124,7 +124,7 @@ async fn a_look_comes_when_it_is_due_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn a_run_is_looked_at_once_at_a_time_and_again_if_somebody_asked_meanwhile() {
     let count = Arc::new(Count::default());
-    let host = Host::start(counting(&count, Span::seconds(1)));
+    let host = Host::start(&counting(&count, Span::seconds(1)));
     for ms in 0..50 {
         host.hint("a", Duty::Steps, Span::millis(ms)).await;
     }
@@ -137,7 +137,7 @@ async fn a_run_is_looked_at_once_at_a_time_and_again_if_somebody_asked_meanwhile
 #[tokio::test(start_paused = true)]
 async fn looks_at_once_are_bounded_and_all_are_done() {
     let count = Arc::new(Count::default());
-    let host = Host::start(counting(&count, Span::seconds(1)));
+    let host = Host::start(&counting(&count, Span::seconds(1)));
     for n in 0..100 {
         host.hint(&n.to_string(), Duty::Steps, Span::ZERO).await;
     }
@@ -165,7 +165,7 @@ async fn traffic_is_looked_at_while_every_hand_of_steps_is_full() {
             }
         })
     };
-    let host = Host::start(look);
+    let host = Host::start(&look);
     for n in 0..3 * WORKERS {
         host.hint(&n.to_string(), Duty::Steps, Span::ZERO).await;
     }
@@ -200,7 +200,7 @@ async fn a_look_that_panics_fails_or_hangs_is_tried_again_and_takes_nobody_with_
             }
         })
     };
-    let host = Host::start(look);
+    let host = Host::start(&look);
     for name in ["panics", "hangs", "fails", "is-well"] {
         host.hint(name, Duty::Traffic, Span::ZERO).await;
     }
@@ -235,7 +235,7 @@ async fn timers_of_the_last_process_are_kept() {
             }
         })
     };
-    let mut host = Host::start(look);
+    let mut host = Host::start(&look);
     host.sweep(store);
     pass(Span::hours(2)).await;
     let expected = [("overdue", 0), ("soon", 30), ("late", 4_000)].map(|(name, at)| (run_id(name), at));
@@ -247,7 +247,7 @@ async fn timers_of_the_last_process_are_kept() {
 async fn what_is_due_and_was_never_hinted_at_is_found_within_seconds() {
     let store = Arc::new(MemoryStore::default());
     let count = Arc::new(Count::default());
-    let mut host = Host::start(counting(&count, Span::ZERO));
+    let mut host = Host::start(&counting(&count, Span::ZERO));
     host.sweep(store.clone());
     pass(Span::seconds(10)).await;
     store.commit(first("a")).await.unwrap();

@@ -43,7 +43,7 @@ impl Starts {
         branch: &str,
         by: Identity,
     ) -> Result<Answer, Answer> {
-        let (name, folder) = self.choose(repository).map_err(Answer::Failed)?;
+        let (name, folder) = self.choose(repository.as_deref()).map_err(Answer::Failed)?;
         let git_ref = format!("refs/heads/{branch}");
         let read = tokio::task::spawn_blocking({
             let (folder, git_ref) = (folder.to_owned(), git_ref.clone());
@@ -87,9 +87,9 @@ impl Starts {
         })
     }
 
-    fn choose(&self, repository: Option<String>) -> Result<(&str, &Path), String> {
+    fn choose(&self, repository: Option<&str>) -> Result<(&str, &Path), String> {
         let list = || self.folders.keys().cloned().collect::<Vec<_>>().join(", ");
-        let found = match &repository {
+        let found = match repository {
             Some(name) => self.folders.get_key_value(name),
             None if self.folders.len() == 1 => self.folders.first_key_value(),
             None if self.folders.is_empty() => None,

@@ -20,12 +20,14 @@ pub(crate) fn show(run: &Run, entries: &[Entry], look: &Look) -> String {
             approval(state)
         ));
         for (id, step, state) in run.steps().filter(|(id, ..)| id.stage == index) {
-            out.push_str(&format!(
-                "    {} {}{}\n",
+            let line = format!(
+                "    {} {}{}",
                 cell(&state.status, look),
                 fit(&clean(&step.name), 40),
                 took(state, look.now)
-            ));
+            );
+            out.push_str(line.trim_end());
+            out.push('\n');
             if let PartStatus::Failed { why } = &state.status {
                 indented(&mut out, &clean(why), look);
             }

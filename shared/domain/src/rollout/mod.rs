@@ -7,6 +7,7 @@
 //! ```
 //! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`.
 
+mod forecast;
 mod moves;
 mod phases;
 mod plan;
@@ -14,6 +15,7 @@ mod revert;
 mod settle;
 mod watch;
 
+pub use forecast::{Forecast, ForecastStep, Ground, Timing, forecast};
 pub(crate) use moves::{leave_lane, start};
 pub use phases::{Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};

@@ -7,7 +7,7 @@ use weir_app::Clusters;
 use weir_domain::effect::Effect;
 use weir_domain::run::Run;
 use weir_domain::seen::ExecutionSeen;
-use weir_live::{PLUGIN, Role, Shape, World, eventually};
+use weir_live::{GitServer, PLUGIN, Role, Shape, World, eventually};
 
 /// A repository with one commit, and the commit.
 fn repository(path: &Path) -> String {
@@ -33,13 +33,16 @@ fn repository(path: &Path) -> String {
     git(&["rev-parse", "HEAD"])
 }
 
-fn shape(world: &World, commands: &[&str]) -> Shape {
+/// A step on a commit that pods get from a git server; it is there while the second is kept.
+async fn shape(world: &World, commands: &[&str]) -> (Shape, GitServer) {
     let path = world.directory("repository");
+    let git = GitServer::start(path.parent().unwrap()).await.unwrap();
+    world.cluster.expose(git.port()).unwrap();
     let mut shape = Shape::rollout("v1", None);
     shape.commit = repository(&path);
-    shape.clone_url = format!("file://{}", path.display());
+    shape.clone_url = git.url(path.file_name().unwrap().to_str().unwrap());
     shape.commands = commands.iter().map(|&command| command.to_owned()).collect();
-    shape
+    (shape, git)
 }
 
 /// Starts the step, twice as after a crash, and waits for its end.
@@ -64,7 +67,7 @@ async fn ended(world: &World, run: &Run) -> ExecutionSeen {
 #[tokio::test]
 async fn a_step_runs_on_the_pushed_commit_and_hands_over_its_outputs() {
     let world = World::new("step").await;
-    let shape = shape(
+    let (shape, _git) = shape(
         &world,
         &[
             "cat model.txt",
@@ -72,7 +75,8 @@ async fn a_step_runs_on_the_pushed_commit_and_hands_over_its_outputs() {
             "printf 'ODD=%s\\n' '$(HOME) `id` a=b' >> \"$WEIR_OUTPUTS\"",
             "echo on $BRANCH at $(git rev-parse HEAD)",
         ],
-    );
+    )
+    .await;
     let run = world.run(&shape);
     let ExecutionSeen::Finished {
         exit_code,
@@ -97,7 +101,8 @@ async fn a_step_runs_on_the_pushed_commit_and_hands_over_its_outputs() {
 #[tokio::test]
 async fn the_first_command_that_fails_ends_the_step_with_its_code() {
     let world = World::new("exit").await;
-    let run = world.run(&shape(&world, &["echo before", "exit 7", "echo after"]));
+    let (shape, _git) = shape(&world, &["echo before", "exit 7", "echo after"]).await;
+    let run = world.run(&shape);
     let ExecutionSeen::Finished {
         exit_code, log_tail, ..
     } = ended(&world, &run).await
@@ -114,7 +119,7 @@ async fn the_first_command_that_fails_ends_the_step_with_its_code() {
 #[tokio::test]
 async fn a_commit_that_cannot_be_fetched_says_so() {
     let world = World::new("fetch").await;
-    let mut shape = shape(&world, &["true"]);
+    let (mut shape, _git) = shape(&world, &["true"]).await;
     shape.commit = "0123456789".repeat(4);
     let run = world.run(&shape);
     let ExecutionSeen::Failed(why) = ended(&world, &run).await else {
@@ -127,7 +132,8 @@ async fn a_commit_that_cannot_be_fetched_says_so() {
 #[tokio::test]
 async fn a_step_that_is_stopped_ends_and_a_late_start_does_not_run_it_again() {
     let world = World::new("stop").await;
-    let run = world.run(&shape(&world, &["echo begun", "sleep 1000"]));
+    let (shape, _git) = shape(&world, &["echo begun", "sleep 1000"]).await;
+    let run = world.run(&shape);
     let fleet = world.fleet(Role::StageExecutor);
     let start = Effect::StartExecution { step: PLUGIN };
     fleet.perform(&run, &start).await.unwrap();

@@ -65,9 +65,12 @@ impl Args {
 /// The address of this pod's host name.
 fn own_address(port: u16) -> Result<SocketAddr> {
     let name = std::fs::read_to_string("/etc/hostname").context("give --listen or --pod-ip")?;
-    let mut addresses = (name.trim(), port)
-        .to_socket_addrs()
-        .with_context(|| format!("host name {} has no address; give --listen or --pod-ip", name.trim()))?;
+    let mut addresses = (name.trim(), port).to_socket_addrs().with_context(|| {
+        format!(
+            "host name {} has no address; give --listen or --pod-ip",
+            name.trim()
+        )
+    })?;
     addresses.next().context("give --listen or --pod-ip")
 }
 

@@ -1,0 +1,185 @@
+//! `weir plan`: the plan that a run would make, with what it costs and whether it fits.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use weir_domain::fit::{Ask, Snapshot, stable_pods};
+use weir_domain::ids::ServiceName;
+use weir_domain::pipeline::RolloutRule;
+use weir_domain::rollout::{Forecast, ForecastStep, Ground, Timing, forecast, plan};
+use weir_domain::time::Span;
+
+use super::args::Plan as Args;
+use super::cluster::{cluster, load, objects, workload};
+use super::fit::fits_json;
+use super::output::{Exit, Failure, Output};
+use super::rule::{Named, rule};
+use crate::view::text::clean;
+
+#[derive(Serialize)]
+struct Answer {
+    pipeline: String,
+    step: String,
+    steps: Vec<Value>,
+    gpu_peak: u32,
+    seconds: u64,
+    bake_seconds: u64,
+    warnings: Vec<String>,
+}
+
+pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let question = &args.question;
+    let Named {
+        pipeline,
+        step,
+        mut rule,
+        mut warnings,
+    } = rule(args)?;
+    let cluster = cluster(question)?;
+    let (object, from) = match &args.workload {
+        Some(path) => (objects(path)?, path.as_path()),
+        None => (of_rule(&rule), Path::new("the pipeline's workload")),
+    };
+    let workload = workload(&cluster, &object, from, question)?;
+    let given = question
+        .replicas
+        .or(workload.replicas.and_then(|n| u32::try_from(n).ok()));
+    if args.workload.is_some() || question.replicas.is_some() {
+        rule.workload.replicas = given.unwrap_or(rule.workload.replicas).max(1);
+    }
+    if args.workload.is_some() {
+        rule.lane.service = ServiceName::new(&workload.ask.name);
+    }
+    if let Some((name, _)) = workload.ask.devices().next() {
+        name.clone_into(&mut rule.workload.gpu_resource);
+    }
+    let gpus: i64 = workload.ask.devices().map(|(_, count)| count).sum();
+    rule.workload.gpus = u32::try_from(gpus).unwrap_or(u32::MAX);
+    let (stable, unseen) = stable(args, &cluster.snapshot, &workload.ask, &rule, &mut warnings);
+    let plan = plan(&rule, stable);
+    let ground = Ground {
+        snapshot: &cluster.snapshot,
+        ask: &workload.ask,
+        unseen,
+    };
+    let mut told = forecast(&plan, &rule, timing(args), load(question), Some(ground));
+    warnings.append(&mut told.warnings);
+    told.warnings = warnings;
+    let answer = Answer {
+        pipeline,
+        step,
+        steps: told.steps.iter().map(step_json).collect(),
+        gpu_peak: told.gpu_peak,
+        seconds: seconds(told.total),
+        bake_seconds: seconds(rule.bake),
+        warnings: told.warnings.clone(),
+    };
+    out.answer(&answer, || text(&told, &rule, stable));
+    Ok(Exit::Answered)
+}
+
+/// The workload of the step as an object like any other, with the labels that tell its pods.
+fn of_rule(rule: &RolloutRule) -> Value {
+    json!({
+        "kind": "Deployment",
+        "metadata": {"name": rule.lane.service.as_str(), "namespace": rule.target.namespace.as_str()},
+        "spec": {
+            "replicas": rule.workload.replicas,
+            "selector": {"matchLabels": rule.workload.template["metadata"]["labels"]},
+            "template": rule.workload.template,
+        },
+    })
+}
+
+/// Replicas that serve now, and how many of them the snapshot does not hold.
+fn stable(
+    args: &Args,
+    snapshot: &Snapshot,
+    ask: &Ask,
+    rule: &RolloutRule,
+    warnings: &mut Vec<String>,
+) -> (Option<u32>, u32) {
+    let seen = u32::try_from(stable_pods(snapshot, ask).len()).unwrap_or(u32::MAX);
+    let assumed = match (args.stable, seen) {
+        (Some(given), _) => given,
+        (None, 0) => {
+            let replicas = rule.workload.replicas;
+            warnings.push(format!(
+                "no pod of this workload is in the cluster: planned as if {replicas} stable replicas were to be there; \
+                 --stable 0 plans a first release"
+            ));
+            replicas
+        }
+        (None, seen) => seen,
+    };
+    ((assumed > 0).then_some(assumed), assumed.saturating_sub(seen))
+}
+
+fn timing(args: &Args) -> Timing {
+    let warm = args.warm.map(|seconds| Span::seconds(u64::from(seconds)));
+    warm.map_or_else(Timing::default, |warm| Timing {
+        warm,
+        known: true,
+        ..Timing::default()
+    })
+}
+
+fn step_json(step: &ForecastStep) -> Value {
+    json!({
+        "kind": step.planned.kind.as_str(),
+        "weight": step.planned.weight,
+        "stable_replicas": step.planned.stable_replicas,
+        "candidate_replicas": step.planned.candidate_replicas,
+        "gpus": step.gpus,
+        "seconds": seconds(step.takes),
+        "revert_seconds": step.revert.map(seconds),
+        "fits": step.fits.map(fits_json),
+    })
+}
+
+/// Whole seconds, rounded up: a promise of less would not be kept.
+fn seconds(span: Span) -> u64 {
+    span.0.div_ceil(1_000)
+}
+
+fn text(told: &Forecast, rule: &RolloutRule, stable: Option<u32>) -> String {
+    let from = stable.map_or_else(
+        || "nothing".to_owned(),
+        |count| format!("{count} stable replicas"),
+    );
+    let mut lines = vec![format!(
+        "{}, {}: from {from} to {} of the candidate; at most {} {}, {} in all, {} of it watched at 100 %",
+        rule.lane,
+        rule.strategy.as_str(),
+        rule.workload.replicas,
+        told.gpu_peak,
+        rule.workload.gpu_resource,
+        told.total,
+        rule.bake,
+    )];
+    lines.push("  step  weight  candidate  stable  GPUs  takes       way back".into());
+    for (number, step) in told.steps.iter().enumerate() {
+        let back = step
+            .revert
+            .map_or_else(|| "none".to_owned(), |span| span.to_string());
+        let fits = step.fits.map(|fits| fits.to_string()).unwrap_or_default();
+        let row = format!(
+            "  {:<4}  {:>6}  {:>9}  {:>6}  {:>4}  {:<10}  {back:<8}  {fits}",
+            number + 1,
+            step.planned.weight.to_string(),
+            step.planned.candidate_replicas,
+            step.planned.stable_replicas,
+            step.gpus,
+            step.takes.to_string(),
+        );
+        lines.push(row.trim_end().to_owned());
+    }
+    lines.extend(
+        told.warnings
+            .iter()
+            .map(|warning| format!("  warning: {warning}")),
+    );
+    let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,208 @@
+//! Which rollout of a definition is meant.
+
+use serde_json::json;
+use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
+use weir_domain::pipeline::{
+    Canary, CanaryStep, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy, Target,
+};
+use weir_domain::time::Span;
+use weir_domain::units::{Ratio, Weight};
+use weir_domain::workload::{MetricsEndpoint, Workload};
+use weir_spec::{
+    Definition, Diagnostic, PipelineDef, ResourceFiles, RolloutDef, Severity, StepDef, StepDefWork, Variables,
+};
+
+use super::args::Plan as Args;
+use super::definition::read_definition;
+use super::output::Failure;
+
+/// Stands for the commit that nobody has pushed yet.
+const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
+
+/// A rollout step of a pipeline.
+pub(super) struct Named {
+    pub(super) pipeline: String,
+    pub(super) step: String,
+    pub(super) rule: RolloutRule,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Finds the step and its rule as a run would have it. A file that refers to what stands in others is enough where the
+/// workload is given: then only the strategy is taken from it.
+pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
+    let (files, scope) = read_definition(&args.pipeline)?;
+    let loaded = weir_spec::load(&files, scope);
+    if let Some(fault) = loaded.diagnostics.iter().find(|d| d.severity == Severity::Error) {
+        return Err(at(fault));
+    }
+    let definition = &loaded.definition;
+    let pipeline = pipeline(definition, args.name.as_deref())?;
+    let step = step(pipeline, args.step.as_deref())?;
+    let variables = Variables {
+        git_commit: NO_COMMIT.into(),
+        branch: "main".into(),
+        run_id: "plan".into(),
+        registry: Some("registry".into()),
+        ..Variables::default()
+    };
+    let (name, wanted) = (pipeline.name.value.clone(), step.name.value.clone());
+    let named = |rule, warnings| Named {
+        pipeline: name.clone(),
+        step: wanted.clone(),
+        rule,
+        warnings,
+    };
+    match weir_spec::resolve(definition, &name, &variables, &ResourceFiles::default()) {
+        Ok(resolved) => {
+            let rule = of_resolved(&resolved, &wanted).expect("a step that was read is resolved");
+            Ok(named(rule, Vec::new()))
+        }
+        Err(complaints) => match (&step.work, &args.workload) {
+            (StepDefWork::Rollout(def), Some(_)) => {
+                let why = complaints.first().map(Diagnostic::message).unwrap_or_default();
+                let told = format!(
+                    "only the strategy is taken from the definition, the rest of it is not complete: {why}"
+                );
+                Ok(named(as_written(def, &wanted)?, vec![told]))
+            }
+            _ => Err(complaints
+                .first()
+                .map_or_else(|| Failure::new("the definition cannot be resolved"), at)),
+        },
+    }
+}
+
+fn at(fault: &Diagnostic) -> Failure {
+    Failure {
+        message: format!("{}: {}; see weir validate", fault.place.file, fault.message()),
+        line: Some(fault.place.line as usize),
+        column: Some(fault.place.column as usize),
+    }
+}
+
+fn pipeline<'a>(definition: &'a Definition, name: Option<&str>) -> Result<&'a PipelineDef, Failure> {
+    let names = || {
+        let names: Vec<&str> = definition
+            .pipelines
+            .iter()
+            .map(|p| p.name.value.as_str())
+            .collect();
+        names.join(", ")
+    };
+    match (name, definition.pipelines.as_slice()) {
+        (Some(name), all) => all
+            .iter()
+            .find(|pipeline| pipeline.name.value == name)
+            .ok_or_else(|| Failure::new(format!("no pipeline `{name}`; there are: {}", names()))),
+        (None, [one]) => Ok(one),
+        (None, []) => Err(Failure::new("the definition has no pipeline")),
+        (None, _) => Err(Failure::new(format!(
+            "several pipelines, say --name: {}",
+            names()
+        ))),
+    }
+}
+
+/// The step that rolls out: the one that is named, else the last.
+fn step<'a>(pipeline: &'a PipelineDef, name: Option<&str>) -> Result<&'a StepDef, Failure> {
+    let steps = pipeline.stages.iter().flat_map(|stage| &stage.steps);
+    let rollouts: Vec<&StepDef> = steps
+        .filter(|step| matches!(step.work, StepDefWork::Rollout(_)))
+        .collect();
+    let found = match name {
+        Some(name) => rollouts.iter().find(|step| step.name.value == name),
+        None => rollouts.last(),
+    };
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = rollouts.iter().map(|step| step.name.value.as_str()).collect();
+        Failure::new(match (name, names.is_empty()) {
+            (_, true) => "the pipeline has no step that rolls out".to_owned(),
+            (Some(name), false) => {
+                format!("no step `{name}` that rolls out; there are: {}", names.join(", "))
+            }
+            (None, false) => unreachable!("there is a last one"),
+        })
+    })
+}
+
+fn of_resolved(pipeline: &Pipeline, wanted: &str) -> Option<RolloutRule> {
+    let steps = pipeline.stages.iter().flat_map(|stage| match &stage.work {
+        StageWork::Steps { steps, .. } => steps.as_slice(),
+        StageWork::Approval(_) => &[],
+    });
+    let mut rollouts = steps
+        .filter(|step| step.name == wanted)
+        .filter_map(|step| match &step.work {
+            StepWork::Rollout(rule) => Some((**rule).clone()),
+            _ => None,
+        });
+    rollouts.next_back()
+}
+
+/// What the step says by itself.
+fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
+    let strategy = match (
+        &def.canary,
+        def.strategy.as_ref().map(|strategy| strategy.value.as_str()),
+    ) {
+        (Some(canary), _) => Strategy::Canary(Canary {
+            steps: canary
+                .steps
+                .iter()
+                .filter_map(|(weight, interval)| {
+                    Some(CanaryStep {
+                        weight: Weight::new(weight.value)?,
+                        interval: *interval,
+                    })
+                })
+                .collect(),
+            threshold: Ratio::new(canary.threshold / 100.0)
+                .ok_or_else(|| Failure::new(format!("a threshold of {} %", canary.threshold)))?,
+            min_samples: canary.min_samples,
+        }),
+        (None, Some("blue-green")) => Strategy::BlueGreen,
+        (None, Some("shadow")) => Strategy::Shadow,
+        (None, _) => Strategy::Rolling,
+    };
+    let bake = match &strategy {
+        Strategy::Canary(canary) => canary.steps.last().map_or(Span::ZERO, |step| step.interval),
+        _ => Span::ZERO,
+    };
+    let namespace = def
+        .namespace
+        .as_ref()
+        .map_or("default", |name| name.value.as_str());
+    Ok(RolloutRule {
+        lane: LaneKey {
+            service: ServiceName::new(name),
+            environment: EnvironmentName::new(namespace),
+        },
+        target: Target {
+            cluster: ClusterName::new("cluster"),
+            provider: Provider::Kubernetes,
+            namespace: Namespace::new(namespace),
+            route: name.to_owned(),
+            service: name.to_owned(),
+            gateway: None,
+        },
+        workload: Workload {
+            template: json!({}),
+            config: Vec::new(),
+            replicas: def.replicas.unwrap_or(1),
+            gpus: 0,
+            gpu_resource: "nvidia.com/gpu".into(),
+            port: 80,
+            metrics: MetricsEndpoint {
+                port: 80,
+                path: "/metrics".into(),
+            },
+            not_exact: Vec::new(),
+        },
+        strategy,
+        rollback: None,
+        bake: def.bake.unwrap_or(bake),
+        keep: Span::ZERO,
+        hold_exposure: Span::ZERO,
+        warm_within: Span::ZERO,
+    })
+}

@@ -1,0 +1,200 @@
+//! `weir fit` and `weir plan` as a person and as a program ask them.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+fn weir(words: &[&str]) -> Output {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fit");
+    Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(words)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn text(words: &[&str]) -> String {
+    let output = weir(words);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json_of(words: &[&str]) -> Value {
+    let all: Vec<&str> = words.iter().copied().chain(["--format", "json"]).collect();
+    serde_json::from_str(&text(&all)).unwrap()
+}
+
+const FIT: [&str; 5] = [
+    "fit",
+    "--cluster",
+    "cluster.json",
+    "--workload",
+    "deployment.yaml",
+];
+const PLAN: [&str; 7] = [
+    "plan",
+    "--cluster",
+    "cluster.json",
+    "--workload",
+    "deployment.yaml",
+    "--pipeline",
+    "canary.yaml",
+];
+
+fn with<'a>(words: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    words.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn a_pool_without_room_says_why_and_what_would_help() {
+    insta::assert_snapshot!(text(&with(&FIT, &["--replicas", "2"])), @r"
+    does not fit: 2 replicas × 4 nvidia.com/gpu
+      12 nodes: 8 taint team=x not tolerated · 3 have 2 of 8 nvidia.com/gpu free, 4 needed · 1 not ready
+      then: scale_up: 1 more like gpu-1 (karpenter.sh/nodepool=gpu)
+      smallest change: tolerate team=x, or gpu-4 ready again, or 2 replicas borrowed from stable, or 1 more node like gpu-1
+    ");
+}
+
+#[test]
+fn programs_get_the_promised_fields_and_counts_that_add_up() {
+    let answer = json_of(&with(&FIT, &["--replicas", "2"]));
+    assert_eq!(
+        (&answer["fits"], &answer["max_replicas"]),
+        (&json!(false), &json!(0))
+    );
+    assert_eq!(answer["placements"], json!([]));
+    let nodes: u64 = answer["reasons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| group["nodes"].as_u64().unwrap())
+        .sum();
+    assert_eq!(nodes, 12);
+    let actions: Vec<&str> = answer["ladder"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rung| rung["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "surge", "wait", "borrow", "smaller", "repack", "scale_up", "swap", "refuse"
+        ]
+    );
+}
+
+#[test]
+fn the_way_back_decides_what_may_be_borrowed() {
+    let borrow = |load: &str| {
+        let answer = json_of(&with(&FIT, &["--replicas", "1", "--load", load]));
+        answer["ladder"][2].clone()
+    };
+    assert_eq!(borrow("50")["possible"], json!(true));
+    assert_eq!(borrow("90")["possible"], json!(false));
+}
+
+#[test]
+fn a_plan_shows_steps_gpus_and_times_before_anything_moves() {
+    let answer = json_of(&with(&PLAN, &["--replicas", "4", "--warm", "100"]));
+    let step = |weight: u32, stable: u32, candidate: u32, seconds: u32| {
+        json!([weight, stable, candidate, (stable + candidate) * 4, seconds, 2])
+    };
+    let steps: Vec<Value> = answer["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| {
+            json!([
+                s["weight"],
+                s["stable_replicas"],
+                s["candidate_replicas"],
+                s["gpus"],
+                s["seconds"],
+                s["revert_seconds"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [step(5, 3, 1, 700), step(50, 3, 2, 700), step(100, 3, 4, 160)]
+    );
+    assert_eq!(answer["gpu_peak"], json!(28));
+    let warnings = answer["warnings"].as_array().unwrap();
+    assert!(
+        warnings
+            .iter()
+            .any(|w| w.as_str().unwrap().starts_with("step 1 at 5 % does not fit")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn a_first_release_has_one_step_and_no_way_back() {
+    let answer = json_of(&with(&PLAN, &["--stable", "0"]));
+    assert_eq!(answer["steps"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (
+            &answer["steps"][0]["weight"],
+            &answer["steps"][0]["revert_seconds"]
+        ),
+        (&json!(100), &Value::Null)
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_place_and_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let table = [
+        (
+            path("broken.json", "{\"items\": [\n oops"),
+            "broken.json",
+            Some(2),
+        ),
+        (
+            path("empty.json", "{\"kind\": \"List\", \"items\": []}"),
+            "no Node among 0 objects",
+            None,
+        ),
+        (
+            path("single.json", "{\"kind\": \"Node\"}"),
+            "expected a List",
+            None,
+        ),
+        ("nowhere.json".to_owned(), "cannot be read", None),
+    ];
+    for (cluster, words, line) in table {
+        let output = weir(&[
+            "fit",
+            "--cluster",
+            &cluster,
+            "--workload",
+            "deployment.yaml",
+            "--format",
+            "json",
+        ]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(
+            error["error"]["message"].as_str().unwrap().contains(words),
+            "{error}"
+        );
+        assert_eq!(error["error"]["line"].as_u64(), line, "{error}");
+    }
+    let pipeline = path(
+        "canary.yaml",
+        "pipeline: {name: a, stages: [{stage: s, steps: [{step: {name: n, type: Kubernetes, spec: {namespace: p, strategy: canary, canary: {weight: 500, interval: 1m, threshold: 98}}}}]}]}\n",
+    );
+    let mut words = PLAN;
+    words[6] = &pipeline;
+    let output = weir(&with(&words, &["--format", "json"]));
+    assert_eq!(output.status.code(), Some(2));
+    let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(error["error"]["line"], json!(1), "{error}");
+}

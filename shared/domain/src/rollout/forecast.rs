@@ -1,0 +1,175 @@
+//! What a plan will cost and how long it will take, told before anything moves.
+
+use crate::fit::{Ask, Fit, Fits, Snapshot, fit, notes};
+use crate::ladder::{Load, ladder};
+use crate::pipeline::RolloutRule;
+use crate::time::Span;
+
+use super::plan::{Plan, PlannedStep, StepKind};
+
+/// What is known of how long things take, measured for the service or else assumed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    /// From the wish for a replica to one that is warm.
+    pub warm: Span,
+    /// From a change of weights to its effect on requests.
+    pub effective: Span,
+    /// Whether `warm` was measured or given for this service.
+    pub known: bool,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            // vLLM with an 8B model on an L40S, nothing cached: 294 s (Tensorfuse, 2025-09).
+            warm: Span::seconds(294),
+            effective: Span::seconds(2),
+            known: false,
+        }
+    }
+}
+
+/// A plan with its predictions.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Forecast {
+    /// One for each step of the plan.
+    pub steps: Vec<ForecastStep>,
+    /// Most GPUs that candidate and stable hold together.
+    pub gpu_peak: u32,
+    /// The time of all steps, and of the bake after them.
+    pub total: Span,
+    /// What a reader should know before saying yes.
+    pub warnings: Vec<String>,
+}
+
+/// A planned step with its predictions.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ForecastStep {
+    /// As planned.
+    pub planned: PlannedStep,
+    /// GPUs that candidate and stable hold together.
+    pub gpus: u32,
+    /// How long it takes, replicas becoming warm included.
+    pub takes: Span,
+    /// How long the way back takes from here; nothing for a first release, which has none.
+    pub revert: Option<Span>,
+    /// Whether the candidate's replicas fit, if a cluster was given.
+    pub fits: Option<Fits>,
+}
+
+/// Where the candidate would go.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// The cluster.
+    pub snapshot: &'a Snapshot,
+    /// One replica of the candidate.
+    pub ask: &'a Ask,
+    /// Replicas of stable that the plan counts on and the snapshot does not hold.
+    pub unseen: u32,
+}
+
+/// Predicts. `ground`: the cluster, if it is known.
+pub fn forecast(
+    plan: &Plan,
+    rule: &RolloutRule,
+    timing: Timing,
+    load: Load,
+    ground: Option<Ground<'_>>,
+) -> Forecast {
+    let mut warm = 0;
+    let mut steps = Vec::new();
+    for planned in &plan.steps {
+        let grows = planned.candidate_replicas > warm;
+        warm = warm.max(planned.candidate_replicas);
+        let takes = if grows {
+            timing.warm + planned.hold
+        } else {
+            planned.hold
+        };
+        steps.push(ForecastStep {
+            gpus: (planned.candidate_replicas + planned.stable_replicas) * rule.workload.gpus,
+            takes,
+            revert: way_back(plan, planned, timing),
+            fits: ground.map(|ground| answer(ground, planned).fits),
+            planned: planned.clone(),
+        });
+    }
+    let total = steps.iter().fold(rule.bake, |sum, step| sum + step.takes);
+    let warnings = warnings(plan, rule, timing, load, ground, &steps);
+    Forecast {
+        gpu_peak: plan.gpu_peak,
+        steps,
+        total,
+        warnings,
+    }
+}
+
+fn answer(ground: Ground<'_>, step: &PlannedStep) -> Fit {
+    fit(
+        ground.snapshot,
+        ground.ask,
+        u64::from(step.candidate_replicas) + u64::from(ground.unseen),
+    )
+}
+
+fn way_back(plan: &Plan, step: &PlannedStep, timing: Timing) -> Option<Span> {
+    match (step.kind, plan.instant_revert) {
+        (StepKind::FirstRelease, _) => None,
+        (_, true) => Some(timing.effective),
+        (_, false) => Some(timing.warm + timing.effective),
+    }
+}
+
+fn warnings(
+    plan: &Plan,
+    rule: &RolloutRule,
+    timing: Timing,
+    load: Load,
+    ground: Option<Ground<'_>>,
+    steps: &[ForecastStep],
+) -> Vec<String> {
+    let mut out = Vec::new();
+    if plan.steps.iter().any(|step| step.kind == StepKind::FirstRelease) {
+        out.push("first release: nothing serves yet, all replicas at once, and there is no way back".into());
+    }
+    if let Some(ground) = ground {
+        out.extend(does_not_fit(ground, load, steps));
+        out.extend(notes(ground.snapshot, ground.ask));
+        out.extend(ground.snapshot.unknown.iter().cloned());
+    }
+    if !timing.known {
+        let warm = timing.warm;
+        out.push(format!(
+            "a replica is assumed to be warm after {warm}: nothing was measured for this service"
+        ));
+    }
+    out.extend(
+        rule.workload
+            .not_exact
+            .iter()
+            .map(|why| format!("rollback: not exact, {why}")),
+    );
+    out
+}
+
+/// The first step that does not fit, and what could be done.
+fn does_not_fit(ground: Ground<'_>, load: Load, steps: &[ForecastStep]) -> Option<String> {
+    let unfit = |(_, step): &(usize, &ForecastStep)| step.fits.is_some_and(|fits| fits != Fits::Yes);
+    let (number, step) = steps.iter().enumerate().find(unfit)?;
+    let answer = answer(ground, &step.planned);
+    let ladder = ladder(ground.snapshot, ground.ask, &answer, load);
+    let rung = ladder.chosen();
+    let Fit {
+        fits,
+        replicas,
+        sure_replicas,
+        ..
+    } = answer;
+    Some(format!(
+        "step {} at {} {fits}: it needs {replicas} more, there is room for {sure_replicas}; {}: {}",
+        number + 1,
+        step.planned.weight,
+        rung.action,
+        rung.why
+    ))
+}
