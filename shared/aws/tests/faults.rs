@@ -16,7 +16,7 @@ use weir_emulators::Lossy;
 /// A store whose answers can get lost.
 async fn lossy_store() -> (DynamoStore, Lossy) {
     let lossy = Lossy::to(kit::dynamodb().address()).await.unwrap();
-    let client = aws_sdk_dynamodb::Client::new(&kit::impatient(&lossy.url()).await);
+    let client = aws_sdk_dynamodb::Client::new(&kit::config(&lossy.url()).await);
     let name = kit::fresh_name("lossy");
     table::create(&kit::dynamodb_client().await, &name).await.unwrap();
     (DynamoStore::new(client, name, kit::clock()), lossy)
@@ -68,7 +68,7 @@ async fn settling_and_waking_may_be_repeated_when_nobody_heard() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_never_answers_is_unavailable_and_soon_so() {
+async fn a_store_whose_answers_never_arrive_is_unavailable() {
     let (store, lossy) = lossy_store().await;
     for _ in 0..3 {
         lossy.lose_the_answer_to("Query");

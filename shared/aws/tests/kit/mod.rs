@@ -3,10 +3,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use aws_config::Region;
-use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::Credentials;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,13 +41,6 @@ pub(crate) async fn config(url: &str) -> aws_config::SdkConfig {
         .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
         .load()
         .await
-}
-
-/// The same, giving up on an answer soon.
-pub(crate) async fn impatient(url: &str) -> aws_config::SdkConfig {
-    let limits = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_millis(700));
-    let config = config(url).await.into_builder();
-    config.timeout_config(limits.build()).build()
 }
 
 /// DynamoDB Local.
