@@ -9,6 +9,7 @@ doctor: ## says which prerequisite is missing on this machine
 	need() { command -v $$1 >/dev/null || { echo "missing: $$1 ($$2)"; ok=0; }; }; \
 	need cargo "Rust by rustup; the toolchain itself is pinned in rust-toolchain.toml"; \
 	need go "1.26.3 or newer; builds the test cluster"; \
+	need java "17 or newer; runs DynamoDB Local and ElasticMQ"; need mvn "fetches them"; \
 	need python3 "3.9 or newer; commands of the sample pipeline"; \
 	need git "the sample repository"; need curl "the smoke test of the sample pipeline"; need cc "a C compiler and linker"; \
 	python3 -m pip --version >/dev/null 2>&1 || { echo "missing: pip (python3 -m pip; downloads Envoy)"; ok=0; }; \

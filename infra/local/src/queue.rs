@@ -175,6 +175,41 @@ impl Line {
 mod tests {
     use super::*;
 
+    /// The queue on a clock that only the contract moves.
+    #[derive(Default)]
+    struct Both {
+        queue: LocalQueue,
+        now: Mutex<Timestamp>,
+    }
+
+    #[async_trait]
+    impl weir_contracts::queue::Ends for Both {
+        fn queue(&self) -> &dyn Queue {
+            &self.queue
+        }
+
+        fn now(&self) -> Timestamp {
+            *self.now.lock().unwrap()
+        }
+
+        async fn pass(&self, span: Span) {
+            let mut now = self.now.lock().unwrap();
+            *now = *now + span;
+        }
+
+        async fn take(&self, duty: Duty) -> Option<RunId> {
+            let line = self.queue.line(duty);
+            let taken = line.take(self.now())?;
+            line.ended(&taken, true, self.now());
+            Some(taken)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_queue_of_this_process_keeps_the_contract() {
+        weir_contracts::queue::suite(async || Both::default()).await;
+    }
+
     fn run(name: &str) -> RunId {
         RunId::new(name)
     }

@@ -11,16 +11,20 @@ use weir_domain::ids::{ClusterName, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule};
 use weir_domain::run::Run;
 use weir_domain::seen::ExecutionSeen;
+use weir_domain::time::Timestamp;
 
 use crate::api::Api;
 use crate::connect::{ConnectError, Places, connect};
 use crate::{execution, revision, scenery, traffic};
 
+/// A client, and until when it is good if not for ever.
+struct Kept(Api, Option<Timestamp>);
+
 /// The clusters that a host drives. Clients are made at the first use and kept.
 pub struct Fleet {
     places: Places,
     pub(crate) clock: Arc<dyn Clock>,
-    clients: Mutex<BTreeMap<ClusterName, Api>>,
+    clients: Mutex<BTreeMap<ClusterName, Kept>>,
 }
 
 impl Fleet {
@@ -36,11 +40,15 @@ impl Fleet {
     /// The API of a cluster.
     pub(crate) async fn api(&self, cluster: &ClusterName) -> Result<Api, ConnectError> {
         let mut clients = self.clients.lock().await;
-        if let Some(api) = clients.get(cluster) {
+        let now = self.clock.now();
+        if let Some(Kept(api, until)) = clients.get(cluster)
+            && until.is_none_or(|until| now < until)
+        {
             return Ok(api.clone());
         }
-        let api = Api::new(connect(&self.places, cluster).await?);
-        clients.insert(cluster.clone(), api.clone());
+        let (client, until) = connect(&self.places, cluster).await?;
+        let api = Api::new(client);
+        clients.insert(cluster.clone(), Kept(api.clone(), until));
         Ok(api)
     }
 
@@ -56,9 +64,11 @@ impl Fleet {
 
     async fn effect_api(&self, cluster: &ClusterName) -> Result<Api, EffectError> {
         let object = format!("cluster {cluster}");
-        self.api(cluster)
-            .await
-            .map_err(|error| EffectError::never("enter", object, chain(&error)))
+        self.api(cluster).await.map_err(|error| match error {
+            // Who gives passes may be away, or the cluster be on its way.
+            ConnectError::Gate { .. } => EffectError::later("enter", object, chain(&error)),
+            _ => EffectError::never("enter", object, chain(&error)),
+        })
     }
 }
 

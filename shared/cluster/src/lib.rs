@@ -37,7 +37,7 @@ pub mod snapshot;
 mod split;
 mod traffic;
 
-pub use connect::{Access, ConnectError, Places};
+pub use connect::{Access, ConnectError, Gate, Pass, Places};
 pub use fleet::Fleet;
 pub use render::SERVICE_PORT;
 

@@ -4,5 +4,6 @@
 //! stories prove holds there too.
 #![allow(clippy::unwrap_used, reason = "a suite that cannot go on fails")]
 
+pub mod queue;
 pub mod sample;
 pub mod store;

@@ -12,7 +12,7 @@ use weir_domain::effect::Effect;
 use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
 use weir_domain::lane::Lane;
 use weir_domain::run::{Run, State};
-use weir_domain::time::Timestamp;
+use weir_domain::time::{Span, Timestamp};
 
 use crate::retry::{Classified, Retry};
 
@@ -124,6 +124,29 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// What is to be stored is larger than the store takes.
+    #[error("{item} has {size} {unit}; the store takes {limit}: make the definition or its outputs smaller")]
+    TooLarge {
+        /// Which item, or the whole decision.
+        item: String,
+        /// Its size.
+        size: usize,
+        /// What is counted.
+        unit: &'static str,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The store asks for patience.
+    #[error("the store was too busy to {operation}")]
+    Busy {
+        /// What was asked.
+        operation: &'static str,
+        /// When to ask again.
+        wait: Span,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The store did not answer.
     #[error("the store could not {operation}")]
     Unavailable {
@@ -139,7 +162,8 @@ impl Classified for StoreError {
     fn retry(&self) -> Retry {
         match self {
             Self::Conflict(_) => Retry::Conflict,
-            Self::Duplicate(_) | Self::Decode { .. } => Retry::Never,
+            Self::Duplicate(_) | Self::Decode { .. } | Self::TooLarge { .. } => Retry::Never,
+            Self::Busy { wait, .. } => Retry::After(*wait),
             Self::Unavailable { .. } => Retry::Now,
         }
     }

@@ -1,0 +1,19 @@
+//! metric-check on Lambda: looks after rollouts that move.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), weir_lambda::Error> {
+    let host = weir_lambda::start(&variable).await?;
+    let ports = host.ports()?;
+    let engine = weir_metric_check::engine(ports.clone());
+    let engine = &engine;
+    let look = |run| async move { weir_metric_check::handle(engine, &run).await };
+    host.serve_queue(&ports, look).await
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where configuration is read, once"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,86 @@
+use weir_contracts::sample::{START, ask, commit, effect, first, lane, log};
+use weir_domain::Duty;
+
+use super::*;
+use crate::store::item::ITEM_LIMIT;
+
+fn written(commit: &Commit) -> Vec<String> {
+    let actions = of(commit, "token", START).unwrap();
+    actions
+        .iter()
+        .map(|action| name(&action.pk, &action.sk))
+        .collect()
+}
+
+#[test]
+fn a_decision_that_only_says_when_to_look_next_writes_one_item() {
+    let mut quiet = commit(first("a").run, 4);
+    ask(&mut quiet, "asked-before");
+    quiet.looks = [(Duty::Traffic, Some(START)), (Duty::Steps, None)];
+    quiet.scrape = Some(weir_app::Scrape {
+        step: weir_contracts::sample::ROLLOUT,
+        value: serde_json::json!([1]),
+    });
+    assert!(is_quiet(&quiet));
+    assert_eq!(written(&quiet), ["RUN#run-a/STATE"]);
+}
+
+#[test]
+fn the_entries_of_a_commit_share_an_item() {
+    let mut long = first("a");
+    log(&mut long, 300);
+    long.lanes.push((lane(1), 0));
+    assert_eq!(
+        written(&long),
+        [
+            "RUN#run-a/STATE",
+            "RUN#run-a/STATE#PIPELINE",
+            "NUMBER#pipeline-a/000000000001",
+            "LANE#llm%231%25#Production / EU/STATE",
+            "APPROVAL#token-a/STATE",
+            "RUN#run-a/EVENT#000000000001",
+        ]
+    );
+}
+
+#[test]
+fn entries_that_do_not_fit_one_item_take_the_next() {
+    let mut long = first("a");
+    log(&mut long, 2_000);
+    let events: Vec<String> = written(&long)
+        .into_iter()
+        .filter(|name| name.contains("/EVENT#"))
+        .collect();
+    assert!(events.len() > 1, "{events:?}");
+    assert_eq!(events[0], "RUN#run-a/EVENT#000000000001");
+    for action in of(&long, "token", START).unwrap() {
+        if let Write::Put { item, .. } = action.write {
+            assert!(size(&item) < ITEM_LIMIT);
+        }
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_sent() {
+    let mut long = first("a");
+    long.run.cause.headline = "x".repeat(ITEM_LIMIT);
+    let error = of(&long, "token", START).err().unwrap();
+    assert!(error.to_string().starts_with("RUN#run-a/STATE has 41"), "{error}");
+    let mut wide = first("a");
+    wide.outbox = (0..200)
+        .map(|n| effect(&wide.run.id, 1, n, true, START))
+        .collect();
+    let error = of(&wide, "token", START).err().unwrap();
+    assert!(
+        error
+            .to_string()
+            .contains("one decision of run run-a has 204 parts; the store takes 100"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_run_is_stored_without_its_pipeline() {
+    let body = without_pipeline(&first("a").run).unwrap();
+    assert!(!body.contains("pipeline") && body.contains("\"schema\":1"));
+}

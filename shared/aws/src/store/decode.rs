@@ -1,0 +1,128 @@
+//! Items to values. An item that contradicts its key, or that a newer Weir wrote, is an error that names the item.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use weir_app::{EffectKey, OutboxRow, StoreError};
+use weir_domain::Duty;
+use weir_domain::audit::Entry;
+use weir_domain::ids::{LaneKey, RunId};
+use weir_domain::lane::Lane;
+use weir_domain::run::{Run, SCHEMA};
+use weir_domain::time::Timestamp;
+
+use super::item::{Attributes, name, name_of, number_of, text_of};
+use super::keys;
+
+/// Newest form of a run that is read; it is kept as it is, so that a fleet can be updated one by one (invariant 13).
+const NEWEST: u32 = SCHEMA + 1;
+
+/// The field of a run that is an item of its own.
+pub(super) const PIPELINE_FIELD: &str = "pipeline";
+
+pub(super) fn decode(item: impl Into<String>, why: impl Into<String>) -> StoreError {
+    StoreError::Decode {
+        item: item.into(),
+        why: why.into(),
+    }
+}
+
+fn json<T: DeserializeOwned>(item: &str, body: &str) -> Result<T, StoreError> {
+    serde_json::from_str(body).map_err(|error| decode(item, error.to_string()))
+}
+
+/// What an item's body holds.
+pub(super) fn body<T: DeserializeOwned>(item: &Attributes) -> Result<T, StoreError> {
+    json(&name_of(item), text_of(item, keys::BODY)?)
+}
+
+pub(super) fn version(item: &Attributes) -> Result<u64, StoreError> {
+    let stored = number_of(item, keys::VERSION)?;
+    match stored.and_then(|stored| u64::try_from(stored).ok()) {
+        Some(version) if version > 0 => Ok(version),
+        _ => Err(decode(
+            name_of(item),
+            format!("version {stored:?}; versions count from 1"),
+        )),
+    }
+}
+
+/// A run from its two items.
+pub(super) fn run(pk: &str, state: &Attributes, pipeline: Option<&Attributes>) -> Result<Run, StoreError> {
+    let mut fields: Map<String, Value> = body(state)?;
+    let schema = fields.get("schema").and_then(Value::as_u64).unwrap_or(0);
+    if !(1..=u64::from(NEWEST)).contains(&schema) {
+        let why = format!(
+            "it has schema {schema}; this weir reads 1 to {NEWEST}: use the weir that wrote it, or a newer one"
+        );
+        return Err(decode(pk, why));
+    }
+    let pipeline = pipeline.ok_or_else(|| decode(pk, "its pipeline is missing"))?;
+    fields.insert(PIPELINE_FIELD.to_owned(), body(pipeline)?);
+    let run: Run =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| decode(pk, error.to_string()))?;
+    if keys::run(&run.id) != pk {
+        return Err(decode(pk, format!("it holds run {}", run.id)));
+    }
+    let (own, all) = (run.stages.len(), run.pipeline.stages.len());
+    match own == all {
+        true => Ok(run),
+        false => Err(decode(pk, format!("{own} stages of a pipeline of {all}"))),
+    }
+}
+
+/// When each duty of a run is due.
+pub(super) fn looks(state: &Attributes) -> Result<Vec<(Duty, Timestamp)>, StoreError> {
+    let mut looks = Vec::new();
+    for duty in Duty::ALL {
+        if let Some(at) = number_of(state, keys::look(duty))? {
+            looks.push((duty, Timestamp(at)));
+        }
+    }
+    Ok(looks)
+}
+
+pub(super) fn lane(key: &LaneKey, item: &Attributes) -> Result<Lane, StoreError> {
+    let lane: Lane = body(item)?;
+    match lane.key == *key {
+        true => Ok(lane),
+        false => Err(decode(
+            name_of(item),
+            format!("it holds the lane of {}", lane.key),
+        )),
+    }
+}
+
+/// The entries of one commit, which must go on from the entry `before`.
+pub(super) fn entries(run: &RunId, before: u64, item: &Attributes) -> Result<Vec<Entry>, StoreError> {
+    let entries: Vec<Entry> = body(item)?;
+    let fits = |(n, entry): (u64, &Entry)| entry.n == n && entry.run == *run;
+    let named = text_of(item, keys::SK)? == keys::event(before + 1);
+    match named && (before + 1..).zip(&entries).all(fits) {
+        true => Ok(entries),
+        false => Err(decode(
+            name_of(item),
+            format!("it does not go on from entry {before} of {run}"),
+        )),
+    }
+}
+
+/// An effect. Its version counts how often it was written: once, and once more for every try in vain.
+pub(super) fn outbox(run: &RunId, item: &Attributes) -> Result<OutboxRow, StoreError> {
+    let sk = text_of(item, keys::SK)?;
+    let name = || name(&keys::run(run), sk);
+    let (place, n) = keys::outbox_of(sk).ok_or_else(|| decode(name(), "its key names no effect"))?;
+    let due = number_of(item, keys::DUE)?.ok_or_else(|| decode(name(), "it is not due at any time"))?;
+    let written = version(item)?;
+    let attempts =
+        u32::try_from(written - 1).map_err(|_| decode(name(), format!("written {written} times")))?;
+    Ok(OutboxRow {
+        key: EffectKey {
+            run: run.clone(),
+            version: place,
+            n,
+        },
+        effect: body(item)?,
+        due: Timestamp(due),
+        attempts,
+    })
+}

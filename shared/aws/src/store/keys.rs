@@ -1,0 +1,170 @@
+//! Names of items and attributes. Parts that users chose are escaped, so that no name can reach into another item's.
+
+use weir_app::EffectKey;
+use weir_domain::Duty;
+use weir_domain::digest::sha256_hex;
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+
+/// Partition key.
+pub(super) const PK: &str = "pk";
+/// Sort key.
+pub(super) const SK: &str = "sk";
+/// How often an item was written; an effect's: its tries in vain and one.
+pub(super) const VERSION: &str = "version";
+/// The domain's JSON.
+pub(super) const BODY: &str = "body";
+/// Token of the commit that wrote a run last.
+pub(super) const COMMIT: &str = "commit";
+/// When an item is due, milliseconds since 1970: sort key of the index.
+pub(super) const DUE: &str = "due";
+/// Partition key of the index of what is due; there as long as `due` is.
+pub(super) const DUE_SHARD: &str = "due_shard";
+/// Whose effect it is.
+pub(super) const DUTY: &str = "duty";
+/// When a run was stored first, milliseconds since 1970: sort key of the index of runs.
+pub(super) const BORN: &str = "born";
+/// Partition key of the index of runs.
+pub(super) const BORN_SHARD: &str = "born_shard";
+/// When DynamoDB may remove an item, seconds since 1970.
+pub(super) const EXPIRES: &str = "expires";
+
+/// Sort key of an item that stands alone under its partition key, and of a run itself.
+pub(super) const STATE: &str = "STATE";
+/// Sort key of a run's pipeline: next to the run, so that one query reads both and nothing else.
+pub(super) const PIPELINE: &str = "STATE#PIPELINE";
+/// What the sort keys of entries begin with.
+pub(super) const EVENTS: &str = "EVENT#";
+/// What the sort keys of effects begin with.
+pub(super) const EFFECTS: &str = "OUTBOX#";
+
+pub(super) fn run(id: &RunId) -> String {
+    format!("RUN#{}", escaped(id.as_str()))
+}
+
+/// The run that a partition key names.
+pub(super) fn run_of(pk: &str) -> Option<RunId> {
+    unescaped(pk.strip_prefix("RUN#")?).map(RunId::new)
+}
+
+pub(super) fn event(n: u64) -> String {
+    format!("{EVENTS}{n:012}")
+}
+
+pub(super) fn outbox(key: &EffectKey) -> String {
+    format!("{EFFECTS}{:012}#{:06}", key.version, key.n)
+}
+
+/// Version and place that a sort key of the outbox names.
+pub(super) fn outbox_of(sk: &str) -> Option<(u64, u32)> {
+    let (version, n) = sk.strip_prefix(EFFECTS)?.split_once('#')?;
+    Some((version.parse().ok()?, n.parse().ok()?))
+}
+
+/// The attribute of a run that says when a duty is due.
+pub(super) fn look(duty: Duty) -> &'static str {
+    duty.as_str()
+}
+
+/// The attribute of a run with the scrape of a step.
+pub(super) fn scrape(step: StepId) -> String {
+    format!("scrape#{step}")
+}
+
+pub(super) fn lane(key: &LaneKey) -> String {
+    format!(
+        "LANE#{}#{}",
+        escaped(key.service.as_str()),
+        escaped(key.environment.as_str())
+    )
+}
+
+pub(super) fn push(pipeline: &PipelineName, key: &PushKey) -> String {
+    format!("PUSH#{}#{}", escaped(pipeline.as_str()), escaped(key.as_str()))
+}
+
+pub(super) fn approval(token: &ApprovalToken) -> String {
+    format!("APPROVAL#{}", escaped(token.as_str()))
+}
+
+pub(super) fn numbers(pipeline: &PipelineName) -> String {
+    format!("NUMBER#{}", escaped(pipeline.as_str()))
+}
+
+pub(super) fn number(n: u64) -> String {
+    format!("{n:012}")
+}
+
+/// Partition key of a sparse index.
+pub(super) fn shard(n: u64) -> String {
+    format!("SHARD#{n:03}")
+}
+
+/// The shard of everything that belongs to a run: the same for every writer, so spread by a digest.
+pub(super) fn shard_of(run: &RunId, shards: u64) -> String {
+    let digest = sha256_hex(run.as_str().as_bytes());
+    let spread = u64::from_str_radix(&digest[..8], 16).expect("a digest is written in hexadecimal");
+    shard(spread % shards)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('#', "%23")
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let text = text.replace("%23", "#");
+    (!text.replace("%25", "").contains('%')).then(|| text.replace("%25", "%"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_domain::ids::{EnvironmentName, ServiceName};
+
+    #[test]
+    fn names_with_separators_stay_apart() {
+        let key = |service: &str, environment: &str| {
+            lane(&LaneKey {
+                service: ServiceName::new(service),
+                environment: EnvironmentName::new(environment),
+            })
+        };
+        assert_ne!(key("a#b", "c"), key("a", "b#c"));
+        assert_ne!(key("a%23b", "c"), key("a#b", "c"));
+    }
+
+    #[test]
+    fn a_run_is_read_back_from_its_key() {
+        for id in ["run-1", "a#b", "a%b", "%23", "%25#%"] {
+            let id = RunId::new(id);
+            assert_eq!(run_of(&run(&id)), Some(id));
+        }
+    }
+
+    #[test]
+    fn a_run_and_its_pipeline_are_neighbours() {
+        // One query between these two must read no effect, no entry and nothing else.
+        let others = [event(1), outbox_key(), "SCRAPE#".into(), "TIMER#".into()];
+        assert!(STATE < PIPELINE);
+        assert!(
+            others
+                .iter()
+                .all(|other| other.as_str() < STATE || other.as_str() > PIPELINE)
+        );
+    }
+
+    fn outbox_key() -> String {
+        outbox(&EffectKey {
+            run: RunId::new("a"),
+            version: 1,
+            n: 0,
+        })
+    }
+
+    #[test]
+    fn runs_are_spread_over_all_shards() {
+        let shards: std::collections::BTreeSet<_> = (0..200)
+            .map(|n| shard_of(&RunId::new(format!("run-{n}")), 8))
+            .collect();
+        assert_eq!(shards.len(), 8);
+    }
+}

@@ -1,0 +1,196 @@
+//! What is read by key, strongly consistent.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures::future::try_join_all;
+use serde_json::Value;
+use weir_app::{Loaded, OutboxRow, StoreError};
+use weir_domain::audit::Entry;
+use weir_domain::ids::{LaneKey, PipelineName, RunId, StepId};
+use weir_domain::lane::Lane;
+use weir_domain::run::{Run, State};
+
+use super::decode::{self, decode};
+use super::dynamo::DynamoStore;
+use super::fault::failed;
+use super::item::{Attributes, key, name_of, text, text_of};
+use super::keys;
+
+/// A run as it is stored.
+pub(super) struct Stored {
+    pub(super) run: Run,
+    state: Attributes,
+}
+
+async fn item(
+    store: &DynamoStore,
+    operation: &'static str,
+    pk: &str,
+    sk: &str,
+) -> Result<Option<Attributes>, StoreError> {
+    let call = store
+        .client
+        .get_item()
+        .table_name(&store.table)
+        .set_key(Some(key(pk, sk)))
+        .consistent_read(true);
+    let got = call.send().await.map_err(|error| failed(operation, error))?;
+    Ok(got.item)
+}
+
+/// A query of one partition, from its first sort key to its last, both included.
+fn range(store: &DynamoStore, pk: &str, from: &str, to: &str) -> QueryFluentBuilder {
+    store
+        .client
+        .query()
+        .table_name(&store.table)
+        .consistent_read(true)
+        .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+        .expression_attribute_values(":pk", text(pk))
+        .expression_attribute_values(":from", text(from))
+        .expression_attribute_values(":to", text(to))
+}
+
+/// Every item with this prefix. `~` follows everything that stands in sort keys.
+fn prefixed(store: &DynamoStore, pk: &str, prefix: &str) -> QueryFluentBuilder {
+    range(store, pk, prefix, &format!("{prefix}~"))
+}
+
+/// All pages of a query: a page ends at 1 MB, wherever that is.
+async fn all(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<Attributes>, StoreError> {
+    let mut items = Vec::new();
+    let mut from = None;
+    loop {
+        let page = query.clone().set_exclusive_start_key(from).send().await;
+        let page = page.map_err(|error| failed(operation, error))?;
+        items.extend(page.items.unwrap_or_default());
+        match page.last_evaluated_key {
+            Some(last) => from = Some(last),
+            None => return Ok(items),
+        }
+    }
+}
+
+/// A run with its pipeline, in one query.
+pub(super) async fn run(store: &DynamoStore, pk: &str) -> Result<Option<Stored>, StoreError> {
+    // Not the scrapes: they are read by who counts, and are the largest part.
+    let query = range(store, pk, keys::STATE, keys::PIPELINE)
+        .projection_expression("pk, sk, #version, #body, traffic, steps")
+        .expression_attribute_names("#version", keys::VERSION)
+        .expression_attribute_names("#body", keys::BODY);
+    let items = all("load a run", query).await?;
+    let find = |sk: &str| items.iter().find(|item| item.get(keys::SK) == Some(&text(sk)));
+    let Some(state) = find(keys::STATE) else {
+        return Ok(None);
+    };
+    let run = decode::run(pk, state, find(keys::PIPELINE))?;
+    let state = state.clone();
+    Ok(Some(Stored { run, state }))
+}
+
+pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loaded>, StoreError> {
+    let Some(Stored { run, state }) = run(store, &keys::run(id)).await? else {
+        return Ok(None);
+    };
+    let found = lanes(store, &run.lanes()).await?;
+    let versions = found
+        .iter()
+        .map(|(lane, version)| (lane.key.clone(), *version))
+        .collect();
+    let lanes = found
+        .into_iter()
+        .map(|(lane, _)| (lane.key.clone(), lane))
+        .collect();
+    Ok(Some(Loaded {
+        version: decode::version(&state)?,
+        looks: decode::looks(&state)?,
+        state: State { run, lanes },
+        lanes: versions,
+    }))
+}
+
+pub(super) async fn lanes(store: &DynamoStore, wanted: &[LaneKey]) -> Result<Vec<(Lane, u64)>, StoreError> {
+    let reads = wanted.iter().map(|key| async move {
+        let found = item(store, "load lanes", &keys::lane(key), keys::STATE).await?;
+        let read = |item: Attributes| Ok((decode::lane(key, &item)?, decode::version(&item)?));
+        found.map(read).transpose()
+    });
+    let found: Vec<Option<(Lane, u64)>> = try_join_all(reads).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The run that a push or an approval points to.
+pub(super) async fn pointer(
+    store: &DynamoStore,
+    operation: &'static str,
+    pk: &str,
+) -> Result<Option<RunId>, StoreError> {
+    let found = item(store, operation, pk, keys::STATE).await?;
+    found.map(|item| decode::body(&item)).transpose()
+}
+
+pub(super) async fn last_number(store: &DynamoStore, pipeline: &PipelineName) -> Result<u64, StoreError> {
+    let query = store
+        .client
+        .query()
+        .table_name(&store.table)
+        .consistent_read(true)
+        .key_condition_expression("pk = :pk")
+        .expression_attribute_values(":pk", text(keys::numbers(pipeline)))
+        .scan_index_forward(false)
+        .limit(1);
+    let page = query
+        .send()
+        .await
+        .map_err(|error| failed("read the last number", error))?;
+    let Some(last) = page.items().first() else {
+        return Ok(0);
+    };
+    let digits = text_of(last, keys::SK)?;
+    digits
+        .parse()
+        .map_err(|_| decode(name_of(last), format!("`{digits}` is no number")))
+}
+
+pub(super) async fn outbox(store: &DynamoStore, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
+    let query = prefixed(store, &keys::run(run), keys::EFFECTS);
+    let items = all("read the outbox", query).await?;
+    items.iter().map(|item| decode::outbox(run, item)).collect()
+}
+
+pub(super) async fn entries(store: &DynamoStore, run: &RunId) -> Result<Vec<Entry>, StoreError> {
+    let query = prefixed(store, &keys::run(run), keys::EVENTS);
+    let mut entries = Vec::new();
+    for item in all("read a log", query).await? {
+        let before = entries.last().map_or(0, |entry: &Entry| entry.n);
+        entries.extend(decode::entries(run, before, &item)?);
+    }
+    Ok(entries)
+}
+
+pub(super) async fn scrape(
+    store: &DynamoStore,
+    run: &RunId,
+    step: StepId,
+) -> Result<Option<Value>, StoreError> {
+    let attribute = keys::scrape(step);
+    let call = store
+        .client
+        .get_item()
+        .table_name(&store.table)
+        .set_key(Some(key(&keys::run(run), keys::STATE)))
+        .consistent_read(true)
+        .projection_expression("#scrape")
+        .expression_attribute_names("#scrape", &attribute);
+    let got = call
+        .send()
+        .await
+        .map_err(|error| failed("read a scrape", error))?;
+    let Some(item) = got.item.filter(|item| item.contains_key(&attribute)) else {
+        return Ok(None);
+    };
+    let parsed = serde_json::from_str(text_of(&item, &attribute)?);
+    let name = || format!("{}/{attribute}", keys::run(run));
+    parsed
+        .map(Some)
+        .map_err(|error| decode(name(), error.to_string()))
+}

@@ -1,0 +1,218 @@
+//! A function from its start to its last event.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
+use serde_json::Value;
+use weir_app::door::{Request, Response};
+use weir_app::{Clock, HandleError, People, Ports};
+use weir_aws::queue::{Address, DeadLetters, EventBridge};
+use weir_aws::{DynamoStore, Eks, SqsQueue};
+use weir_cluster::{Access, Fleet, Places};
+use weir_domain::event::Limits;
+use weir_domain::ids::RunId;
+use weir_domain::time::Timestamp;
+use weir_github::{GitHubApi, Repositories};
+use weir_slack::{SlackClient, SlackPeople};
+
+use crate::gate::EksGate;
+use crate::people::Silent;
+use crate::secrets::Secrets;
+use crate::settings::{QueueNames, Settings};
+use crate::world::{RandomIds, SystemClock};
+use crate::{queue, url};
+
+/// A function could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the function could not {operation}: {why}")]
+pub struct HostError {
+    operation: &'static str,
+    why: String,
+}
+
+fn failed(operation: &'static str, why: impl std::fmt::Display) -> HostError {
+    HostError {
+        operation,
+        why: why.to_string(),
+    }
+}
+
+/// What a function runs on.
+pub struct Host {
+    /// Where it runs.
+    pub settings: Settings,
+    /// What it must not say.
+    pub secrets: Secrets,
+    config: SdkConfig,
+}
+
+/// Reads settings and secrets, and sets up the log. Secrets are the one thing that is asked for over the network, and
+/// with it the connection is made while starting still has the whole CPU.
+///
+/// # Errors
+/// A setting is missing, or the secrets cannot be read.
+pub async fn start(variable: &dyn Fn(&str) -> Option<String>) -> Result<Host, HostError> {
+    log(variable);
+    let settings = Settings::read(variable).map_err(|error| failed("read its settings", error))?;
+    let config = weir_aws::config::load().await;
+    let client = aws_sdk_secretsmanager::Client::new(&config);
+    let call = client.get_secret_value().secret_id(&settings.secret);
+    let value = call.send().await.map_err(|error| {
+        failed(
+            "read its secrets",
+            aws_sdk_secretsmanager::error::DisplayErrorContext(error),
+        )
+    })?;
+    let text = value.secret_string().unwrap_or_default();
+    let secrets = Secrets::parse(text).map_err(|error| failed("read its secrets", error))?;
+    Ok(Host {
+        settings,
+        secrets,
+        config,
+    })
+}
+
+/// One JSON object a line; the level as for any function.
+fn log(variable: &dyn Fn(&str) -> Option<String>) {
+    let level = variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG"));
+    let filter = tracing_subscriber::EnvFilter::new(level.unwrap_or_else(|| "info".into()).to_lowercase());
+    // A second start in one process keeps the first one's log.
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_current_span(true)
+        .try_init();
+}
+
+impl Host {
+    /// The ports on AWS. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// An address in the settings cannot be used.
+    pub fn ports(&self) -> Result<Ports, HostError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let fleet = Arc::new(Fleet::new(self.places(&clock), clock.clone()));
+        let table = aws_sdk_dynamodb::Client::new(&self.config);
+        Ok(Ports {
+            store: Arc::new(DynamoStore::new(table, &self.settings.table, clock.clone())),
+            clusters: fleet.clone(),
+            traffic: Arc::new(weir_metrics::Direct::new(fleet)),
+            source: Arc::new(Repositories::new(Default::default(), Some(self.github()?))),
+            people: self.people()?,
+            queue: Arc::new(self.queue(&clock)),
+            clock,
+            ids: Arc::new(RandomIds),
+            limits: Limits::default(),
+        })
+    }
+
+    fn places(&self, clock: &Arc<dyn Clock>) -> Places {
+        let gate = Access::Gate(Arc::new(EksGate {
+            eks: Eks::new(self.config.clone()),
+            clusters: self.settings.clusters.clone(),
+            clock: clock.clone(),
+        }));
+        let otherwise = match &self.settings.kubeconfig {
+            Some(path) => Access::kubeconfig(path, None),
+            None => gate.clone(),
+        };
+        let listed = self.settings.clusters.keys();
+        listed.fold(Places::all(otherwise), |places, name| {
+            places.with(name.clone(), gate.clone())
+        })
+    }
+
+    fn queue(&self, clock: &Arc<dyn Clock>) -> SqsQueue {
+        let address = |names: &QueueNames| Address {
+            url: names.url.clone(),
+            arn: names.arn.clone(),
+        };
+        let schedules = EventBridge::new(
+            aws_sdk_scheduler::Client::new(&self.config),
+            &self.settings.schedule_group,
+            &self.settings.schedule_role,
+        );
+        SqsQueue::new(
+            aws_sdk_sqs::Client::new(&self.config),
+            address(&self.settings.steps),
+            address(&self.settings.traffic),
+            Arc::new(schedules),
+            clock.clone(),
+        )
+    }
+
+    fn github(&self) -> Result<GitHubApi, HostError> {
+        let token = self
+            .secrets
+            .github_token
+            .clone()
+            .and_then(weir_github::Secret::new);
+        GitHubApi::new(&self.settings.github_api, token).map_err(|error| failed("use WEIR_GITHUB_API", error))
+    }
+
+    /// Slack, if there is a token for it.
+    ///
+    /// # Errors
+    /// The address in the settings cannot be used.
+    pub fn slack(&self) -> Result<Option<SlackClient>, HostError> {
+        let token = self.secrets.slack_token.clone().and_then(weir_slack::Secret::new);
+        let client = token.map(|token| SlackClient::new(&self.settings.slack_api, token));
+        client
+            .transpose()
+            .map_err(|error| failed("use WEIR_SLACK_API", error))
+    }
+
+    fn people(&self) -> Result<Arc<dyn People>, HostError> {
+        match (self.slack()?, self.settings.slack_channel.clone()) {
+            (Some(client), Some(channel)) => Ok(Arc::new(SlackPeople { client, channel })),
+            _ => Ok(Arc::new(Silent)),
+        }
+    }
+
+    /// Answers requests of a function URL until Lambda ends the function.
+    ///
+    /// # Errors
+    /// Lambda cannot be reached.
+    pub async fn serve_door<F>(&self, handle: impl Fn(Request) -> F) -> Result<(), crate::Error>
+    where
+        F: Future<Output = Response>,
+    {
+        let handle = &handle;
+        run(service_fn(|event: LambdaEvent<Value>| async move {
+            let answer = match url::request(&event.payload) {
+                Ok(request) => handle(request).await,
+                Err(answer) => answer,
+            };
+            Ok::<_, Infallible>(url::response(&answer))
+        }))
+        .await
+    }
+
+    /// Answers batches of a queue, and sweeps, until Lambda ends the function.
+    ///
+    /// # Errors
+    /// Lambda cannot be reached.
+    pub async fn serve_queue<F>(&self, ports: &Ports, look: impl Fn(RunId) -> F) -> Result<(), crate::Error>
+    where
+        F: Future<Output = Result<(), HandleError>>,
+    {
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let parking = DeadLetters::new(client, &self.settings.dead_letters);
+        let (parking, look) = (&parking, &look);
+        run(service_fn(|event: LambdaEvent<Value>| async move {
+            let deadline = Timestamp(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+            let left = Duration::from_millis(deadline.since(ports.clock.now()).0);
+            let answer = queue::answer(&event.payload, left, ports, parking, look).await;
+            // Alarms key on this name, never on that of a Rust type.
+            answer.map_err(|error| Diagnostic {
+                error_type: "Sweep".to_owned(),
+                error_message: error.to_string(),
+            })
+        }))
+        .await
+    }
+}

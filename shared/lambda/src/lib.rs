@@ -1,0 +1,25 @@
+//! What the four functions share on Lambda: settings, secrets, the ports on AWS, and the two ways in.
+//!
+//! ```text
+//!   function URL ─▶ url   ─▶ door::Request ─▶ the function's handler ─▶ door::Response
+//!   SQS batch    ─▶ queue ─▶ one look a run ─▶ the function's handler ─▶ which records to deliver again
+//!   schedule     ─▶ queue ─▶ sweep: what is due is hinted again
+//! ```
+//! A function's `main` is [`start`], then [`Host::serve_door`] or [`Host::serve_queue`]. Everything is read once, before
+//! the first event; clients of clusters are made when one is needed.
+
+mod gate;
+mod host;
+mod people;
+mod queue;
+mod secrets;
+mod settings;
+mod url;
+mod world;
+
+pub use host::{Host, HostError, start};
+pub use secrets::Secrets;
+pub use settings::{NAMES, Settings, SettingsError};
+
+/// What `main` returns.
+pub type Error = lambda_runtime::Error;

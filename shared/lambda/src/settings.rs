@@ -1,0 +1,208 @@
+//! Settings, read once from the environment. The names are here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use weir_aws::eks::Cluster;
+use weir_domain::ids::ClusterName;
+
+/// Every variable that is read. The template sets no other, and a test compares both.
+pub const NAMES: [&str; 16] = [
+    "WEIR_TABLE",
+    "WEIR_STEPS_QUEUE_URL",
+    "WEIR_STEPS_QUEUE_ARN",
+    "WEIR_TRAFFIC_QUEUE_URL",
+    "WEIR_TRAFFIC_QUEUE_ARN",
+    "WEIR_DEAD_LETTERS_URL",
+    "WEIR_SCHEDULE_GROUP",
+    "WEIR_SCHEDULE_ROLE_ARN",
+    "WEIR_SECRET_ID",
+    "WEIR_CLUSTERS",
+    "WEIR_KUBECONFIG",
+    "WEIR_GITHUB_API",
+    "WEIR_SLACK_API",
+    "WEIR_SLACK_CHANNEL",
+    "WEIR_SLACK_APP",
+    "WEIR_SLACK_TEAM",
+];
+
+const GITHUB_API: &str = "https://api.github.com";
+const SLACK_API: &str = "https://slack.com/api";
+
+/// A queue, for requests and for schedules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueueNames {
+    /// Its URL.
+    pub url: String,
+    /// Its ARN.
+    pub arn: String,
+}
+
+/// What a function is told about where it runs. No secret is in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// The table of all state.
+    pub table: String,
+    /// Hints for stage-executor.
+    pub steps: QueueNames,
+    /// Hints for metric-check.
+    pub traffic: QueueNames,
+    /// Where records go that nobody will ever handle.
+    pub dead_letters: String,
+    /// The group that schedules are created in.
+    pub schedule_group: String,
+    /// The role that they send with.
+    pub schedule_role: String,
+    /// The secret with everything that [`crate::Secrets`] holds.
+    pub secret: String,
+    /// What the clusters of definitions are in EKS.
+    pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// A file for clusters that are not in the list, where functions run beside a cluster of their own.
+    pub kubeconfig: Option<String>,
+    /// GitHub.
+    pub github_api: String,
+    /// Slack.
+    pub slack_api: String,
+    /// The channel that people are told things in; nobody is told anything without.
+    pub slack_channel: Option<String>,
+    /// The app that requests must be meant for.
+    pub slack_app: Option<String>,
+    /// The workspace that requests must come from.
+    pub slack_team: Option<String>,
+}
+
+/// A variable cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// It is not set.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// It is not a list of clusters.
+    #[error("WEIR_CLUSTERS: `{0}` is not NAME=REGION/CLUSTER; several are separated by commas")]
+    Clusters(String),
+}
+
+impl Settings {
+    /// Reads every variable.
+    ///
+    /// # Errors
+    /// One that is needed is missing, or cannot be read.
+    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        let needed = |name: &'static str| given(name).ok_or(SettingsError::Missing(name));
+        Ok(Self {
+            table: needed("WEIR_TABLE")?,
+            steps: QueueNames {
+                url: needed("WEIR_STEPS_QUEUE_URL")?,
+                arn: needed("WEIR_STEPS_QUEUE_ARN")?,
+            },
+            traffic: QueueNames {
+                url: needed("WEIR_TRAFFIC_QUEUE_URL")?,
+                arn: needed("WEIR_TRAFFIC_QUEUE_ARN")?,
+            },
+            dead_letters: needed("WEIR_DEAD_LETTERS_URL")?,
+            schedule_group: needed("WEIR_SCHEDULE_GROUP")?,
+            schedule_role: needed("WEIR_SCHEDULE_ROLE_ARN")?,
+            secret: needed("WEIR_SECRET_ID")?,
+            clusters: clusters(&given("WEIR_CLUSTERS").unwrap_or_default())?,
+            kubeconfig: given("WEIR_KUBECONFIG"),
+            github_api: given("WEIR_GITHUB_API").unwrap_or_else(|| GITHUB_API.into()),
+            slack_api: given("WEIR_SLACK_API").unwrap_or_else(|| SLACK_API.into()),
+            slack_channel: given("WEIR_SLACK_CHANNEL"),
+            slack_app: given("WEIR_SLACK_APP"),
+            slack_team: given("WEIR_SLACK_TEAM"),
+        })
+    }
+
+    /// Host and port of a Slack that is not Slack's own: answers may go there too.
+    pub fn slack_stand_in(&self) -> Vec<String> {
+        if self.slack_api == SLACK_API {
+            return Vec::new();
+        }
+        let rest = self
+            .slack_api
+            .split_once("://")
+            .map_or(&*self.slack_api, |(_, rest)| rest);
+        vec![rest.split('/').next().unwrap_or(rest).to_owned()]
+    }
+}
+
+fn clusters(list: &str) -> Result<BTreeMap<ClusterName, Cluster>, SettingsError> {
+    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items
+        .map(|item| {
+            let wrong = || SettingsError::Clusters(item.to_owned());
+            let (name, place) = item.split_once('=').ok_or_else(wrong)?;
+            let (region, own) = place.split_once('/').ok_or_else(wrong)?;
+            if name.is_empty() || region.is_empty() || own.is_empty() {
+                return Err(wrong());
+            }
+            let cluster = Cluster {
+                region: region.to_owned(),
+                name: own.to_owned(),
+            };
+            Ok((ClusterName::new(name), cluster))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn value(name: &str) -> Option<String> {
+        match name {
+            "WEIR_CLUSTERS" => Some("prod=eu-central-1/prod-1, edge=us-east-2/edge".into()),
+            _ => Some(format!("{name}'s")),
+        }
+    }
+
+    #[test]
+    fn every_name_is_read_and_no_other() {
+        let asked = RefCell::new(BTreeSet::new());
+        let settings = Settings::read(&|name| {
+            asked.borrow_mut().insert(name.to_owned());
+            value(name)
+        })
+        .unwrap();
+        assert_eq!(asked.into_inner(), NAMES.map(str::to_owned).into());
+        let prod = &settings.clusters[&ClusterName::new("prod")];
+        assert_eq!(
+            (prod.region.as_str(), prod.name.as_str()),
+            ("eu-central-1", "prod-1")
+        );
+        assert_eq!(settings.clusters.len(), 2);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let without = Settings::read(&|name| value(name).filter(|_| name != "WEIR_TABLE"));
+        assert_eq!(without.unwrap_err().to_string(), "WEIR_TABLE is not set");
+        for list in ["prod", "prod=eu", "=eu/x", "prod=/x", "prod=eu/"] {
+            let read = Settings::read(&|name| match name {
+                "WEIR_CLUSTERS" => Some(list.into()),
+                _ => value(name),
+            });
+            assert_eq!(read, Err(SettingsError::Clusters(list.into())));
+        }
+    }
+
+    #[test]
+    fn answers_go_to_the_host_that_plays_slack_and_to_no_other() {
+        let settings = |api: &str| {
+            let api = api.to_owned();
+            Settings::read(&move |name| match name {
+                "WEIR_SLACK_API" => Some(api.clone()),
+                _ => value(name),
+            })
+            .unwrap()
+        };
+        assert!(settings(SLACK_API).slack_stand_in().is_empty());
+        assert_eq!(
+            settings("http://127.0.0.1:99/api").slack_stand_in(),
+            ["127.0.0.1:99"]
+        );
+    }
+}
