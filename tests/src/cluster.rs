@@ -178,6 +178,7 @@ impl Place {
                 bad: revision.bad / 1_000,
                 within_ms,
                 timed: requests,
+                ..Counts::default()
             }
         };
         self.revisions

@@ -156,6 +156,36 @@ pub struct Counts {
     /// How many latencies were counted.
     #[serde(default)]
     pub timed: u64,
+    /// Whether the gateway's data plane sends it anything.
+    #[serde(default, skip_serializing_if = "Routed::is_unknown")]
+    pub routed: Routed,
+}
+
+/// How far a gateway's data plane has followed its controller: of the gateway's pods that were asked, those that hold
+/// an endpoint of the revision. A revision with weight 0 has none. Zero of zero where this cannot be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Routed {
+    /// Pods of the gateway that hold it.
+    pub by: u32,
+    /// Pods of the gateway that were asked.
+    pub of: u32,
+}
+
+impl Routed {
+    /// Nothing can be said.
+    pub fn is_unknown(&self) -> bool {
+        self.of == 0
+    }
+
+    /// Every pod of the gateway holds it.
+    pub fn everywhere(self) -> bool {
+        self.of > 0 && self.by == self.of
+    }
+
+    /// No pod of the gateway holds it.
+    pub fn nowhere(self) -> bool {
+        self.of > 0 && self.by == 0
+    }
 }
 
 impl Counts {
@@ -178,6 +208,7 @@ impl Counts {
             bad: self.bad.saturating_sub(earlier.bad),
             within_ms,
             timed: self.timed.saturating_sub(earlier.timed),
+            routed: self.routed,
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use weir_app::{Placed, PodRef};
 use weir_domain::ids::RevisionId;
-use weir_domain::seen::Counts;
+use weir_domain::seen::{Counts, Routed};
 
 /// Version of the stored form. Another one is not read: counting starts again.
 const VERSION: u32 = 1;
@@ -261,8 +261,35 @@ impl Tally {
     pub(crate) fn counts(&self) -> BTreeMap<RevisionId, Counts> {
         self.arms
             .iter()
-            .map(|(revision, arm)| (revision.clone(), arm.view()))
+            .map(|(revision, arm)| {
+                let mut counts = arm.view();
+                counts.routed = self.routed(arm);
+                (revision.clone(), counts)
+            })
             .collect()
+    }
+
+    /// A gateway that has never shown an endpoint of this rollout may send by other addresses: it says nothing.
+    fn routed(&self, arm: &Arm) -> Routed {
+        if self.source == Source::Pods {
+            return Routed::default();
+        }
+        let read = self
+            .gateways
+            .values()
+            .filter(|gateway| gateway.standing == Standing::Read);
+        let holds = |number: u32| {
+            let prefix = format!("{number}/");
+            arm.pods
+                .values()
+                .any(|pod| pod.endpoints.keys().any(|key| key.starts_with(&prefix)))
+        };
+        let held: Vec<bool> = read.map(|gateway| holds(gateway.number)).collect();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Routed {
+            by: count(held.iter().filter(|holds| **holds).count()),
+            of: count(held.len()),
+        }
     }
 }
 

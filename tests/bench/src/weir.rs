@@ -46,6 +46,7 @@ fn counts(seen: &Seen) -> Counts {
         bad: seen.bad,
         within_ms: within.collect(),
         timed: seen.total,
+        ..Counts::default()
     }
 }
 

@@ -1,6 +1,9 @@
 //! What happens: a first release by hand, then three pushes.
 
+use std::pin::pin;
+
 use anyhow::{Context, Result, bail, ensure};
+use futures::future::{Either, select};
 use serde_json::Value;
 
 use crate::clock::now_ms;
@@ -43,6 +46,7 @@ const CY: &str = "U0CY";
 pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
     println!("\n── first release, started by hand ──");
     stage.repository.commit(&model::good(), "The first model").await?;
+    let stage = &*stage;
     let seen = stage.slack.received().len();
     let started = stage
         .host
@@ -54,11 +58,11 @@ pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
         .to_owned();
     let approve = async {
         let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
-        stage.slack.press(&stage.host.url, BEN, "approve", &token).await
+        let status = stage.slack.press(&stage.host.url, BEN, "approve", &token).await?;
+        ensure!(status == 200, "the tap was answered with {status}");
+        Ok(())
     };
-    let (watched, pressed) = tokio::join!(stage.host.watch(&run), approve);
-    watched?;
-    pressed?;
+    answered_while_watched(stage, &run, approve).await?;
     let status = stage.status(&run).await?;
     ensure!(status == "succeeded", "the first release ended as {status}");
     Ok(())
@@ -85,15 +89,29 @@ pub(crate) async fn push(
     let run = github::push(&stage.host.url, &push).await?;
     let stage = &*stage;
     let approve = approve(stage, &run, seen, approval);
-    let (watched, approved) = tokio::join!(stage.host.watch(&run), approve);
-    watched?;
-    approved?;
+    answered_while_watched(stage, &run, approve).await?;
     Ok(Act {
         name,
         run,
         pushed_ms,
         counted: stage.load()?.since(name).await?,
     })
+}
+
+/// Follows a run to its end, and answers its approval meanwhile. A run that ends without asking is an error at once.
+async fn answered_while_watched(
+    stage: &Stage,
+    run: &str,
+    answer: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let watched = pin!(stage.host.watch(run));
+    match select(watched, pin!(answer)).await {
+        Either::Left((ended, _)) => {
+            ended?;
+            bail!("run {run} ended before anybody was asked for an approval")
+        }
+        Either::Right((answered, watched)) => answered.and(watched.await),
+    }
 }
 
 /// Answers the approval, once it is asked for.

@@ -33,6 +33,7 @@ fn counts(requests: u64, bad: u64, slow: u64) -> Counts {
         bad,
         within_ms,
         timed: requests,
+        ..Counts::default()
     }
 }
 

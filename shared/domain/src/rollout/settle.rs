@@ -1,16 +1,18 @@
 //! The three times of a traffic change: accepted by the API, observed by the controller, effective in the revisions'
 //! own counters.
 
+use std::collections::BTreeMap;
+
 use super::phases::Rollout;
 use crate::audit::Action;
 use crate::decide::Draft;
-use crate::ids::{Fence, StepId};
-use crate::seen::{Scene, TrafficSeen};
+use crate::ids::{Fence, RevisionId, StepId};
+use crate::seen::{Counts, Routed, Scene, TrafficSeen};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
-/// Where nobody asks, counters cannot show that a gateway's data plane has followed its controller: it is taken to have
-/// done so after this time. On a machine with five times more work than cores Envoy was seen to need 3 s.
+/// Where nobody asks and the gateway does not show its endpoints, nothing shows that its data plane has followed its
+/// controller: it is taken to have done so after this time. On a machine with five times more work than cores Envoy was seen to need 3 s.
 const QUIET: Span = Span::seconds(10);
 
 /// The API server took a write. A repeat, or a write that was overtaken, changes nothing.
@@ -64,6 +66,7 @@ pub(super) fn settle(draft: &mut Draft, rollout: &mut Rollout, scene: &Scene) {
     let quiet = change.observed.is_some_and(|at| draft.now.since(at) >= QUIET);
     let words = match moved_over(rollout, scene, change.weight) {
         Moved::Seen => "effective: the counters agree",
+        Moved::Routed => "effective: every pod of the gateway holds these endpoints",
         Moved::NobodyAsks if quiet => "taken as effective: nobody asks",
         Moved::NobodyAsks | Moved::NotYet => return,
     };
@@ -76,9 +79,11 @@ pub(super) fn settle(draft: &mut Draft, rollout: &mut Rollout, scene: &Scene) {
 enum Moved {
     /// Traffic goes where it should, and nowhere else.
     Seen,
+    /// There is none, but the endpoints that the gateway's pods hold show where it would go.
+    Routed,
     /// There is none, so they say nothing.
     NobodyAsks,
-    /// Some goes where it should not, or they cannot be read.
+    /// Some goes where it should not, or would, or they cannot be read.
     NotYet,
 }
 
@@ -103,8 +108,27 @@ fn moved_over(rollout: &Rollout, scene: &Scene, weight: Weight) -> Moved {
     match (must, must_not) {
         (_, 1..) => Moved::NotYet,
         (1.., 0) => Moved::Seen,
-        (0, 0) if candidate + stable == 0 => Moved::NobodyAsks,
+        (0, 0) if candidate + stable == 0 => routed(rollout, counts, weight),
         (0, 0) => Moved::NotYet,
+    }
+}
+
+/// Where traffic would go, by the endpoints that the gateway's pods hold. Shares in between cannot be told from them.
+fn routed(rollout: &Rollout, counts: &BTreeMap<RevisionId, Counts>, weight: Weight) -> Moved {
+    let of = |revision| counts.get(revision).map(|c| c.routed).unwrap_or_default();
+    let candidate = of(&rollout.candidate);
+    let stable = rollout.stable.as_ref().map(|stable| of(&stable.revision));
+    let (must, must_not) = match weight {
+        Weight::ZERO => (stable, Some(candidate)),
+        Weight::FULL => (Some(candidate), stable),
+        _ => return Moved::NobodyAsks,
+    };
+    if candidate.is_unknown() {
+        Moved::NobodyAsks
+    } else if must.is_none_or(Routed::everywhere) && must_not.is_none_or(Routed::nowhere) {
+        Moved::Routed
+    } else {
+        Moved::NotYet
     }
 }
 
@@ -130,19 +154,33 @@ fn mark(draft: &mut Draft, rollout: &mut Rollout, action: Action, words: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::RevisionId;
     use crate::rollout::StableSide;
-    use crate::seen::{Counts, RevisionSeen, RouteSeen};
+    use crate::seen::{RevisionSeen, RouteSeen};
 
     /// What two looks say, in which stable and candidate were sent this many requests in between.
     fn moved(stable: u64, candidate: u64, weight: Weight) -> Moved {
+        looked(stable, candidate, weight, Routed::default(), Routed::default())
+    }
+
+    /// What two looks say in which nobody asked, when so many of two gateway pods hold stable and candidate.
+    fn held(stable: u32, candidate: u32, weight: Weight) -> Moved {
+        let of = |by| Routed { by, of: 2 };
+        looked(0, 0, weight, of(stable), of(candidate))
+    }
+
+    fn looked(stable: u64, candidate: u64, weight: Weight, old_held: Routed, new_held: Routed) -> Moved {
         let (old, new) = (RevisionId::new("old"), RevisionId::new("new"));
         let counts = |old_n, new_n| {
-            let counted = |started| Counts {
+            let counted = |started, routed| Counts {
                 started,
+                routed,
                 ..Counts::default()
             };
-            [(old.clone(), counted(old_n)), (new.clone(), counted(new_n))].into()
+            [
+                (old.clone(), counted(old_n, old_held)),
+                (new.clone(), counted(new_n, new_held)),
+            ]
+            .into()
         };
         let mut rollout = Rollout::new(new.clone(), Timestamp(0));
         rollout.stable = Some(StableSide {
@@ -176,5 +214,21 @@ mod tests {
         assert!(matches!(moved(0, 0, Weight::ZERO), Moved::NobodyAsks));
         assert!(matches!(moved(9, 1, five), Moved::Seen));
         assert!(matches!(moved(9, 0, five), Moved::NotYet));
+    }
+
+    #[test]
+    fn where_nobody_asks_the_gateways_endpoints_say_where_traffic_would_go() {
+        assert!(matches!(held(0, 2, Weight::FULL), Moved::Routed));
+        assert!(
+            matches!(held(0, 1, Weight::FULL), Moved::NotYet),
+            "one pod of the gateway has not followed"
+        );
+        assert!(
+            matches!(held(1, 2, Weight::FULL), Moved::NotYet),
+            "one would still send to the old side"
+        );
+        assert!(matches!(held(2, 0, Weight::ZERO), Moved::Routed));
+        assert!(matches!(held(2, 1, Weight::ZERO), Moved::NotYet));
+        assert!(matches!(held(2, 2, Weight::new(5).unwrap()), Moved::NobodyAsks));
     }
 }

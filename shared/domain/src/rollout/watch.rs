@@ -20,7 +20,7 @@ use crate::units::Weight;
 const LOADING_CRASHES: u32 = 3;
 /// A cluster that does not answer while traffic must go back is a matter for a person after this time.
 const PAGE_AFTER: Span = Span::seconds(10);
-/// Promotion waits this long for the old side's counters to stand still after the bake.
+/// Promotion waits this long after the bake for the gateway to have followed: a promoted revision is one that is asked.
 const STILL_WITHIN: Span = Span::seconds(60);
 
 /// The cluster did not answer: the rollout stays as it is and says so. A person is called if traffic had to go back.
@@ -336,9 +336,10 @@ fn baking(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRu
         return;
     }
     let baked = draft.now.since(rollout.since);
-    // Where nothing served before, no old side's counters have to stand still.
-    let last = rollout.changes.last().filter(|_| rollout.stable.is_some());
-    let still = last.is_none_or(|change| change.effective.is_some());
+    let still = rollout
+        .changes
+        .last()
+        .is_none_or(|change| change.effective.is_some());
     if baked >= rule.bake && (still || baked >= rule.bake + STILL_WITHIN) {
         promote(draft, rollout, id, rule);
     }

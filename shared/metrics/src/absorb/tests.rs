@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use weir_app::{Placed, PodRef};
 use weir_domain::ids::Namespace;
+use weir_domain::seen::Routed;
 
 use crate::page::Answers;
 
@@ -153,6 +154,7 @@ impl World {
             bad,
             within_ms: BTreeMap::from([(500, good / 2)]),
             timed: good,
+            ..Counts::default()
         };
         add(&mut self.truth[server.arm], truth);
     }
@@ -209,7 +211,10 @@ impl World {
     }
 
     fn counted(&self, arm: usize) -> Counts {
-        self.last.get(&revision(arm)).cloned().unwrap_or_default()
+        let seen = self.last.get(&revision(arm)).cloned().unwrap_or_default();
+        assert!(seen.routed.by <= seen.routed.of, "{seen:?}");
+        let routed = Routed::default();
+        Counts { routed, ..seen }
     }
 }
 
