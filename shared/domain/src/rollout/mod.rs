@@ -7,6 +7,7 @@
 //! ```
 //! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`.
 
+mod evidence;
 mod forecast;
 mod moves;
 mod phases;

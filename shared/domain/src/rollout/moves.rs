@@ -252,3 +252,12 @@ pub(super) fn reason(rollout: &Rollout, step: usize) -> String {
         kind => format!("{}; {warm}", kind.as_str()),
     }
 }
+
+/// What is waited for is recorded once for each kind of reason, which is the text before the colon.
+pub(super) fn wait(draft: &mut Draft, rollout: &mut Rollout, words: &str) {
+    let kind = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    if !words.is_empty() && kind(words) != kind(&rollout.waits_for) {
+        draft.note(Action::Waiting, words);
+    }
+    words.clone_into(&mut rollout.waits_for);
+}
