@@ -24,9 +24,10 @@ demo: doctor ## three pushes on a real control plane with live traffic; stays up
 test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstration included
 	CI=true $(MAKE) --no-print-directory demo
 
-lint: ## formatting, lints, dependency policy
+lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	cargo fmt --all --check
 	python3 tests/policy/dependencies.py
+	tests/policy/template.sh
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 
 unit: ## everything that needs no cluster

@@ -10,6 +10,8 @@
 mod function;
 mod mapping;
 mod runtime;
+mod template;
 
 pub use function::{Function, Invoked};
 pub use mapping::Mapping;
+pub use template::{Names, Resource, Template, TemplateError};
