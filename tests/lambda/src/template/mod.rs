@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-pub use names::Names;
+pub use names::{Names, Unknown};
 
 /// A template.
 #[derive(Clone, Debug)]
