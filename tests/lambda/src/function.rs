@@ -1,12 +1,13 @@
 //! One function: a program, as many sandboxes of it as are needed, and the events it is given.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 use crate::runtime::Outcome;
 use crate::sandbox::{Program, Sandbox};
@@ -33,6 +34,18 @@ struct Inner {
     /// Events that may be handled at once.
     turns: Semaphore,
     sandboxes: Mutex<Sandboxes>,
+    /// Rung when an event comes.
+    started: Notify,
+    tally: Mutex<Tally>,
+}
+
+/// What a function was asked for so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Events.
+    pub events: u64,
+    /// Time that programs had events, in all.
+    pub millis: u64,
 }
 
 #[derive(Default)]
@@ -48,6 +61,8 @@ impl Function {
             program,
             turns: Semaphore::new(at_once),
             sandboxes: Mutex::default(),
+            started: Notify::new(),
+            tally: Mutex::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -66,9 +81,25 @@ impl Function {
             .await
             .map_err(|error| error.to_string())?;
         let sandbox = self.inner.take().await.map_err(|error| error.to_string())?;
+        self.inner.started.notify_waiters();
+        let begun = Instant::now();
         let outcome = sandbox.invoke(payload).await;
+        let mut tally = locked(&self.inner.tally);
+        tally.events += 1;
+        tally.millis += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        drop(tally);
         self.inner.give_back(&sandbox);
         outcome
+    }
+
+    /// Waits until the next event comes.
+    pub async fn started(&self) {
+        self.inner.started.notified().await;
+    }
+
+    /// What it was asked for so far, programs that were killed included.
+    pub fn tally(&self) -> Tally {
+        *locked(&self.inner.tally)
     }
 
     /// A request to the function's URL, payload format 2.0, the body in base64 as Lambda wraps bytes.
@@ -136,8 +167,12 @@ impl Inner {
         sandboxes.idle.push(sandbox.clone());
     }
 
-    fn sandboxes(&self) -> std::sync::MutexGuard<'_, Sandboxes> {
-        // Nothing in here panics half-way.
-        self.sandboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sandboxes(&self) -> MutexGuard<'_, Sandboxes> {
+        locked(&self.sandboxes)
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here panics half-way.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,7 +20,7 @@ mod template;
 
 pub use account::{ACCOUNT, REGION};
 pub use door::Door;
-pub use function::{Function, Invoked};
+pub use function::{Function, Invoked, Tally};
 pub use mapping::Mapping;
 pub use sandbox::Program;
 pub use stack::{Given, Stack, StackError};
