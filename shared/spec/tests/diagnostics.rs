@@ -618,3 +618,32 @@ not valid: 1 error, 0 warnings
         serde_json::json!({"valid": false, "diagnostics": [diagnostic]})
     );
 }
+
+#[test]
+fn a_stage_that_starts_more_at_once_than_is_stored_at_once_is_refused() {
+    let stage = |parallel: bool, count: usize| {
+        let steps: String = (0..count)
+            .map(|n| {
+                format!(
+                    "        - step:\n            name: N{n}\n            type: Plugin\n            spec:\n              \
+                     image: a\n              commands: [b]\n"
+                )
+            })
+            .collect();
+        format!(
+            "pipeline:\n  name: P\n  stages:\n    - stage: S\n      parallel: {parallel}\n      steps:\n{steps}"
+        )
+    };
+    let errors = |parallel, count| -> Vec<String> {
+        let said = alone(&stage(parallel, count)).into_iter();
+        said.filter(|one| one.severity == "error")
+            .map(|one| one.message)
+            .collect()
+    };
+    assert_eq!(
+        errors(true, 61),
+        ["stage `S` starts 61 steps at once: expected at most 60"]
+    );
+    assert!(errors(true, 60).is_empty());
+    assert!(errors(false, 61).is_empty());
+}

@@ -8,6 +8,10 @@ use crate::definition::{StageDef, StepDef, StepDefWork};
 use crate::diagnostic::Diagnostic;
 use crate::render::short;
 
+/// Steps that a stage may start at once. Their start is one decision, stored in one transaction together with every
+/// effect that follows; DynamoDB takes 100 actions, and a step that ends or is stopped may need one more.
+const PARALLEL_LIMIT: usize = 60;
+
 impl Resolver<'_> {
     pub(super) fn stages(&mut self) -> Vec<Stage> {
         let mut out = Vec::new();
@@ -61,6 +65,14 @@ impl Resolver<'_> {
             self.sink.push(
                 Diagnostic::error(place, found).help("a stage that waits for people has `type: Manual`"),
             );
+        }
+        if stage.parallel && stage.steps.len() > PARALLEL_LIMIT {
+            let found = format!(
+                "stage `{name}` starts {} steps at once: expected at most {PARALLEL_LIMIT}",
+                stage.steps.len()
+            );
+            let help = "what a stage starts is stored in one transaction, which holds no more; make two stages of it";
+            self.sink.push(Diagnostic::error(place, found).help(help));
         }
         for (i, step) in stage.steps.iter().enumerate() {
             if stage.steps[..i].iter().any(|s| s.name.value == step.name.value) {

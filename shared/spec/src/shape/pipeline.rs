@@ -72,7 +72,11 @@ const STAGE: &[Key] = &[
         &Choice(&["Approval", "Manual"]),
         "Waits for people. Without approvers the policy of the environments that follow says whom.",
     ),
-    Key::new("parallel", &Bool, "`true`: its steps run at the same time."),
+    Key::new(
+        "parallel",
+        &Bool,
+        "`true`: its steps run at the same time; 60 at most.",
+    ),
     Key::new("steps", &List(&Object(STEP_ITEM)), "Steps, in order."),
     Key::new(
         "approvers",
