@@ -1,5 +1,5 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo test doctor lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
+.PHONY: help demo demo-aws test doctor lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -21,17 +21,22 @@ demo: doctor ## three pushes on a real control plane with live traffic; stays up
 	cargo build -p weir-local -p weir-simulator -p weir-demo
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo
 
+demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes, then again while 20 of them are killed
+	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill 20
+
 test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstration included
-	CI=true $(MAKE) --no-print-directory demo
+	CI=true $(MAKE) --no-print-directory demo demo-aws
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	cargo fmt --all --check
 	python3 tests/policy/dependencies.py
 	tests/policy/template.sh
-	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo clippy --workspace --features weir-local/aws --all-targets --quiet -- --deny warnings
 
 unit: ## everything that needs no cluster
-	cargo test --workspace --exclude weir-live --exclude weir-fit-oracle
+	cargo test --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories

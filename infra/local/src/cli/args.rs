@@ -68,6 +68,8 @@ pub enum Command {
     Cancel(Reason),
     /// Send a run's traffic back to the stable revision
     Rollback(Reason),
+    /// Hand dead letters of a stack on AWS to their function again
+    Redrive(Redrive),
 }
 
 /// `weir validate`.
@@ -214,6 +216,20 @@ pub struct Logs {
     /// Lines from the end
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub lines: u32,
+}
+
+/// `weir redrive`; credentials and region as for every tool of AWS.
+#[derive(Args, Debug)]
+pub struct Redrive {
+    /// URL of the queue of dead letters
+    #[arg(value_name = "FROM")]
+    pub from: String,
+    /// URL of the queue that the function works through
+    #[arg(value_name = "TO")]
+    pub to: String,
+    /// How many at most: one that still cannot be handled comes back
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod judge;
 mod output;
 mod plan;
 mod read;
+mod redrive;
 mod rule;
 mod trigger;
 mod validate;
@@ -39,7 +40,7 @@ pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failu
     }
 }
 
-/// Answers a command that asks a running host.
+/// Answers a command that asks a running host, or AWS.
 ///
 /// # Errors
 /// There is no host, or it cannot answer.
@@ -51,6 +52,7 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
         Command::Logs(args) => read::logs(args, out).await,
         Command::Audit(args) => read::audit(args, out).await,
         Command::Watch(args) => watch::watch(args, out).await,
+        Command::Redrive(args) => redrive::redrive(args, out).await,
         Command::Run(args) => act::run(args, out).await,
         Command::Approve(args) => act::act(args, Act::Approve, out).await,
         Command::Reject(args) => {
