@@ -12,6 +12,7 @@ use weir_demo::slack::approve_token;
 use weir_domain::ids::RunId;
 use weir_domain::run::{Run, RunStatus};
 
+use crate::price::{Cost, Meter};
 use crate::stage::Stage;
 
 /// Time between two looks at the table.
@@ -34,6 +35,8 @@ pub(crate) struct Act {
     pub(crate) commit: String,
     /// What users got from the push to the end of the run, once there are users.
     pub(crate) counted: Option<Value>,
+    /// What it took.
+    pub(crate) cost: Cost,
 }
 
 /// Pushes a model, answers its approval and follows its run to the end.
@@ -49,6 +52,7 @@ pub(crate) async fn push(
         load.mark(name).await?;
     }
     let seen = stage.slack.received().len();
+    let before = Meter::read(&stage.stack);
     let door = stage.stack.url("WebhookIntake");
     let refused = github::forged_push(&door, &push).await?;
     ensure!(
@@ -78,6 +82,7 @@ pub(crate) async fn push(
         run,
         commit: push.after,
         counted,
+        cost: before.until(&Meter::read(&stage.stack)),
     })
 }
 

@@ -22,7 +22,7 @@ const VICTIMS: [&str; 6] = [
 const WITHIN_MS: u64 = 400;
 
 /// Time that somebody waits for a function that no event comes to.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Somebody who kills.
 pub(crate) struct Kills {

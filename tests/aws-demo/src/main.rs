@@ -16,6 +16,7 @@
 
 mod acts;
 mod kills;
+mod price;
 mod report;
 mod stage;
 
@@ -56,11 +57,14 @@ async fn demonstrate() -> Result<bool> {
 async fn tell(stage: &mut Stage, kills: u32) -> Result<bool> {
     let first = acts::push(stage, "first", "The first model", &model::good()).await?;
     stage.open().await?;
-    let killing = Kills::start(Arc::clone(&stage.stack), kills);
+    // Half of them while a good model is promoted, the rest while a bad one is sent back.
+    let killing = Kills::start(Arc::clone(&stage.stack), kills - kills / 2);
     let good = acts::push(stage, "good", "A better model", &model::good()).await?;
+    let killed = killing.ended().await;
+    let killing = Kills::start(Arc::clone(&stage.stack), kills / 2);
     let bad = model::errs_under_load();
     let bad = acts::push(stage, "bad", "A model that errs under load", &bad).await?;
-    let killed = killing.ended().await;
+    let killed = killed + killing.ended().await;
     stage.settle().await?;
     report::report(stage, &first, &good, &bad, killed, kills).await
 }

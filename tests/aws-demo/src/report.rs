@@ -36,6 +36,7 @@ pub(crate) async fn report(
             stage.status_at_github(&act.commit),
             act.counted.as_ref().map_or("none yet".to_owned(), users),
         );
+        println!("  cost {}", act.cost);
     }
     let denied = stage.stack.denied();
     for words in &denied {

@@ -18,7 +18,7 @@ mod sandbox;
 mod stack;
 mod template;
 
-pub use account::{ACCOUNT, REGION};
+pub use account::{ACCOUNT, Bill, REGION};
 pub use door::Door;
 pub use function::{Function, Invoked, Tally};
 pub use mapping::Mapping;

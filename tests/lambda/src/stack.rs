@@ -2,7 +2,7 @@
 
 mod made;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use weir_emulators::Emulator;
 
-use crate::account::{Account, Behind, Rights};
+use crate::account::{Account, Behind, Bill, Rights};
 use crate::door::Door;
-use crate::function::Function;
+use crate::function::{Function, Tally};
 use crate::mapping::Mapping;
 use crate::sandbox::Program;
 use crate::template::{Names, Template};
@@ -202,9 +202,15 @@ impl Stack {
         self.account.denied()
     }
 
-    /// What functions asked for and got: names of functions, and actions.
-    pub fn used(&self) -> BTreeSet<(String, String)> {
-        self.account.used()
+    /// What functions asked for and got.
+    pub fn bill(&self) -> Bill {
+        self.account.bill()
+    }
+
+    /// How often each function was asked, and how long it took.
+    pub fn tallies(&self) -> BTreeMap<String, Tally> {
+        let all = self.functions.iter();
+        all.map(|(id, function)| (id.clone(), function.tally())).collect()
     }
 }
 

@@ -50,10 +50,21 @@ pub(crate) struct Behind {
     pub(crate) clusters: BTreeMap<String, (String, String)>,
 }
 
+/// What an account would be paid for.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Bill {
+    /// By function, how often an action was granted. A transaction counts by what it is made of.
+    pub actions: BTreeMap<(String, String), u64>,
+    /// Capacity of reads, as DynamoDB Local counts it.
+    pub read_units: f64,
+    /// Capacity of writes, as DynamoDB Local counts it.
+    pub write_units: f64,
+}
+
 struct Shared {
     behind: Behind,
     http: reqwest::Client,
-    used: Mutex<BTreeSet<(String, String)>>,
+    bill: Mutex<Bill>,
     denied: Mutex<Vec<String>>,
     schedules: Mutex<BTreeSet<String>>,
 }
@@ -70,7 +81,7 @@ impl Account {
         let shared = Arc::new(Shared {
             behind,
             http: reqwest::Client::new(),
-            used: Mutex::default(),
+            bill: Mutex::default(),
             denied: Mutex::default(),
             schedules: Mutex::default(),
         });
@@ -97,9 +108,9 @@ impl Account {
         locked(&self.shared.denied).clone()
     }
 
-    /// By function, the actions that were asked for and granted.
-    pub(crate) fn used(&self) -> BTreeSet<(String, String)> {
-        locked(&self.shared.used).clone()
+    /// What was granted so far.
+    pub(crate) fn bill(&self) -> Bill {
+        locked(&self.shared.bill).clone()
     }
 }
 
@@ -136,7 +147,8 @@ async fn answer(
             locked(&shared.denied).push(words.clone());
             return failed("AccessDeniedException", &words);
         }
-        locked(&shared.used).insert((function.clone(), asked.action));
+        let action = (function.clone(), asked.action);
+        *locked(&shared.bill).actions.entry(action).or_default() += 1;
     }
     served::answer(&shared, call).await
 }

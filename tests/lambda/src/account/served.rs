@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::primitives::{DateTime, DateTimeFormat};
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -13,8 +14,8 @@ use super::{Shared, failed, locked};
 
 pub(super) async fn answer(shared: &Arc<Shared>, call: Call) -> Response {
     match call.service.as_str() {
-        "dynamodb" => pass(shared, &shared.behind.dynamodb, call).await,
-        "sqs" => pass(shared, &shared.behind.sqs, call).await,
+        "dynamodb" => counted(shared, call).await,
+        "sqs" => pass(shared, &shared.behind.sqs, call).await.0,
         "secretsmanager" => said(&json!({ "Name": "weir", "SecretString": shared.behind.secret })),
         "scheduler" => scheduled(shared, &call),
         "eks" => described(shared, &call),
@@ -26,8 +27,28 @@ fn said(body: &Value) -> Response {
     ([("content-type", "application/x-amz-json-1.1")], body.to_string()).into_response()
 }
 
-/// Hands a call on, as it came.
-async fn pass(shared: &Shared, to: &str, call: Call) -> Response {
+/// Asks the table what a call cost as well. Whoever called does not ask, and passes over the answer.
+async fn counted(shared: &Shared, mut call: Call) -> Response {
+    call.parsed["ReturnConsumedCapacity"] = json!("TOTAL");
+    call.body = call.parsed.to_string().into();
+    let reads = ["GetItem", "Query"].contains(&call.operation.as_str());
+    let (response, body) = pass(shared, &shared.behind.dynamodb, call).await;
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let consumed = match &answer["ConsumedCapacity"] {
+        Value::Array(all) => all.clone(),
+        one => vec![one.clone()],
+    };
+    let units = consumed.iter().filter_map(|one| one["CapacityUnits"].as_f64());
+    let mut bill = locked(&shared.bill);
+    match reads {
+        true => bill.read_units += units.sum::<f64>(),
+        false => bill.write_units += units.sum::<f64>(),
+    }
+    response
+}
+
+/// Hands a call on; the answer, and its body once more.
+async fn pass(shared: &Shared, to: &str, call: Call) -> (Response, Bytes) {
     let mut request = shared.http.post(format!("{to}/"));
     for (name, value) in &call.headers {
         if name != "host" && name != "content-length" {
@@ -35,20 +56,22 @@ async fn pass(shared: &Shared, to: &str, call: Call) -> Response {
         }
     }
     let Ok(answer) = request.body(call.body).send().await else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the emulator does not answer").into_response();
+        let away = (StatusCode::SERVICE_UNAVAILABLE, "the emulator does not answer");
+        return (away.into_response(), Bytes::new());
     };
     let (status, headers) = (answer.status(), answer.headers().clone());
     let Ok(body) = answer.bytes().await else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the emulator hung up").into_response();
+        let away = (StatusCode::SERVICE_UNAVAILABLE, "the emulator hung up");
+        return (away.into_response(), Bytes::new());
     };
-    let mut response = (status, body).into_response();
+    let mut response = (status, body.clone()).into_response();
     for (name, value) in headers.iter() {
         let own = ["content-length", "transfer-encoding", "connection"].contains(&name.as_str());
         if !own {
             response.headers_mut().insert(name.clone(), value.clone());
         }
     }
-    response
+    (response, body)
 }
 
 /// A schedule sends its message once, at its time, and is gone then; one that exists is not made again.

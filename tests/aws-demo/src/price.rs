@@ -1,0 +1,95 @@
+//! What a run would have cost, from a dated file of prices.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+use weir_lambda_host::{Bill, Stack, Tally};
+
+/// Memory of a function, as the template gives it.
+const GIGABYTES: f64 = 0.5;
+
+/// What an account had been asked for at a moment.
+#[derive(Clone)]
+pub(crate) struct Meter {
+    bill: Bill,
+    tallies: BTreeMap<String, Tally>,
+}
+
+impl Meter {
+    pub(crate) fn read(stack: &Stack) -> Self {
+        Self {
+            bill: stack.bill(),
+            tallies: stack.tallies(),
+        }
+    }
+
+    /// What was asked for since.
+    pub(crate) fn until(&self, later: &Self) -> Cost {
+        let actions = |meter: &Self, action: &str| -> u64 {
+            let all = meter.bill.actions.iter();
+            all.filter(|((_, one), _)| one == action)
+                .map(|(_, count)| count)
+                .sum()
+        };
+        let between = |action: &str| actions(later, action) - actions(self, action);
+        let (mut events, mut millis, mut batches) = (0, 0, 0);
+        for (id, tally) in &later.tallies {
+            let before = self.tallies.get(id).copied().unwrap_or_default();
+            events += tally.events - before.events;
+            millis += tally.millis - before.millis;
+            if ["StageExecutor", "MetricCheck"].contains(&id.as_str()) {
+                batches += tally.events - before.events;
+            }
+        }
+        Cost {
+            read_units: later.bill.read_units - self.bill.read_units,
+            write_units: later.bill.write_units - self.bill.write_units,
+            // A batch is received once and deleted once.
+            messages: between("sqs:SendMessage") + 2 * batches,
+            schedules: between("scheduler:CreateSchedule"),
+            events,
+            millis,
+        }
+    }
+}
+
+/// What a run took.
+pub(crate) struct Cost {
+    read_units: f64,
+    write_units: f64,
+    messages: u64,
+    schedules: u64,
+    events: u64,
+    millis: u64,
+}
+
+impl Cost {
+    fn dollars(&self) -> f64 {
+        let prices: Value = serde_json::from_str(include_str!("../prices.json")).unwrap_or_default();
+        let price = |name: &str| prices[name].as_f64().unwrap_or(f64::NAN);
+        let million = |count: f64, name: &str| count / 1e6 * price(name);
+        million(self.read_units, "million_read_units")
+            + million(self.write_units, "million_write_units")
+            + million(self.messages as f64, "million_messages")
+            + million(self.events as f64, "million_invocations")
+            + million(self.schedules as f64, "million_schedules")
+            + self.millis as f64 / 1e3 * GIGABYTES * price("gigabyte_second_arm64")
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "${:.5}: {:.0} write units, {:.0} read units, {} requests of SQS, {} schedules, {} invocations of {} ms in all",
+            self.dollars(),
+            self.write_units,
+            self.read_units,
+            self.messages,
+            self.schedules,
+            self.events,
+            self.millis
+        )
+    }
+}
