@@ -220,6 +220,11 @@ impl FakeCluster {
         self.inside().away = away;
     }
 
+    /// Executions that were ever started.
+    pub fn executions(&self) -> usize {
+        self.inside().executions.len()
+    }
+
     /// Calls that came while the cluster was away.
     pub fn calls_in_vain(&self) -> u64 {
         self.inside().calls_in_vain
