@@ -30,9 +30,10 @@ test: doctor lint unit cluster-check live fit ## everything, the real cluster an
 	CI=true $(MAKE) --no-print-directory demo
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
-lint: ## formatting, lints, dependency policy
+lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	cargo fmt --all --check
 	python3 tests/policy/dependencies.py
+	tests/policy/template.sh
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 
 unit: ## everything that needs no cluster

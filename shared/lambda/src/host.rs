@@ -24,7 +24,7 @@ use crate::people::Silent;
 use crate::secrets::Secrets;
 use crate::settings::{QueueNames, Settings};
 use crate::world::{RandomIds, SystemClock};
-use crate::{queue, url};
+use crate::{metrics, queue, url};
 
 /// A function could not start.
 #[derive(Debug, thiserror::Error)]
@@ -160,9 +160,8 @@ impl Host {
     /// The address in the settings cannot be used.
     pub fn slack(&self) -> Result<Option<SlackClient>, HostError> {
         let token = self.secrets.slack_token.clone().and_then(weir_slack::Secret::new);
-        let client = token.map(|token| SlackClient::new(&self.settings.slack_api, token));
-        client
-            .transpose()
+        let made = token.map(|token| SlackClient::new(&self.settings.slack_api, token));
+        made.transpose()
             .map_err(|error| failed("use WEIR_SLACK_API", error))
     }
 
@@ -207,6 +206,11 @@ impl Host {
             let deadline = Timestamp(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
             let left = Duration::from_millis(deadline.since(ports.clock.now()).0);
             let answer = queue::answer(&event.payload, left, ports, parking, look).await;
+            if let Ok(answer) = &answer {
+                let records = event.payload["Records"].as_array().map_or(0, Vec::len);
+                let function = &event.context.env_config.function_name;
+                metrics::tell(function, ports.clock.now(), records, answer);
+            }
             // Alarms key on this name, never on that of a Rust type.
             answer.map_err(|error| Diagnostic {
                 error_type: "Sweep".to_owned(),

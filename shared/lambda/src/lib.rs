@@ -10,6 +10,7 @@
 
 mod gate;
 mod host;
+mod metrics;
 mod people;
 mod queue;
 mod secrets;
@@ -18,6 +19,8 @@ mod url;
 mod world;
 
 pub use host::{Host, HostError, start};
+pub use metrics::SWEEP_LAG;
+pub use queue::SWEEP_EVENT;
 pub use secrets::Secrets;
 pub use settings::{NAMES, Settings, SettingsError};
 

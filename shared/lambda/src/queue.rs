@@ -19,6 +19,9 @@ const GRACE: Span = Span::seconds(5);
 /// Runs that one sweep brings back; more come with the next, a minute later.
 const SWEEP_LIMIT: usize = 2_000;
 
+/// What the schedule of the sweep sends.
+pub const SWEEP_EVENT: &str = r#"{"weir":"sweep"}"#;
+
 /// A look failed.
 #[derive(Debug, thiserror::Error)]
 enum LookError {
@@ -75,4 +78,15 @@ async fn sweep(ports: &Ports) -> Result<Value, StoreError> {
     let lag = due.first().map_or(0, |first| now.since(first.at).0);
     tracing::info!(swept = due.len(), lag_ms = lag, "swept");
     Ok(json!({ "swept": due.len(), "lag_ms": lag }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sweeps_event_is_what_is_looked_for() {
+        let event: Value = serde_json::from_str(SWEEP_EVENT).unwrap();
+        assert_eq!(event.get("weir").and_then(Value::as_str), Some("sweep"));
+    }
 }

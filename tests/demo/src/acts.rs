@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail, ensure};
 use futures::future::{Either, select};
 use serde_json::Value;
 
-use crate::clock::now_ms;
-use crate::github;
-use crate::model;
-use crate::slack::approve_token;
 use crate::stage::Stage;
+use weir_demo::clock::now_ms;
+use weir_demo::github;
+use weir_demo::model;
+use weir_demo::slack::approve_token;
 
 /// How an approval is given.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
     let seen = stage.slack.received().len();
     let started = stage
         .host
-        .json(&["run", crate::repository::NAME, "--pipeline", "First-Release"])
+        .json(&["run", weir_demo::repository::NAME, "--pipeline", "First-Release"])
         .await?;
     let run = started["runs"][0]["run"]
         .as_str()
@@ -58,7 +58,10 @@ pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
         .to_owned();
     let approve = async {
         let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
-        let status = stage.slack.press(&stage.host.url, BEN, "approve", &token).await?;
+        let status = stage
+            .slack
+            .press(&stage.host.slack(), BEN, "approve", &token)
+            .await?;
         ensure!(status == 200, "the tap was answered with {status}");
         Ok(())
     };
@@ -80,13 +83,13 @@ pub(crate) async fn push(
     let push = stage.repository.commit(settings, message).await?;
     stage.load()?.mark(name).await?;
     let seen = stage.slack.received().len();
-    let refused = github::forged_push(&stage.host.url, &push).await?;
+    let refused = github::forged_push(&stage.host.github(), &push).await?;
     ensure!(
         refused == 401,
         "a push with a wrong signature was answered with {refused}"
     );
     let pushed_ms = now_ms();
-    let run = github::push(&stage.host.url, &push).await?;
+    let run = github::push(&stage.host.github(), &push, github::CLONE_URL).await?;
     let stage = &*stage;
     let approve = approve(stage, &run, seen, approval);
     answered_while_watched(stage, &run, approve).await?;
@@ -119,8 +122,11 @@ async fn approve(stage: &Stage, run: &str, seen: usize, approval: Approval) -> R
     let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
     if let Approval::SlackAfterRefusal = approval {
         let seen = stage.slack.received().len();
-        stage.slack.press(&stage.host.url, CY, "approve", &token).await?;
-        let told = |received: &crate::slack::Received| {
+        stage
+            .slack
+            .press(&stage.host.slack(), CY, "approve", &token)
+            .await?;
+        let told = |received: &weir_demo::slack::Received| {
             let text = received.body["text"].as_str()?;
             (received.method == "answer").then(|| text.to_owned())
         };
@@ -133,7 +139,10 @@ async fn approve(stage: &Stage, run: &str, seen: usize, approval: Approval) -> R
             stage.host.text(&["approve", run]).await?.trim()
         ),
         Approval::Slack | Approval::SlackAfterRefusal => {
-            let status = stage.slack.press(&stage.host.url, ANA, "approve", &token).await?;
+            let status = stage
+                .slack
+                .press(&stage.host.slack(), ANA, "approve", &token)
+                .await?;
             if status != 200 {
                 bail!("the tap was answered with {status}");
             }

@@ -14,6 +14,7 @@ use kube::core::WatchEvent;
 use serde_json::Value;
 use tokio::process::Command;
 use weir_cluster::names;
+use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, ServiceName};
 
 use crate::clock::now_ms;
 use crate::process::Process;
@@ -22,21 +23,23 @@ use crate::process::Process;
 const UP_LIMIT: Duration = Duration::from_secs(180);
 
 /// Where the Kubernetes Jobs of steps run.
-pub(crate) const BUILDS: &str = "weir-builds";
+pub const BUILDS: &str = "weir-builds";
 
 /// A running test cluster.
-pub(crate) struct Cluster {
+pub struct Cluster {
     process: Process,
     client: Client,
-    pub(crate) kubeconfig: PathBuf,
-    pub(crate) gateway: String,
+    /// For clients of the cluster.
+    pub kubeconfig: PathBuf,
+    /// Where users come in.
+    pub gateway: String,
     /// When the first Kubernetes Job of a run was seen, by the run's label; milliseconds since 1970.
     first_jobs: Arc<Mutex<BTreeMap<String, i64>>>,
 }
 
 impl Cluster {
     /// Starts a cluster and applies the manifests. Pods reach the port `git` of this machine as `host`.
-    pub(crate) async fn start(
+    pub async fn start(
         bin: &Path,
         state: &Path,
         simulator: &Path,
@@ -98,7 +101,7 @@ impl Cluster {
     }
 
     /// Shares of the production route by backend, without those of nothing.
-    pub(crate) async fn shares(&self) -> Result<BTreeMap<String, u64>> {
+    pub async fn shares(&self) -> Result<BTreeMap<String, u64>> {
         let route = self
             .get("/apis/gateway.networking.k8s.io/v1/namespaces/production/httproutes/ai-service")
             .await?;
@@ -114,7 +117,7 @@ impl Cluster {
     }
 
     /// Production's pods by revision, those that leave included.
-    pub(crate) async fn pods(&self) -> Result<BTreeMap<String, usize>> {
+    pub async fn pods(&self) -> Result<BTreeMap<String, usize>> {
         let list = self.get("/api/v1/namespaces/production/pods").await?;
         let mut pods = BTreeMap::new();
         for pod in list["items"].as_array().into_iter().flatten() {
@@ -127,15 +130,24 @@ impl Cluster {
     }
 
     /// When the first Kubernetes Job of a run was seen.
-    pub(crate) fn first_job(&self, run: &str) -> Option<i64> {
+    pub fn first_job(&self, run: &str) -> Option<i64> {
         let jobs = self.first_jobs.lock().expect("nobody panics while holding it");
         jobs.get(run).copied()
     }
 
     /// Stops everything.
-    pub(crate) async fn stop(self) -> Result<()> {
+    pub async fn stop(self) -> Result<()> {
         self.process.stop().await
     }
+}
+
+/// The Service of a production revision.
+pub fn backend(revision: &str) -> String {
+    let lane = LaneKey {
+        service: ServiceName::new("ai-service"),
+        environment: EnvironmentName::new("Production"),
+    };
+    names::revision_name(&lane, &RevisionId::new(revision))
 }
 
 /// Notes when each run's first Kubernetes Job appears. Ends with the cluster.

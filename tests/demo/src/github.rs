@@ -1,20 +1,27 @@
 //! GitHub's part: a signed push.
 
+mod api;
+
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use weir_github::{Secret, signature};
 
 use crate::repository::{MODEL, NAME, Push};
 
-/// The secret that the webhook is configured with.
-pub(crate) const SECRET: &str = "only for the demonstration: github";
+pub use api::Api;
 
-/// Posts a push as GitHub does; the run it started.
-pub(crate) async fn push(host: &str, push: &Push) -> Result<String> {
-    let body = payload(push).to_string().into_bytes();
+/// The secret that the webhook is configured with.
+pub const SECRET: &str = "only for the demonstration: github";
+
+/// Where GitHub says that the repository is.
+pub const CLONE_URL: &str = "https://github.com/acme/llm-service.git";
+
+/// Posts a push to a webhook as GitHub does, telling pods where to clone from; the run it started.
+pub async fn push(webhook: &str, push: &Push, clone_url: &str) -> Result<String> {
+    let body = payload(push, clone_url).to_string().into_bytes();
     let secret = Secret::new(SECRET).context("a secret")?;
     let response = reqwest::Client::new()
-        .post(format!("{host}/webhooks/github"))
+        .post(webhook)
         .header("content-type", "application/json")
         .header("x-github-event", "push")
         .header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
@@ -32,11 +39,11 @@ pub(crate) async fn push(host: &str, push: &Push) -> Result<String> {
 }
 
 /// Posts the same push with a signature made with another secret; the status of the answer.
-pub(crate) async fn forged_push(host: &str, push: &Push) -> Result<u16> {
-    let body = payload(push).to_string().into_bytes();
+pub async fn forged_push(webhook: &str, push: &Push) -> Result<u16> {
+    let body = payload(push, CLONE_URL).to_string().into_bytes();
     let secret = Secret::new("another secret").context("a secret")?;
     let response = reqwest::Client::new()
-        .post(format!("{host}/webhooks/github"))
+        .post(webhook)
         .header("content-type", "application/json")
         .header("x-github-event", "push")
         .header("x-hub-signature-256", signature::sign(&body, &secret))
@@ -46,7 +53,7 @@ pub(crate) async fn forged_push(host: &str, push: &Push) -> Result<u16> {
     Ok(response.status().as_u16())
 }
 
-fn payload(push: &Push) -> Value {
+fn payload(push: &Push, clone_url: &str) -> Value {
     let author = json!({"name": "Ben Example", "email": "ben@acme.example", "username": "ben-example"});
     let commit = json!({
         "id": push.after,
@@ -77,7 +84,7 @@ fn payload(push: &Push) -> Value {
             "name": "llm-service",
             "full_name": NAME,
             "private": true,
-            "clone_url": format!("https://github.com/{NAME}.git"),
+            "clone_url": clone_url,
             "default_branch": "main",
             "owner": {"login": "acme", "id": 9_919},
         },

@@ -8,11 +8,11 @@ use serde_json::Value;
 use tokio::process::Command;
 use weir_live::GitServer;
 
-use crate::cluster::Cluster;
-use crate::github;
-use crate::process::{Process, output};
-use crate::repository::{NAME, Repository};
-use crate::slack::{self, Slack};
+use weir_demo::cluster::Cluster;
+use weir_demo::github;
+use weir_demo::process::{Process, output};
+use weir_demo::repository::{NAME, Repository};
+use weir_demo::slack::{self, Slack};
 
 /// The host opens its store and its doors.
 const UP_LIMIT: Duration = Duration::from_secs(30);
@@ -76,6 +76,16 @@ impl Host {
                 .context("weir up tells no address")?
                 .to_owned(),
         })
+    }
+
+    /// The door for GitHub.
+    pub(crate) fn github(&self) -> String {
+        format!("{}/webhooks/github", self.url)
+    }
+
+    /// The door for Slack.
+    pub(crate) fn slack(&self) -> String {
+        format!("{}/webhooks/slack", self.url)
     }
 
     /// A command against the host, not started yet.

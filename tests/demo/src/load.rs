@@ -13,17 +13,17 @@ use crate::process::Process;
 const UP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Requests a second.
-pub(crate) const RPS: u32 = 80;
+pub const RPS: u32 = 80;
 
 /// A running load on the gateway.
-pub(crate) struct Load {
+pub struct Load {
     process: Process,
     stats: String,
 }
 
 impl Load {
     /// Starts users who ask the service through the gateway: three of ten take a stream of two to four seconds.
-    pub(crate) async fn start(binary: &Path, gateway: &str, log: &Path) -> Result<Self> {
+    pub async fn start(binary: &Path, gateway: &str, log: &Path) -> Result<Self> {
         let mut command = Command::new(binary);
         command
             .args([
@@ -58,7 +58,7 @@ impl Load {
     }
 
     /// Counts from now on under this name as well.
-    pub(crate) async fn mark(&self, name: &str) -> Result<()> {
+    pub async fn mark(&self, name: &str) -> Result<()> {
         let url = format!("{}/mark?name={name}", self.stats);
         reqwest::Client::new()
             .post(url)
@@ -69,7 +69,7 @@ impl Load {
     }
 
     /// What was counted since a mark.
-    pub(crate) async fn since(&self, name: &str) -> Result<Value> {
+    pub async fn since(&self, name: &str) -> Result<Value> {
         let totals: Value = reqwest::get(format!("{}/totals", self.stats))
             .await?
             .json()
@@ -78,7 +78,7 @@ impl Load {
     }
 
     /// Stops it.
-    pub(crate) async fn stop(self) -> Result<()> {
+    pub async fn stop(self) -> Result<()> {
         self.process.stop().await
     }
 }

@@ -14,16 +14,8 @@
 )]
 
 mod acts;
-mod clock;
-mod cluster;
-mod github;
 mod host;
-mod load;
-mod model;
-mod process;
 mod report;
-mod repository;
-mod slack;
 mod stage;
 
 use std::process::ExitCode;
@@ -31,6 +23,7 @@ use std::process::ExitCode;
 use acts::Approval;
 use anyhow::Result;
 use stage::{Places, Stage};
+use weir_demo::model;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 const WEIGHTS: usize = 64;
 
 /// A model that behaves well: two seconds to load, answers begin within some hundred milliseconds.
-pub(crate) fn good() -> Value {
+pub fn good() -> Value {
     json!({
         "name": "ai-service",
         "load_seconds": 2.0,
@@ -17,21 +17,21 @@ pub(crate) fn good() -> Value {
 }
 
 /// A model that fails four of ten requests as soon as it has more than a smoke test to answer.
-pub(crate) fn errs_under_load() -> Value {
+pub fn errs_under_load() -> Value {
     let mut settings = good();
     settings["error_ratio_above_rps"] = json!({"rps": 1.0, "ratio": 0.4});
     settings
 }
 
 /// A model that crashes at its thirtieth request.
-pub(crate) fn crashes_while_serving() -> Value {
+pub fn crashes_while_serving() -> Value {
     let mut settings = good();
     settings["crash_after_requests"] = json!(30);
     settings
 }
 
 /// The file of a model: eight bytes of length, JSON, then the tensors. `seed` makes its weights its own.
-pub(crate) fn file(settings: &Value, seed: u8) -> Vec<u8> {
+pub fn file(settings: &Value, seed: u8) -> Vec<u8> {
     let header = json!({
         "__metadata__": {"settings": settings.to_string()},
         "layers.0.weight": {"dtype": "U8", "shape": [WEIGHTS], "data_offsets": [0, WEIGHTS]},

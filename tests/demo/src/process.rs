@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// A process that runs beside the demonstration.
-pub(crate) struct Process {
+pub struct Process {
     name: &'static str,
     child: Child,
     /// Held open: some end when it is closed.
@@ -21,7 +21,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a process and waits for its first line, which says where it is.
-    pub(crate) async fn start(
+    pub async fn start(
         name: &'static str,
         command: &mut Command,
         log: &Path,
@@ -57,7 +57,7 @@ impl Process {
     }
 
     /// Tells it to end and waits for that.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         if let Some(id) = self.child.id() {
             let told = Command::new("kill").arg(id.to_string()).status().await?;
             if !told.success() {
@@ -75,7 +75,7 @@ async fn drain(mut lines: Lines<BufReader<ChildStdout>>) {
 }
 
 /// Runs a command to its end; its output, or what it complained of.
-pub(crate) async fn output(command: &mut Command) -> Result<String> {
+pub async fn output(command: &mut Command) -> Result<String> {
     let done = command
         .stdin(Stdio::null())
         .output()

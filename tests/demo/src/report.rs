@@ -2,12 +2,11 @@
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use weir_cluster::names;
-use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, ServiceName};
+use weir_demo::cluster::backend;
 
 use crate::acts::Act;
-use crate::load::RPS;
 use crate::stage::{Stage, status_word};
+use weir_demo::load::RPS;
 
 /// One run, read back.
 struct Told {
@@ -164,13 +163,4 @@ async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, boo
 
 fn status(run: &Value) -> String {
     status_word(run).unwrap_or("unknown").to_owned()
-}
-
-/// The Service of a production revision.
-fn backend(revision: &str) -> String {
-    let lane = LaneKey {
-        service: ServiceName::new("ai-service"),
-        environment: EnvironmentName::new("Production"),
-    };
-    names::revision_name(&lane, &RevisionId::new(revision))
 }

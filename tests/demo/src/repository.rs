@@ -10,27 +10,31 @@ use crate::model;
 use crate::process::output;
 
 /// Its name at the source host.
-pub(crate) const NAME: &str = "acme/llm-service";
+pub const NAME: &str = "acme/llm-service";
 
 /// Where the model lies in it.
-pub(crate) const MODEL: &str = "models/model.safetensors";
+pub const MODEL: &str = "models/model.safetensors";
 
 /// A repository on this machine.
-pub(crate) struct Repository {
-    pub(crate) path: PathBuf,
+pub struct Repository {
+    /// Its folder.
+    pub path: PathBuf,
     commits: u8,
 }
 
 /// A push: where the branch was and where it is.
-pub(crate) struct Push {
-    pub(crate) before: String,
-    pub(crate) after: String,
-    pub(crate) message: String,
+pub struct Push {
+    /// The branch's commit before it; zeros if there was none.
+    pub before: String,
+    /// The branch's commit after it.
+    pub after: String,
+    /// The commit's message.
+    pub message: String,
 }
 
 impl Repository {
     /// Makes the repository from the sample. `uid`: who may approve at the terminal.
-    pub(crate) async fn create(sample: &Path, path: &Path, uid: u32) -> Result<Self> {
+    pub async fn create(sample: &Path, path: &Path, uid: u32) -> Result<Self> {
         copy(sample, path)?;
         let world = path.join(".weir/world.yaml");
         let text = std::fs::read_to_string(&world)?.replace("uid: UID", &format!("uid: {uid}"));
@@ -46,7 +50,7 @@ impl Repository {
     }
 
     /// Name of its folder.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.path
             .file_name()
             .and_then(|name| name.to_str())
@@ -54,7 +58,7 @@ impl Repository {
     }
 
     /// Commits a model.
-    pub(crate) async fn commit(&mut self, settings: &Value, message: &str) -> Result<Push> {
+    pub async fn commit(&mut self, settings: &Value, message: &str) -> Result<Push> {
         let before = match self.commits {
             0 => "0".repeat(40),
             _ => self.head().await?,

@@ -15,22 +15,23 @@ use weir_slack::{Secret, signature};
 use crate::clock::now_ms;
 
 /// The secret that the app signs with.
-pub(crate) const SIGNING_SECRET: &str = "only for the demonstration: slack";
+pub const SIGNING_SECRET: &str = "only for the demonstration: slack";
 /// The token that the bot posts with.
-pub(crate) const TOKEN: &str = "xoxb-only-for-the-demonstration";
+pub const TOKEN: &str = "xoxb-only-for-the-demonstration";
 /// The app, its workspace, and the channel of approvals.
-pub(crate) const APP: &str = "A0WEIR";
+pub const APP: &str = "A0WEIR";
 /// See [`APP`].
-pub(crate) const TEAM: &str = "T0ACME";
+pub const TEAM: &str = "T0ACME";
 /// See [`APP`].
-pub(crate) const CHANNEL: &str = "C0RELEASES";
+pub const CHANNEL: &str = "C0RELEASES";
 
 /// Time until a message that must come has come.
 const MESSAGE_LIMIT: Duration = Duration::from_secs(180);
 
 /// A Slack of this machine's own.
-pub(crate) struct Slack {
-    pub(crate) address: String,
+pub struct Slack {
+    /// Where it answers; its API is under `/api`.
+    pub address: String,
     inbox: Arc<Inbox>,
 }
 
@@ -42,16 +43,16 @@ struct Inbox {
 
 /// Something that Weir sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub struct Received {
     /// `chat.postMessage`, `chat.update`, or `answer` for what only one person sees.
-    pub(crate) method: String,
+    pub method: String,
     /// What was sent.
-    pub(crate) body: Value,
+    pub body: Value,
 }
 
 impl Slack {
     /// Starts it.
-    pub(crate) async fn start() -> Result<Self> {
+    pub async fn start() -> Result<Self> {
         let inbox = Arc::new(Inbox {
             received: Mutex::default(),
             count: watch::Sender::new(0),
@@ -66,7 +67,7 @@ impl Slack {
     }
 
     /// Waits for a message of which `wanted` makes something, from the `from`-th on.
-    pub(crate) async fn wait<T>(
+    pub async fn wait<T>(
         &self,
         from: usize,
         what: &str,
@@ -89,7 +90,7 @@ impl Slack {
     }
 
     /// Everything that came.
-    pub(crate) fn received(&self) -> Vec<Received> {
+    pub fn received(&self) -> Vec<Received> {
         self.inbox
             .received
             .lock()
@@ -97,8 +98,8 @@ impl Slack {
             .clone()
     }
 
-    /// Somebody presses a button of a message; the status of the answer.
-    pub(crate) async fn press(&self, host: &str, user: &str, action: &str, token: &str) -> Result<u16> {
+    /// Somebody presses a button of a message, and Slack tells the door; the status of the answer.
+    pub async fn press(&self, door: &str, user: &str, action: &str, token: &str) -> Result<u16> {
         let payload = json!({
             "type": "block_actions",
             "user": {"id": user, "username": user.to_lowercase(), "name": user.to_lowercase(), "team_id": TEAM},
@@ -118,7 +119,7 @@ impl Slack {
         let body = serde_urlencoded::to_string([("payload", payload.to_string())])?.into_bytes();
         let secret = Secret::new(SIGNING_SECRET).context("a secret")?;
         let mut request = reqwest::Client::new()
-            .post(format!("{host}/webhooks/slack"))
+            .post(door)
             .header("content-type", "application/x-www-form-urlencoded");
         for (name, value) in signature::sign(&body, &secret, now_ms() / 1_000) {
             request = request.header(name, value);
@@ -141,7 +142,7 @@ async fn take(
 }
 
 /// The token behind the Approve button of a message that asks for an approval.
-pub(crate) fn approve_token(received: &Received) -> Option<String> {
+pub fn approve_token(received: &Received) -> Option<String> {
     let blocks = received.body["blocks"].as_array()?;
     let elements = blocks
         .iter()

@@ -7,12 +7,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use weir_live::GitServer;
 
-use crate::cluster::Cluster;
 use crate::host::Host;
-use crate::load::Load;
-use crate::process::output;
-use crate::repository::Repository;
-use crate::slack::Slack;
+use weir_demo::cluster::Cluster;
+use weir_demo::load::Load;
+use weir_demo::process::output;
+use weir_demo::repository::Repository;
+use weir_demo::slack::Slack;
 
 /// Time between two looks at the cluster.
 const LOOK: Duration = Duration::from_millis(200);

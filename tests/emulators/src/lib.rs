@@ -27,6 +27,8 @@ pub fn dynamodb() -> io::Result<Emulator> {
             library.as_str(),
             main,
             "-inMemory",
+            // One set of tables, whoever signs.
+            "-sharedDb",
             "-disableTelemetry",
             "-port",
             &port.to_string(),

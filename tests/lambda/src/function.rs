@@ -1,25 +1,24 @@
-//! One function: a program and the events it is given.
+//! One function: a program, as many sandboxes of it as are needed, and the events it is given.
 
 use std::io;
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
-use crate::runtime::{Event, Outcome, Runtime};
+use crate::runtime::Outcome;
+use crate::sandbox::{Program, Sandbox};
 
 /// What came of a request to a function URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Invoked {
     /// HTTP status.
     pub status: u16,
+    /// Type of the body.
+    pub content_type: String,
     /// The body.
     pub body: String,
 }
@@ -31,36 +30,43 @@ pub struct Function {
 }
 
 struct Inner {
-    program: PathBuf,
-    variables: Vec<(String, String)>,
-    limit: Duration,
-    runtime: Runtime,
-    child: Mutex<Option<Child>>,
-    /// One event at a time.
-    turn: Mutex<()>,
+    program: Program,
+    /// Events that may be handled at once.
+    turns: Semaphore,
+    sandboxes: Mutex<Sandboxes>,
+    /// Rung when an event comes.
+    started: Notify,
+    tally: Mutex<Tally>,
+}
+
+/// What a function was asked for so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Events.
+    pub events: u64,
+    /// Time that programs had events, in all.
+    pub millis: u64,
+}
+
+#[derive(Default)]
+struct Sandboxes {
+    idle: Vec<Arc<Sandbox>>,
+    busy: Vec<Arc<Sandbox>>,
 }
 
 impl Function {
-    /// A program with its environment, which has `limit` for an event. It starts with its first event.
-    ///
-    /// # Errors
-    /// No port is free.
-    pub async fn new(
-        program: impl Into<PathBuf>,
-        variables: Vec<(String, String)>,
-        limit: Duration,
-    ) -> io::Result<Self> {
+    /// A program that handles at most so many events at once. It starts with its first event.
+    pub fn new(program: Program, at_once: usize) -> Self {
         let inner = Inner {
-            program: program.into(),
-            variables,
-            limit,
-            runtime: Runtime::serve().await?,
-            child: Mutex::default(),
-            turn: Mutex::default(),
+            program,
+            turns: Semaphore::new(at_once),
+            sandboxes: Mutex::default(),
+            started: Notify::new(),
+            tally: Mutex::default(),
         };
-        Ok(Self {
+        Self {
             inner: Arc::new(inner),
-        })
+        }
     }
 
     /// Hands an event over and waits for what comes of it.
@@ -68,38 +74,32 @@ impl Function {
     /// # Errors
     /// The program answered with an error, ended, or took longer than it may; then it is ended.
     pub async fn invoke(&self, payload: Value) -> Outcome {
-        let _turn = self.inner.turn.lock().await;
-        let mut child = self.inner.start().await.map_err(|error| error.to_string())?;
-        let (answer, answered) = oneshot::channel();
-        let event = Event {
-            payload,
-            limit: self.inner.limit,
-            answer,
-        };
-        let over = async {
-            let sent = self.inner.runtime.events.send(event).await;
-            sent.map_err(|_| "the interface is gone".to_owned())?;
-            answered.await.unwrap_or_else(|_| Err("no answer".to_owned()))
-        };
-        let outcome = tokio::select! {
-            outcome = timeout(self.inner.limit, over) => Some(outcome),
-            ended = child.wait() => {
-                self.inner.runtime.ended(&format!("the program ended: {ended:?}")).await;
-                None
-            }
-        };
-        match outcome {
-            Some(Ok(outcome)) => {
-                *self.inner.child.lock().await = Some(child);
-                outcome
-            }
-            Some(Err(_)) => {
-                let _ = child.kill().await;
-                self.inner.runtime.ended("timed out").await;
-                Err("the event took longer than the function may".to_owned())
-            }
-            None => Err("the program ended".to_owned()),
-        }
+        let _turn = self
+            .inner
+            .turns
+            .acquire()
+            .await
+            .map_err(|error| error.to_string())?;
+        let sandbox = self.inner.take().await.map_err(|error| error.to_string())?;
+        self.inner.started.notify_waiters();
+        let begun = Instant::now();
+        let outcome = sandbox.invoke(payload).await;
+        let mut tally = locked(&self.inner.tally);
+        tally.events += 1;
+        tally.millis += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        drop(tally);
+        self.inner.give_back(&sandbox);
+        outcome
+    }
+
+    /// Waits until the next event comes.
+    pub async fn started(&self) {
+        self.inner.started.notified().await;
+    }
+
+    /// What it was asked for so far, programs that were killed included.
+    pub fn tally(&self) -> Tally {
+        *locked(&self.inner.tally)
     }
 
     /// A request to the function's URL, payload format 2.0, the body in base64 as Lambda wraps bytes.
@@ -124,40 +124,55 @@ impl Function {
         let status = answer["statusCode"]
             .as_u64()
             .and_then(|status| u16::try_from(status).ok());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(Invoked {
             status: status.ok_or_else(|| format!("no status: {answer}"))?,
-            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+            content_type: text(&answer["headers"]["content-type"]),
+            body: text(&answer["body"]),
         })
     }
 
-    /// Ends the program as the kernel would, whatever it does. The next event starts another.
-    pub async fn kill(&self) {
-        if let Some(mut child) = self.inner.child.lock().await.take() {
-            let _ = child.kill().await;
-            self.inner.runtime.ended("killed").await;
+    /// Kills the program of one sandbox as the kernel would: one that handles an event, if any does. The event fails,
+    /// and the next one starts another program. Whether an event was under way.
+    pub async fn kill(&self) -> bool {
+        let (victim, busy) = {
+            let sandboxes = self.inner.sandboxes();
+            let busy = sandboxes.busy.first().cloned();
+            (
+                busy.clone().or_else(|| sandboxes.idle.first().cloned()),
+                busy.is_some(),
+            )
+        };
+        if let Some(victim) = victim {
+            victim.kill().await;
         }
+        busy
     }
 }
 
 impl Inner {
-    /// The program, running.
-    async fn start(&self) -> io::Result<Child> {
-        if let Some(mut child) = self.child.lock().await.take()
-            && child.try_wait()?.is_none()
-        {
-            return Ok(child);
-        }
-        Command::new(&self.program)
-            .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .env("AWS_LAMBDA_RUNTIME_API", self.runtime.address.to_string())
-            .env("AWS_LAMBDA_FUNCTION_NAME", "local")
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "local")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
+    async fn take(&self) -> io::Result<Arc<Sandbox>> {
+        let idle = self.sandboxes().idle.pop();
+        let sandbox = match idle {
+            Some(sandbox) => sandbox,
+            None => Arc::new(Sandbox::new(self.program.clone()).await?),
+        };
+        self.sandboxes().busy.push(sandbox.clone());
+        Ok(sandbox)
     }
+
+    fn give_back(&self, sandbox: &Arc<Sandbox>) {
+        let mut sandboxes = self.sandboxes();
+        sandboxes.busy.retain(|busy| !Arc::ptr_eq(busy, sandbox));
+        sandboxes.idle.push(sandbox.clone());
+    }
+
+    fn sandboxes(&self) -> MutexGuard<'_, Sandboxes> {
+        locked(&self.sandboxes)
+    }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here panics half-way.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,15 +1,27 @@
-//! A small Lambda: runs the functions' own programs, unchanged, as Lambda would.
+//! A small AWS: runs a template's functions, unchanged, as Lambda would, and what they call.
 //!
 //! ```text
-//!   SQS ◀─ poll ─▶ Mapping ─▶ Function ─▶ the runtime's HTTP interface ◀─▶ the program
-//!   a request ───▶ Function::request ──┘
+//!   SQS ◀─ poll ─▶ Mapping ─┐             ┌─▶ Sandbox ─▶ the runtime's HTTP interface ◀─▶ the program
+//!   HTTP ─────────▶ Door ───┼─▶ Function ─┤                                                    │
+//!   every minute ───────────┘             └─▶ Sandbox …                                        ▼
+//!   DynamoDB Local, ElasticMQ, stand-ins ◀── Account: does the function's role grant that? ◀─ calls
 //! ```
-//! One program handles one event at a time, as one sandbox does. A program that ends is started again with the next
-//! event, and the event that it held has failed. Left out: freezing between events, several sandboxes, IAM.
+//! A sandbox handles one event at a time. A program that ends is started again with the next event, and the event that
+//! it held has failed. Left out: freezing between events, what a new sandbox costs at Lambda, signatures.
 
+mod account;
+mod door;
 mod function;
 mod mapping;
 mod runtime;
+mod sandbox;
+mod stack;
+mod template;
 
-pub use function::{Function, Invoked};
+pub use account::{ACCOUNT, REGION};
+pub use door::Door;
+pub use function::{Function, Invoked, Tally};
 pub use mapping::Mapping;
+pub use sandbox::Program;
+pub use stack::{Given, Stack, StackError};
+pub use template::{Names, Resource, Template, TemplateError, Unknown};

@@ -1,6 +1,8 @@
 //! An event source mapping: takes batches from a queue and hands them to a function, as Lambda does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
@@ -8,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::function::Function;
 
-/// Messages of one batch.
-const BATCH: i32 = 10;
+/// Pause after the queue did not answer.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A queue that feeds a function. Failed records stay in the queue, and the queue's own patience decides about them.
 pub struct Mapping {
@@ -17,11 +19,22 @@ pub struct Mapping {
     pub client: Client,
     /// The queue.
     pub url: String,
+    /// Messages of one batch, at most.
+    pub batch: i32,
     /// Who gets its messages.
     pub function: Function,
 }
 
 impl Mapping {
+    /// Polls for ever. What a batch comes to is the function's business, and the queue's.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            if self.poll().await.is_err() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
     /// Takes one batch and hands it over; how many records were in it, and how many of them are done.
     ///
     /// # Errors
@@ -31,7 +44,7 @@ impl Mapping {
             .client
             .receive_message()
             .queue_url(&self.url)
-            .max_number_of_messages(BATCH)
+            .max_number_of_messages(self.batch)
             .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::All);
         let received = call.send().await.map_err(|error| format!("{error:?}"))?;

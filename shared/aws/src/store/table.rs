@@ -2,6 +2,7 @@
 //! compares both.
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
@@ -41,11 +42,19 @@ const KEYS: [(&str, ScalarAttributeType); 6] = [
     (keys::BORN, ScalarAttributeType::N),
 ];
 
-/// Creates the table, paid by request.
+/// Creates the table.
 ///
 /// # Errors
 /// DynamoDB refused, for example because the table exists.
 pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
+    let created = definition(client, name).send().await;
+    created
+        .map(|_| ())
+        .map_err(|error| failed("create the table", error))
+}
+
+/// The table: its keys and its indexes, paid by request. Nothing is sent yet.
+pub fn definition(client: &Client, name: &str) -> CreateTableFluentBuilder {
     let due = Projection::builder()
         .projection_type(ProjectionType::Include)
         .set_non_key_attributes(Some(DUE_PROJECTION.map(str::to_owned).to_vec()));
@@ -58,10 +67,6 @@ pub async fn create(client: &Client, name: &str) -> Result<(), StoreError> {
         .set_key_schema(Some(key(keys::PK, keys::SK)))
         .global_secondary_indexes(index(DUE_INDEX, key(keys::DUE_SHARD, keys::DUE), due.build()))
         .global_secondary_indexes(index(BORN_INDEX, key(keys::BORN_SHARD, keys::BORN), born.build()))
-        .send()
-        .await
-        .map_err(|error| failed("create the table", error))?;
-    Ok(())
 }
 
 fn attribute((name, kind): (&str, ScalarAttributeType)) -> AttributeDefinition {

@@ -1,0 +1,71 @@
+//! Functions are killed in the middle of what they do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use weir_lambda_host::Stack;
+
+/// Who may be killed. Those that do most of the work come up most.
+const VICTIMS: [&str; 6] = [
+    "MetricCheck",
+    "StageExecutor",
+    "MetricCheck",
+    "ApprovalCallback",
+    "StageExecutor",
+    "WebhookIntake",
+];
+
+/// A function is killed at most this long after an event came to it: programs that were built for tests take some
+/// hundred milliseconds for one.
+const WITHIN_MS: u64 = 400;
+
+/// Time that somebody waits for a function that no event comes to.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Somebody who kills.
+pub(crate) struct Kills {
+    task: JoinHandle<()>,
+    done: Arc<AtomicU32>,
+}
+
+impl Kills {
+    /// Kills so many, one after the other.
+    pub(crate) fn start(stack: Arc<Stack>, count: u32) -> Self {
+        let done = Arc::new(AtomicU32::new(0));
+        let counter = done.clone();
+        let task = tokio::spawn(async move {
+            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+            for turn in (0..VICTIMS.len()).cycle() {
+                if counter.load(Ordering::Relaxed) >= count {
+                    return;
+                }
+                let function = stack.function(VICTIMS[turn]);
+                if tokio::time::timeout(PATIENCE, function.started()).await.is_err() {
+                    continue;
+                }
+                tokio::time::sleep(Duration::from_millis(next(&mut random) % WITHIN_MS)).await;
+                if function.kill().await {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        Self { task, done }
+    }
+
+    /// Stops killing; how many events were cut short.
+    pub(crate) async fn ended(self) -> u32 {
+        self.task.abort();
+        let _ = self.task.await;
+        self.done.load(Ordering::Relaxed)
+    }
+}
+
+/// Marsaglia's xorshift: the same moments every time, as far as the machine lets them be the same.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}

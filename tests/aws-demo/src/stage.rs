@@ -1,0 +1,227 @@
+//! Everything that the demonstration runs on.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use weir_app::Clock;
+use weir_aws::DynamoStore;
+use weir_demo::clock::now_ms;
+use weir_demo::cluster::Cluster;
+use weir_demo::github;
+use weir_demo::load::Load;
+use weir_demo::repository::Repository;
+use weir_demo::slack::{self, Slack};
+use weir_domain::time::Timestamp;
+use weir_lambda_host::{Given, Stack, Template};
+use weir_live::GitServer;
+
+/// The functions' programs.
+const PROGRAMS: [&str; 4] = [
+    "approval-callback",
+    "metric-check",
+    "stage-executor",
+    "webhook-intake",
+];
+
+/// Time between two looks at the cluster.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A revision that was sent back is kept for two seconds, and its streams may take thirty more to end.
+const GONE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Events of one function that are handled at once.
+const AT_ONCE: usize = 2;
+
+/// Where functions are killed, the sweep finds what was lost within this instead of within a minute.
+const SHORT_MINUTE: Duration = Duration::from_secs(5);
+
+/// Where the programs are and where files go.
+pub(crate) struct Places {
+    project: PathBuf,
+    cluster_bin: PathBuf,
+    bin: PathBuf,
+    state: PathBuf,
+}
+
+impl Places {
+    /// The programs that were built with this one.
+    pub(crate) fn of_this_build() -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .canonicalize()?;
+        let cluster_bin = std::env::var_os("WEIR_CLUSTER_BIN")
+            .context("WEIR_CLUSTER_BIN is not set: run `make demo-aws`")?;
+        let this = std::env::current_exe()?;
+        let bin = this.parent().context("a program lies in a folder")?.to_owned();
+        for program in PROGRAMS.iter().chain(&["weir-simulator", "weir-load"]) {
+            ensure!(
+                bin.join(program).exists(),
+                "{program} is not built: run `make demo-aws`"
+            );
+        }
+        Ok(Self {
+            state: project.join(".cache/demo-aws"),
+            cluster_bin: cluster_bin.into(),
+            project,
+            bin,
+        })
+    }
+}
+
+/// Cluster, repository, Slack, the stack and, once something serves, users.
+pub(crate) struct Stage {
+    pub(crate) cluster: Cluster,
+    pub(crate) repository: Repository,
+    pub(crate) git: GitServer,
+    pub(crate) slack: Slack,
+    pub(crate) stack: Arc<Stack>,
+    pub(crate) store: DynamoStore,
+    api: github::Api,
+    state: PathBuf,
+    load_binary: PathBuf,
+    load: Option<Load>,
+}
+
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> Timestamp {
+        Timestamp(now_ms())
+    }
+}
+
+impl Stage {
+    /// Starts everything but the users.
+    pub(crate) async fn start(places: &Places, kills: bool) -> Result<Self> {
+        let state = &places.state;
+        if state.exists() {
+            std::fs::remove_dir_all(state).with_context(|| format!("could not empty {}", state.display()))?;
+        }
+        std::fs::create_dir_all(state.join("logs"))?;
+        let sample = places.project.join("tests/demo/sample");
+        let repository = Repository::create(&sample, &state.join("repository"), 0).await?;
+        let git = GitServer::start(state).await?;
+        let manifests = [
+            include_str!("../../demo/manifests/cluster.yaml"),
+            include_str!("../../../infra/cluster/rbac.yaml"),
+            include_str!("../../../infra/cluster/admission.yaml"),
+        ];
+        println!("   starting the control plane, GPU nodes and the gateway …");
+        let simulator = places.bin.join("weir-simulator");
+        let cluster = Cluster::start(&places.cluster_bin, state, &simulator, git.port(), &manifests).await?;
+        let (slack, api) = (
+            Slack::start().await?,
+            github::Api::serve(repository.path.clone()).await?,
+        );
+        println!("   making the stack of infra/aws/template.yaml …");
+        let template = Template::read(include_str!("../../../infra/aws/template.yaml"))?;
+        let given = given(places, kills, &cluster, &slack, &api);
+        let mut stack = Stack::make(template, given).await?;
+        stack.run()?;
+        let store = DynamoStore::new(stack.dynamodb.clone(), stack.reference("Table"), Arc::new(Now));
+        println!(
+            "   function URL of webhook-intake: {}",
+            stack.url("WebhookIntake")
+        );
+        Ok(Self {
+            cluster,
+            repository,
+            git,
+            slack,
+            stack: Arc::new(stack),
+            store,
+            api,
+            state: state.clone(),
+            load_binary: places.bin.join("weir-load"),
+            load: None,
+        })
+    }
+
+    /// Lets users come.
+    pub(crate) async fn open(&mut self) -> Result<()> {
+        let log = self.state.join("load.log");
+        self.load = Some(Load::start(&self.load_binary, &self.cluster.gateway, &log).await?);
+        Ok(())
+    }
+
+    /// The users, if they have come.
+    pub(crate) fn load(&self) -> Option<&Load> {
+        self.load.as_ref()
+    }
+
+    /// What GitHub shows beside a commit.
+    pub(crate) fn status_at_github(&self, commit: &str) -> String {
+        let status = self.api.status(commit).unwrap_or_default();
+        status["state"].as_str().unwrap_or("nothing").to_owned()
+    }
+
+    /// Waits until nothing of the revisions that were sent back is left.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let gone = async {
+            while self.cluster.pods().await?.len() != 1 {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(GONE_LIMIT, gone)
+            .await
+            .context("revisions that were sent back are still there")?
+    }
+
+    /// Stops everything, the users first.
+    pub(crate) async fn stop(self) -> Result<()> {
+        if let Some(load) = self.load {
+            load.stop().await?;
+        }
+        drop(self.stack);
+        self.cluster.stop().await
+    }
+}
+
+fn given(places: &Places, kills: bool, cluster: &Cluster, slack: &Slack, api: &github::Api) -> Given {
+    let parameters = [
+        (
+            "SecretArn",
+            "arn:aws:secretsmanager:eu-central-1:000000000000:secret:weir-abcdef",
+        ),
+        ("Clusters", "prod=eu-central-1/prod-1"),
+        (
+            "ClusterArns",
+            "arn:aws:eks:eu-central-1:000000000000:cluster/prod-1",
+        ),
+        ("GitHubApi", &api.url),
+        ("SlackApi", &format!("{}/api", slack.address)),
+        ("SlackChannel", slack::CHANNEL),
+        ("SlackApp", slack::APP),
+        ("SlackTeam", slack::TEAM),
+    ];
+    let parameters = parameters
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let programs: BTreeMap<String, PathBuf> = PROGRAMS
+        .iter()
+        .map(|name| ((*name).to_owned(), places.bin.join(name)))
+        .collect();
+    let secret = json!({
+        "github_secrets": [github::SECRET],
+        "slack_signing_secrets": [slack::SIGNING_SECRET],
+        "slack_token": slack::TOKEN,
+    });
+    Given {
+        parameters: parameters.collect(),
+        programs,
+        secret: secret.to_string(),
+        variables: vec![(
+            "WEIR_KUBECONFIG".to_owned(),
+            cluster.kubeconfig.display().to_string(),
+        )],
+        at_once: AT_ONCE,
+        minute: kills.then_some(SHORT_MINUTE),
+        logs: Some(places.state.join("logs")),
+        ..Given::default()
+    }
+}

@@ -1,0 +1,278 @@
+//! A stack: everything that a template makes, running on this machine.
+
+mod made;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use weir_emulators::Emulator;
+
+use crate::account::{Account, Behind, Rights};
+use crate::door::Door;
+use crate::function::Function;
+use crate::mapping::Mapping;
+use crate::sandbox::Program;
+use crate::template::{Names, Template};
+
+/// A stack cannot be made, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("the stack cannot be made: {0}")]
+pub struct StackError(String);
+
+impl StackError {
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What a stack is made with, besides its template.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// By name; defaults of the template stand for the others.
+    pub parameters: BTreeMap<String, String>,
+    /// Where the programs are, by the folders that the template takes them from.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// The text of the secret.
+    pub secret: String,
+    /// By name, clusters as EKS describes them: address, and authority in base64.
+    pub clusters: BTreeMap<String, (String, String)>,
+    /// Variables that functions get beside those of the template.
+    pub variables: Vec<(String, String)>,
+    /// Events of one function that are handled at once, at most.
+    pub at_once: usize,
+    /// Time between two calls of what the template calls every minute.
+    pub minute: Option<Duration>,
+    /// The folder that functions log to, a file each.
+    pub logs: Option<PathBuf>,
+}
+
+/// A stack.
+pub struct Stack {
+    /// The table, seen from outside.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The queues, seen from outside.
+    pub sqs: aws_sdk_sqs::Client,
+    names: Names,
+    template: Template,
+    given: Given,
+    account: Account,
+    functions: BTreeMap<String, Function>,
+    doors: BTreeMap<String, Door>,
+    running: Vec<JoinHandle<()>>,
+    _emulators: [Emulator; 2],
+}
+
+impl Stack {
+    /// Makes what the template says. Doors are open; queues are polled and schedules fire from [`Self::run`] on.
+    ///
+    /// # Errors
+    /// Something cannot be made or started.
+    pub async fn make(template: Template, given: Given) -> Result<Self, StackError> {
+        let emulators = tokio::task::spawn_blocking(|| {
+            Ok::<_, std::io::Error>([weir_emulators::dynamodb()?, weir_emulators::elasticmq()?])
+        });
+        let emulators = emulators.await.map_err(StackError::of)?.map_err(StackError::of)?;
+        let (dynamodb_url, sqs_url) = (emulators[0].url(), emulators[1].url());
+        let dynamodb = aws_sdk_dynamodb::Client::new(&made::config(&dynamodb_url).await);
+        let sqs = aws_sdk_sqs::Client::new(&made::config(&sqs_url).await);
+        let mut names = made::names(&template, &given.parameters);
+        let queues = made::queues(&template, &sqs, &mut names).await?;
+        made::table(&template, &dynamodb_url, &mut names).await?;
+        let behind = Behind {
+            roles: roles(&template, &names)?,
+            dynamodb: dynamodb_url,
+            sqs: sqs_url,
+            sender: sqs.clone(),
+            queues,
+            secret: given.secret.clone(),
+            clusters: given.clusters.clone(),
+        };
+        let account = Account::serve(behind).await.map_err(StackError::of)?;
+        let functions = functions(&template, &names, &given, &account)?;
+        let mut doors = BTreeMap::new();
+        for (_, url) in template.of_kind("AWS::Lambda::Url") {
+            let id = url.properties["TargetFunctionArn"]["Ref"]
+                .as_str()
+                .unwrap_or_default();
+            let function = functions
+                .get(id)
+                .ok_or_else(|| StackError(format!("no function {id}")))?;
+            let door = Door::open(function.clone()).await.map_err(StackError::of)?;
+            doors.insert(id.to_owned(), door);
+        }
+        Ok(Self {
+            dynamodb,
+            sqs,
+            names,
+            template,
+            given,
+            account,
+            functions,
+            doors,
+            running: Vec::new(),
+            _emulators: emulators,
+        })
+    }
+
+    /// Polls every queue that feeds a function, and fires every schedule, until the stack is dropped.
+    ///
+    /// # Errors
+    /// The template says something that cannot be run.
+    pub fn run(&mut self) -> Result<(), StackError> {
+        let ids: Vec<String> = self.functions.keys().cloned().collect();
+        for id in ids {
+            for mapping in self.mappings(&id)? {
+                let mapping = Arc::new(mapping);
+                for _ in 0..self.given.at_once {
+                    self.running.push(tokio::spawn(mapping.clone().run()));
+                }
+            }
+        }
+        for (id, schedule) in self.template.of_kind("AWS::Scheduler::Schedule") {
+            let schedule = self.names.resolve(&schedule.properties).map_err(StackError::of)?;
+            let target = &schedule["Target"];
+            let function = self
+                .functions
+                .iter()
+                .find(|(id, _)| target["Arn"] == made::arn_of(id));
+            let (Some((_, function)), "rate(1 minute)") = (
+                function,
+                schedule["ScheduleExpression"].as_str().unwrap_or_default(),
+            ) else {
+                return Err(StackError(format!("{id} does not call a function every minute")));
+            };
+            let input = serde_json::from_str(target["Input"].as_str().unwrap_or_default());
+            let every = self.given.minute.unwrap_or(Duration::from_secs(60));
+            let input = input.map_err(StackError::of)?;
+            self.running
+                .push(tokio::spawn(repeat(function.clone(), input, every)));
+        }
+        Ok(())
+    }
+
+    /// A function, by its id in the template.
+    pub fn function(&self, id: &str) -> Function {
+        self.functions[id].clone()
+    }
+
+    /// A function's URL.
+    pub fn url(&self, id: &str) -> String {
+        self.doors[id].url()
+    }
+
+    /// What `!Ref id` is: a queue's URL, a table's name.
+    pub fn reference(&self, id: &str) -> String {
+        self.names
+            .text(&serde_json::json!({ "Ref": id }))
+            .unwrap_or_default()
+    }
+
+    /// The queues that feed a function.
+    ///
+    /// # Errors
+    /// The template feeds it with something else.
+    pub fn mappings(&self, id: &str) -> Result<Vec<Mapping>, StackError> {
+        let events = self.template.function(id)["Events"].clone();
+        let events = events.as_object().into_iter().flat_map(|events| events.values());
+        events
+            .map(|event| {
+                let properties = &event["Properties"];
+                let queue = properties["Queue"]["Fn::GetAtt"][0]
+                    .as_str()
+                    .ok_or_else(|| StackError(format!("{id} is fed by no queue")))?;
+                let batch = properties["BatchSize"]
+                    .as_i64()
+                    .and_then(|size| size.try_into().ok());
+                Ok(Mapping {
+                    client: self.sqs.clone(),
+                    url: self.reference(queue),
+                    batch: batch.unwrap_or(10),
+                    function: self.function(id),
+                })
+            })
+            .collect()
+    }
+
+    /// What functions asked for and their roles did not grant, in words.
+    pub fn denied(&self) -> Vec<String> {
+        self.account.denied()
+    }
+
+    /// What functions asked for and got: names of functions, and actions.
+    pub fn used(&self) -> BTreeSet<(String, String)> {
+        self.account.used()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.running.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// By access key, what each function may.
+fn roles(template: &Template, names: &Names) -> Result<BTreeMap<String, (String, Rights)>, StackError> {
+    let functions = template.of_kind("AWS::Serverless::Function");
+    functions
+        .map(|(id, _)| {
+            let role = template.function(id)["Role"]["Fn::GetAtt"][0].clone();
+            let role = role
+                .as_str()
+                .ok_or_else(|| StackError(format!("{id} has no role")))?;
+            let rights = Rights::of(template, role, names).map_err(StackError::of)?;
+            Ok((made::access_key(id), (id.to_owned(), rights)))
+        })
+        .collect()
+}
+
+fn functions(
+    template: &Template,
+    names: &Names,
+    given: &Given,
+    account: &Account,
+) -> Result<BTreeMap<String, Function>, StackError> {
+    let all = template.of_kind("AWS::Serverless::Function");
+    all.map(|(id, _)| {
+        let properties = template.function(id);
+        let set = names.resolve(&properties["Environment"]["Variables"]);
+        let set = set.map_err(StackError::of)?;
+        let set = set.as_object().into_iter().flatten();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut variables: Vec<(String, String)> =
+            set.map(|(name, value)| (name.clone(), text(value))).collect();
+        variables.extend(made::credentials(id, &account.url()));
+        variables.extend(given.variables.iter().cloned());
+        let code = properties["CodeUri"].as_str().unwrap_or_default();
+        let name = code.rsplit('/').nth(1).unwrap_or_default();
+        let file = given.programs.get(name);
+        let limit = properties["Timeout"]
+            .as_u64()
+            .ok_or_else(|| StackError(format!("{id} has no Timeout")))?;
+        let program = Program {
+            name: id.to_owned(),
+            file: file
+                .ok_or_else(|| StackError(format!("no program {name}")))?
+                .clone(),
+            variables,
+            limit: Duration::from_secs(limit),
+            log: given
+                .logs
+                .as_ref()
+                .map(|folder| folder.join(format!("{name}.log"))),
+        };
+        Ok((id.to_owned(), Function::new(program, given.at_once.max(1))))
+    })
+    .collect()
+}
+
+/// Calls a function again and again. What fails is not repeated: the next call comes.
+async fn repeat(function: Function, input: Value, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let _ = function.invoke(input.clone()).await;
+    }
+}
