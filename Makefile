@@ -1,22 +1,27 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo demo-aws test doctor lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
+.PHONY: help demo demo-aws test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
 
-doctor: ## says which prerequisite is missing on this machine
+doctor: doctor-demo ## says which prerequisite is missing on this machine
+	@ok=1; \
+	need() { command -v $$1 >/dev/null || { echo "missing: $$1 ($$2)"; ok=0; }; }; \
+	need java "17 or newer; runs DynamoDB Local and ElasticMQ"; need mvn "fetches them"; \
+	[ $$ok = 1 ] && echo "doctor: everything is there"
+
+doctor-demo:
 	@ok=1; \
 	need() { command -v $$1 >/dev/null || { echo "missing: $$1 ($$2)"; ok=0; }; }; \
 	need cargo "Rust by rustup; the toolchain itself is pinned in rust-toolchain.toml"; \
 	need go "1.26.3 or newer; builds the test cluster"; \
-	need java "17 or newer; runs DynamoDB Local and ElasticMQ"; need mvn "fetches them"; \
 	need python3 "3.9 or newer; commands of the sample pipeline"; \
 	need git "the sample repository"; need curl "the smoke test of the sample pipeline"; need cc "a C compiler and linker"; \
 	python3 -m pip --version >/dev/null 2>&1 || { echo "missing: pip (python3 -m pip; downloads Envoy)"; ok=0; }; \
 	[ "$$(id -u)" = 0 ] || unshare -rn true 2>/dev/null || { echo "missing: unprivileged user namespaces (\`unshare -rn true\` must succeed)"; ok=0; }; \
-	[ $$ok = 1 ] && echo "doctor: everything is there"
+	[ $$ok = 1 ]
 
-demo: doctor ## three pushes on a real control plane with live traffic; stays up until Ctrl-C
+demo: doctor-demo ## three pushes on a real control plane with live traffic; stays up until Ctrl-C
 	@echo "demo: building (the first time takes about 25 minutes on 2 cores)"
 	cargo build -p weir-local -p weir-simulator -p weir-demo
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo
@@ -28,6 +33,7 @@ demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes,
 
 test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstration included
 	CI=true $(MAKE) --no-print-directory demo demo-aws
+	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	cargo fmt --all --check
@@ -36,6 +42,7 @@ lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	cargo clippy --workspace --features weir-local/aws --all-targets --quiet -- --deny warnings
 
 unit: ## everything that needs no cluster
+	@rm -rf target/skipped
 	cargo test --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle
 
 stories: ## the stories alone

@@ -72,6 +72,8 @@ pub struct FakeCluster {
 #[derive(Default)]
 struct Inside {
     away: bool,
+    /// Calls that came while it was away.
+    calls_in_vain: u64,
     silent_metrics: bool,
     rate_per_second: u64,
     behaviours: BTreeMap<Commit, Behaviour>,
@@ -146,6 +148,14 @@ impl Revision {
     }
 }
 
+impl Inside {
+    /// Whether the cluster is away; counts the call if so.
+    fn called_in_vain(&mut self) -> bool {
+        self.calls_in_vain += u64::from(self.away);
+        self.away
+    }
+}
+
 impl Place {
     /// Sends the traffic of the time since the last look to where it went.
     fn flow(&mut self, now: Timestamp, rate_per_second: u64) {
@@ -208,6 +218,16 @@ impl FakeCluster {
     /// Whether the API server answers.
     pub fn set_away(&self, away: bool) {
         self.inside().away = away;
+    }
+
+    /// Executions that were ever started.
+    pub fn executions(&self) -> usize {
+        self.inside().executions.len()
+    }
+
+    /// Calls that came while the cluster was away.
+    pub fn calls_in_vain(&self) -> u64 {
+        self.inside().calls_in_vain
     }
 
     /// Whether the metrics source answers.
@@ -290,7 +310,7 @@ impl FakeCluster {
     fn apply(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
         let now = self.clock.now();
         let mut inside = self.inside();
-        if inside.away {
+        if inside.called_in_vain() {
             return Err(EffectError::later("reach", "the cluster", "connection refused"));
         }
         let inside = &mut *inside;
@@ -375,8 +395,8 @@ impl FakeCluster {
 #[async_trait]
 impl Clusters for FakeCluster {
     async fn execution(&self, run: &Run, step: StepId) -> ExecutionSeen {
-        let inside = self.inside();
-        if inside.away {
+        let mut inside = self.inside();
+        if inside.called_in_vain() {
             return ExecutionSeen::Unreachable("connection refused".into());
         }
         let Some(began) = inside.executions.get(&(run.id.clone(), step)) else {
@@ -397,7 +417,7 @@ impl Clusters for FakeCluster {
     async fn scenery(&self, run: &Run, step: StepId) -> Result<Scenery, String> {
         let now = self.clock.now();
         let mut inside = self.inside();
-        if inside.away {
+        if inside.called_in_vain() {
             return Err("connection refused".into());
         }
         let rate = inside.rate_per_second;

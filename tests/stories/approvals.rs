@@ -4,7 +4,7 @@ use weir_domain::Reply;
 use weir_domain::approval::Answer;
 use weir_domain::event::Event;
 use weir_domain::people::Identity;
-use weir_domain::run::Run;
+use weir_domain::run::{PartStatus, Run};
 use weir_domain::time::Span;
 use weir_tests::{Behaviour, World, commit, replay, with_approval};
 
@@ -110,6 +110,31 @@ fn a_run_that_is_cancelled_withdraws_its_approval() {
             .await;
         world.run_until_idle().await;
         world.expect_status(&run, "cancelled").await;
+        world
+    });
+}
+
+#[test]
+fn a_step_of_a_run_that_was_cancelled_meanwhile_does_not_begin_when_the_cluster_is_back() {
+    replay(async |world| {
+        world.cluster.set_away(true);
+        let run = world
+            .push(&commit(1), Behaviour::default(), with_approval(&commit(1)))
+            .await;
+        world.pass(Span::minutes(1)).await;
+        let (by, reason) = (Identity::Slack("UANA".into()), "wrong branch".into());
+        world.tell(&run, Event::CancelRequested { by, reason }).await;
+        world.cluster.set_away(false);
+        world.run_until_idle().await;
+        world.expect_status(&run, "cancelled").await;
+        assert_eq!(world.cluster.executions(), 0);
+        let statuses: Vec<_> = world
+            .run(&run)
+            .await
+            .steps()
+            .map(|(.., state)| state.status.clone())
+            .collect();
+        assert_eq!(statuses[0], PartStatus::Stopped, "{statuses:?}");
         world
     });
 }

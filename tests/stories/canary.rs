@@ -1,6 +1,7 @@
 //! A new model goes to production, or comes back by itself.
 
 use weir_domain::time::Span;
+use weir_domain::units::Weight;
 use weir_tests::{Behaviour, Outcome, World, canary_to_production, commit, replay};
 
 async fn good_model_serves(world: &World) -> weir_domain::ids::RevisionId {
@@ -174,6 +175,39 @@ fn a_cluster_that_is_away_holds_the_run_and_then_it_goes_on() {
         world.run_until_run(&run, |run| run.is_over()).await;
         world.expect_status(&run, "succeeded").await;
         world.expect_serving("Production", &world.revision(&run).await);
+        world
+    });
+}
+
+/// A rollout is looked at every 15 s, 240 times an hour. A look tries again what is still to be done, at most three
+/// effects of a move, and each of them tries once a minute by itself: 240 × (1 + 3) + 3 × 60.
+const CALLS_AN_HOUR: u64 = 1_140;
+
+#[test]
+fn a_cluster_that_is_away_for_an_hour_is_asked_calmly_and_the_timeline_says_it_once() {
+    replay(async |world| {
+        good_model_serves(&world).await;
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        world
+            .run_until_run(&run, |run| {
+                let mut rollouts = run.steps().filter_map(|(.., state)| state.rollout.as_ref());
+                rollouts.any(|rollout| rollout.weight > Weight::ZERO)
+            })
+            .await;
+        world.cluster.set_away(true);
+        world.pass(Span::minutes(60)).await;
+        let calls = world.cluster.calls_in_vain();
+        assert!(calls <= CALLS_AN_HOUR, "{calls} calls to a cluster that was away");
+        let log = world.log(&run).await;
+        let said = log
+            .iter()
+            .filter(|entry| entry.detail.contains("does not answer"));
+        assert!(said.count() <= 2, "{log:#?}");
+        world.cluster.set_away(false);
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "succeeded").await;
         world
     });
 }

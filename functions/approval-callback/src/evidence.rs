@@ -46,6 +46,7 @@ fn ended(name: &str, state: &StepRun, now: Timestamp) -> Option<String> {
         PartStatus::Pending | PartStatus::Skipped => return None,
         PartStatus::Running => format!("{name}: running for {took}"),
         PartStatus::Succeeded => format!("{name}: ok in {took}"),
+        PartStatus::Stopped => format!("{name}: stopped after {took}"),
         PartStatus::Failed { why } => format!("{name}: failed after {took}: {why}"),
     })
 }

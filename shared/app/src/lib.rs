@@ -11,18 +11,22 @@
 
 pub mod door;
 mod engine;
+mod headers;
 mod perform;
 mod ports;
 mod retry;
+mod secret;
 mod start;
 mod store;
 
 pub use engine::{Engine, HandleError, Handled};
+pub use headers::Headers;
 pub use perform::{Rights, performed_by_traffic};
 pub use ports::{
     Clock, Clusters, Counting, EffectError, Ids, People, Placed, PodRef, Ports, Proxy, ProxyError, Queue,
     Scenery, Source, SourceError, SourceFile, Traffic,
 };
 pub use retry::{Classified, Retry};
+pub use secret::Secret;
 pub use start::{Start, StartError, Started, run_id};
 pub use store::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError, memory};

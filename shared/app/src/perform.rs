@@ -212,13 +212,15 @@ impl Engine {
     }
 }
 
-/// Whether later weights have been decided, so that these must not be written any more. The fence on the cluster
-/// would drop them too; this saves the call, and the moment between the two.
+/// Whether what was decided later leaves nothing to perform: later weights, or the end of the step. The fence on the
+/// cluster would drop older weights too; this saves the call, and the moment between the two.
 fn overtaken(run: &Run, effect: &Effect) -> bool {
-    let Effect::SetWeights { step, fence, .. } = effect else {
-        return false;
-    };
-    last_change(run, *step).is_some_and(|last| last > *fence)
+    match effect {
+        Effect::SetWeights { step, fence, .. } => last_change(run, *step).is_some_and(|last| last > *fence),
+        // Nobody would look at what begins now.
+        Effect::StartExecution { step } => run.step_run(*step).is_some_and(|state| state.status.is_over()),
+        _ => false,
+    }
 }
 
 fn last_change(run: &Run, step: StepId) -> Option<Fence> {

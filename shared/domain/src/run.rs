@@ -216,6 +216,8 @@ pub enum PartStatus {
         /// Why.
         why: String,
     },
+    /// Begun, and stopped because the run ended.
+    Stopped,
     /// Not begun, and the run has ended.
     Skipped,
 }

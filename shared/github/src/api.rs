@@ -15,9 +15,9 @@ pub use answer::ApiError;
 
 use crate::limits::{API_CONNECT_TIMEOUT, API_TIMEOUT, MAX_FILE_BYTES, MAX_LISTING_BYTES};
 use crate::names::{CommitSha, RepositoryName};
-use crate::secret::Secret;
 use crate::source::{Budget, EntryKind, Relation, RepositoryPath, SourceError, SourceFile};
 use crate::status::CommitStatus;
+use weir_app::Secret;
 
 /// The version of the interface that answers are read by.
 const API_VERSION: &str = "2022-11-28";

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::headers::Headers;
 use crate::json::depth_is_bounded;
 use crate::names::InvalidName;
 use crate::push::{Push, PushError};
 use crate::signature::Verified;
+use weir_app::Headers;
 
 /// One webhook request, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,8 +155,8 @@ fn ping(json: &[u8]) -> Result<Ping, DeliveryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
     use crate::signature::{sign, verify};
+    use weir_app::Secret;
 
     fn deliver(event: &str, content_type: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
         let secret = Secret::new("s").unwrap();

@@ -14,9 +14,7 @@
 
 pub mod limits;
 
-pub mod headers;
 pub mod names;
-pub mod secret;
 
 pub mod signature;
 
@@ -38,12 +36,11 @@ mod repositories;
 pub use api::{ApiError, GitHubApi};
 pub use delivery::{Delivery, DeliveryError, Event, Ping};
 pub use filter::{Answer, Filter, FilterSpec, InvalidFilter};
-pub use headers::Headers;
 pub use local::LocalRepository;
 pub use names::{CommitSha, GitRef, InvalidName, RepositoryName};
 pub use push::Push;
 pub use repositories::Repositories;
-pub use secret::Secret;
 pub use signature::{Refused, Verified, verify};
 pub use source::{Relation, RepositoryPath, Retry, SourceError, SourceFile};
 pub use status::{CommitState, CommitStatus};
+pub use weir_app::{Headers, Secret};

@@ -5,9 +5,9 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
 
-use crate::headers::Headers;
 use crate::limits::MAX_BODY_BYTES;
-use crate::secret::Secret;
+use weir_app::Headers;
+use weir_app::Secret;
 
 /// The one header that counts. The SHA-1 header of old is never read.
 pub const HEADER: &str = "x-hub-signature-256";

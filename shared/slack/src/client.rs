@@ -16,7 +16,7 @@ use crate::limits::{
     CALL_TIMEOUT, CONNECT_TIMEOUT, DEFAULT_PAUSE, MAX_ANSWER_BYTES, MAX_PAUSE, SERVER_FAILURE_PAUSE,
 };
 use crate::message::Message;
-use crate::secret::Secret;
+use weir_app::Secret;
 
 /// Slack's own address.
 pub const BASE_URL: &str = "https://slack.com/api";

@@ -13,8 +13,8 @@ use thiserror::Error;
 
 pub use url::ResponseUrl;
 
-use crate::headers::Headers;
 use crate::signature::Verified;
+use weir_app::Headers;
 
 /// Whom requests must be meant for. What is set must be in the request and equal; a request that lacks it is refused.
 #[derive(Debug, Clone, Default)]

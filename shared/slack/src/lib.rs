@@ -13,9 +13,6 @@
 
 pub mod limits;
 
-pub mod headers;
-pub mod secret;
-
 pub mod signature;
 
 pub mod interaction;
@@ -28,12 +25,11 @@ pub mod client;
 mod people;
 
 pub use client::{PostedMessage, Retry, SlackClient, SlackError};
-pub use headers::Headers;
 pub use interaction::{
     Action, Addressee, BlockActions, Interaction, InteractionError, Person, ResponseUrl, ViewSubmission,
     decode_body,
 };
 pub use message::{ApprovalView, Given, GroupProgress, Message, Outcome, RollbackPage, WayBack};
 pub use people::SlackPeople;
-pub use secret::Secret;
 pub use signature::{Refused, Verified, verify};
+pub use weir_app::{Headers, Secret};

@@ -5,9 +5,9 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use crate::headers::Headers;
 use crate::limits::{MAX_BODY_BYTES, MAX_CLOCK_DIFFERENCE_S};
-use crate::secret::Secret;
+use weir_app::Headers;
+use weir_app::Secret;
 
 /// Where the signature stands.
 pub const SIGNATURE_HEADER: &str = "x-slack-signature";

@@ -377,8 +377,6 @@ pub struct ClusterDef {
 pub enum ClusterAccess {
     /// The host knows the name.
     Host,
-    /// A context of the host's kubeconfig.
-    Context(String),
     /// Amazon EKS.
     Eks {
         /// Region.

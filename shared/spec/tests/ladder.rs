@@ -16,13 +16,12 @@ const LADDER: &str = include_str!("../../../docs/examples/ladder/ladder.yaml");
 fn the_ladder_of_approvals_is_the_articles() {
     let loaded = load(&[SourceFile::new("ladder.yaml", LADDER)], Scope::Whole);
     assert!(loaded.is_valid(), "{:#?}", loaded.diagnostics);
-    let contexts: Vec<_> = loaded
-        .definition
-        .clusters
-        .iter()
-        .map(|c| (c.name.value.as_str(), &c.access))
-        .collect();
-    assert_eq!(contexts[0], ("dev", &ClusterAccess::Context("kind-dev".into())));
+    let clusters = loaded.definition.clusters.iter();
+    let clusters: Vec<_> = clusters.map(|c| (c.name.value.as_str(), &c.access)).collect();
+    assert_eq!(
+        clusters,
+        [("dev", &ClusterAccess::Host), ("prod", &ClusterAccess::Host)]
+    );
 
     let variables = Variables {
         git_commit: "c0ffee".into(),

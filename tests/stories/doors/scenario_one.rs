@@ -1,7 +1,5 @@
 //! The article's first scenario, from a push to 100 %.
 
-use std::path::Path;
-
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_tests::{Behaviour, World, commit, once, push_of, replay, slack_press};
@@ -88,12 +86,11 @@ fn a_model_that_errs_comes_back_by_itself() {
 
 #[test]
 fn the_articles_own_file_goes_the_same_way() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/spec/04-scenario-llm-model-update.yaml");
-    let Ok(verbatim) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: {} is not there", path.display());
+    let Some(files) = weir_article::files() else {
         return;
     };
+    let verbatim = &files[3].1;
+    assert!(files[3].0.starts_with("04-"), "{}", files[3].0);
     once(async |world| {
         let (before, after) = sample_commits();
         let people = people();

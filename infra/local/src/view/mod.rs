@@ -84,6 +84,7 @@ fn part_word(status: &PartStatus) -> &'static str {
         PartStatus::Running => "running",
         PartStatus::Succeeded => "succeeded",
         PartStatus::Failed { .. } => "failed",
+        PartStatus::Stopped => "stopped",
         PartStatus::Skipped => "skipped",
     }
 }

@@ -163,9 +163,18 @@ fn stop_step(draft: &mut Draft, id: StepId, ending: &RunStatus) {
                 draft.effects.push(Effect::StopExecution { step: id });
             }
             let state = draft.step_mut(id);
-            state.status = PartStatus::Skipped;
+            state.status = unfinished(state.began.is_some());
             state.ended = state.began.map(|_| now);
         }
+    }
+}
+
+/// What becomes of a part that has not ended when its run does.
+fn unfinished(begun: bool) -> PartStatus {
+    if begun {
+        PartStatus::Stopped
+    } else {
+        PartStatus::Skipped
     }
 }
 
@@ -176,7 +185,8 @@ fn close(draft: &mut Draft, ending: RunStatus) {
                 PartStatus::Failed { why } => Some(why.clone()),
                 _ => None,
             });
-            stage.status = failed.map_or(PartStatus::Skipped, |why| PartStatus::Failed { why });
+            let begun = stage.status == PartStatus::Running;
+            stage.status = failed.map_or(unfinished(begun), |why| PartStatus::Failed { why });
         }
     }
     let took = draft.now.since(draft.run.began);

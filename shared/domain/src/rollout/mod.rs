@@ -18,7 +18,7 @@ mod watch;
 
 pub use forecast::{Forecast, ForecastStep, Ground, Timing, forecast};
 pub(crate) use moves::{leave_lane, start};
-pub use phases::{Phase, Rollout, StableSide};
+pub use phases::{Away, Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, PlannedStep};
+use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
 use crate::judge::condition::Weighing;
 use crate::seen::{Counts, RevisionSeen, TrafficChange};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
 /// Where a rollout stands.
@@ -57,6 +58,27 @@ pub struct StableSide {
     pub replicas: u32,
 }
 
+/// A cluster that does not answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Away {
+    /// Since when.
+    pub since: Timestamp,
+    /// A person was called, because traffic had to go back.
+    pub paged: bool,
+}
+
+impl Away {
+    /// Time to the next look: a quarter of the time that the cluster has been away. Traffic that must go back is not
+    /// kept waiting for long, and all else at most as long as at a cluster that answers.
+    pub(super) fn pace(self, phase: &Phase, limits: &Limits, now: Timestamp) -> Span {
+        let longest = match phase {
+            Phase::Reverting => limits.quick,
+            _ => limits.slow,
+        };
+        Span(now.since(self.since).0 / 4).max(limits.settle).min(longest)
+    }
+}
+
 /// A rollout in a run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Rollout {
@@ -85,6 +107,9 @@ pub struct Rollout {
     pub weighing: Weighing,
     /// Since when nothing can be measured, while the candidate has traffic.
     pub blind_since: Option<Timestamp>,
+    /// Its cluster does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Away>,
     /// The candidate's crashes when it first got traffic: those before are a matter of loading.
     pub crashes_before: u32,
     /// What the last look showed.
@@ -119,6 +144,7 @@ impl Rollout {
             counted: BTreeMap::new(),
             weighing: Weighing::default(),
             blind_since: None,
+            away: None,
             crashes_before: 0,
             candidate_seen: RevisionSeen::default(),
             stable_seen: RevisionSeen::default(),

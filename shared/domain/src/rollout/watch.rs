@@ -2,7 +2,7 @@
 
 use super::evidence::{danger, held_blind, passes, weigh_block};
 use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait};
-use super::phases::{Phase, Rollout};
+use super::phases::{Away, Phase, Rollout};
 use super::plan::StepKind;
 use super::revert::{remove, removing, revert_now, reverting};
 use super::settle::settle;
@@ -27,19 +27,18 @@ const STILL_WITHIN: Span = Span::seconds(60);
 /// The cluster did not answer: the rollout stays as it is and says so. A person is called if traffic had to go back.
 pub(crate) fn unreachable(draft: &mut Draft, rollout: &mut Rollout, id: StepId, why: &str) {
     let words = format!("cluster does not answer: {why}");
-    let overdue = rollout.phase == Phase::Reverting && draft.now.since(rollout.since) >= PAGE_AFTER;
-    let said = rollout.waits_for.starts_with("cluster does not answer");
-    if !said {
+    if rollout.away.is_none() {
         draft.note(Action::Waiting, words.clone());
     }
-    let paged = rollout.waits_for.ends_with("a person was called");
-    rollout.waits_for = words;
-    if overdue {
-        rollout.waits_for.push_str("; a person was called");
-        if !paged {
-            draft.effects.push(Effect::Page { step: id });
-        }
+    let overdue = rollout.phase == Phase::Reverting && draft.now.since(rollout.since) >= PAGE_AFTER;
+    let since = draft.now;
+    let away = rollout.away.get_or_insert(Away { since, paged: false });
+    if overdue && !away.paged {
+        away.paged = true;
+        draft.effects.push(Effect::Page { step: id });
     }
+    let told = if away.paged { "; a person was called" } else { "" };
+    rollout.waits_for = words + told;
 }
 
 /// What there is was seen.
@@ -50,6 +49,7 @@ pub(crate) fn observe(
     rule: &RolloutRule,
     scene: &Scene,
 ) {
+    rollout.away = None;
     settle(draft, rollout, scene);
     weigh_block(rollout, rule, scene);
     remember(draft, rollout, scene);
@@ -269,6 +269,9 @@ pub fn look_again(
         .is_none_or(|change| change.observed.is_some());
     match rollout.phase {
         Phase::Drained | Phase::Removed => None,
+        _ if rollout.away.is_some() => rollout
+            .away
+            .map(|away| now + away.pace(&rollout.phase, limits, now)),
         Phase::Queued => Some(now + limits.slow),
         Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
         Phase::Reverted { until } => Some(until.max(now + limits.settle)),

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::secret::Secret;
 use crate::signature::{sign, verify};
+use weir_app::Secret;
 
 const NOW: i64 = 1_700_000_000;
 

@@ -117,6 +117,7 @@ fn known(step: &Step, state: &StepRun) -> Option<String> {
         PartStatus::Pending | PartStatus::Skipped => return None,
         PartStatus::Running => format!("· {}: running", step.name),
         PartStatus::Succeeded => format!("✓ {}{took}", step.name),
+        PartStatus::Stopped => format!("✗ {}: stopped{took}", step.name),
         PartStatus::Failed { why } => format!("✗ {}{took}: {why}", step.name),
     };
     if let (Some(rollout), StepWork::Rollout(rule)) = (&state.rollout, &step.work) {

@@ -139,9 +139,6 @@ pub(crate) fn clusters(node: &Node) -> Vec<ClusterDef> {
 
 fn access(item: &Node) -> ClusterAccess {
     let word = |node: &Node, key| plain(node, key).unwrap_or_default();
-    if let Some(context) = plain(item, "kubeconfig_context") {
-        return ClusterAccess::Context(context);
-    }
     if let Some(eks) = item.get("eks") {
         return ClusterAccess::Eks {
             region: word(eks, "region"),

@@ -67,7 +67,7 @@ pub(crate) const ISOLATION: &[Key] = &[
 ];
 
 /// What keys do that describe a cloud's own way to a cluster.
-const BY_KUBECONFIG: &str = "the cluster is reached by the host's kubeconfig";
+const BY_HOST: &str = "whoever runs Weir says how a cluster is reached, not the repository";
 pub(super) const REPLICAS: Shape = Count(1, 10_000);
 pub(super) const PULL_POLICY: Shape = Choice(&["Always", "IfNotPresent", "Never"]);
 
@@ -109,10 +109,10 @@ const ENVIRONMENT_SPEC: &[Key] = &[
         &Text,
         "The Gateway that the route belongs to, as `name` or `namespace/name`.",
     ),
-    Key::new("region", &Text, "Region of the cloud.").inert(BY_KUBECONFIG),
-    Key::new("project", &Text, "Project of the cloud.").inert(BY_KUBECONFIG),
-    Key::new("location", &Text, "Zone or region of the cloud.").inert(BY_KUBECONFIG),
-    Key::new("resource_group", &Text, "Resource group of the cloud.").inert(BY_KUBECONFIG),
+    Key::new("region", &Text, "Region of the cloud.").inert(BY_HOST),
+    Key::new("project", &Text, "Project of the cloud.").inert(BY_HOST),
+    Key::new("location", &Text, "Zone or region of the cloud.").inert(BY_HOST),
+    Key::new("resource_group", &Text, "Resource group of the cloud.").inert(BY_HOST),
 ];
 
 const GROUP: &[Key] = &[
@@ -193,9 +193,8 @@ const METRIC: &[Key] = &[
 
 const CLUSTER: &[Key] = &[
     Key::new("name", &Text, "The name that environments use.").required(),
-    Key::new("kubeconfig_context", &Text, "Context of the host's kubeconfig."),
-    Key::new("eks", &Object(EKS), "An Amazon EKS cluster.").inert(BY_KUBECONFIG),
-    Key::new("gke", &Object(GKE), "A Google GKE cluster.").inert(BY_KUBECONFIG),
+    Key::new("eks", &Object(EKS), "An Amazon EKS cluster.").inert(BY_HOST),
+    Key::new("gke", &Object(GKE), "A Google GKE cluster.").inert(BY_HOST),
 ];
 
 const EKS: &[Key] = &[

@@ -1,37 +1,20 @@
 //! What several test files share.
 #![allow(
     dead_code,
-    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "each test file uses its part, says what it skips, and fails where it cannot go on"
+    reason = "each test file uses its part, and fails where it cannot go on"
 )]
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use weir_article::root;
+
 use weir_spec::{Diagnostic, Scope, SourceFile, load};
 
-/// The root of the repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The article's ten files, where they lie next to the repository. With `CI=true` their absence is a failure.
+/// The article's ten files, where they lie next to the repository.
 pub(crate) fn article() -> Option<Vec<SourceFile>> {
-    let folder = root().join("../shared/spec");
-    let mut paths: Vec<PathBuf> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
-        Err(_) => {
-            assert!(
-                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "the article's files are not there"
-            );
-            println!("skipped: the article's files are not next to the repository");
-            return None;
-        }
-    };
-    paths.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
-    paths.sort();
-    Some(paths.iter().map(|path| read(path)).collect())
+    let files = weir_article::files()?.into_iter();
+    Some(files.map(|(name, text)| SourceFile::new(name, text)).collect())
 }
 
 /// One file, named by its last part.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A signing secret or a bot token. Its `Debug` shows nothing of it, and it has no `Display`.
+/// A signing secret or an API token. Its `Debug` shows nothing of it, and it has no `Display`.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -16,7 +16,7 @@ impl Secret {
     }
 
     /// The value itself, for a signature or an `Authorization` header alone.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
