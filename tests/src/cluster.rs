@@ -9,12 +9,14 @@ use serde_json::Value;
 use weir_app::{Clock, Clusters, Counting, EffectError, Placed, Scenery, Traffic};
 use weir_domain::effect::Effect;
 use weir_domain::ids::{Commit, EnvironmentName, Fence, RevisionId, RunId, StepId};
+use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
-use weir_domain::seen::{Counts, ExecutionSeen, PodPhase, RevisionSeen, RouteSeen, TrafficSeen};
+use weir_domain::seen::{Counts, ExecutionSeen, GroundSeen, PodPhase, RevisionSeen, RouteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::units::Weight;
 
 use crate::faults::Faults;
+use crate::pool::{CAPACITY, Pod, Pool};
 use crate::ports::ManualClock;
 
 /// How a revision behaves.
@@ -81,6 +83,22 @@ struct Inside {
     executions: BTreeMap<(RunId, StepId), Timestamp>,
     environments: BTreeMap<EnvironmentName, Place>,
     raised_after_revert: Vec<String>,
+    pool: Pool,
+}
+
+impl Inside {
+    /// Lets pods get nodes and leave them, and traffic flow, up to now.
+    fn catch_up(&mut self, now: Timestamp) {
+        let (rate, counted) = (self.rate_per_second, self.pool.nodes.is_some());
+        self.environments
+            .values_mut()
+            .for_each(|place| place.flow(now, rate, counted));
+        let lists = self
+            .environments
+            .values_mut()
+            .flat_map(|place| place.revisions.values_mut());
+        self.pool.settle(lists.map(|revision| &mut revision.pods), now);
+    }
 }
 
 /// One namespace.
@@ -93,11 +111,12 @@ struct Place {
     counted_to: Option<Timestamp>,
     /// Highest share that each revision ever had, and whether it was taken to 0 afterwards.
     writes: u64,
+    /// Requests in thousandths that no warm replica had room for, where GPUs are counted.
+    lost: u64,
 }
 
 struct Revision {
-    /// When each pod was created.
-    pods: Vec<Timestamp>,
+    pods: Vec<Pod>,
     fence: Fence,
     behaviour: Behaviour,
     first_traffic: Option<Timestamp>,
@@ -109,7 +128,8 @@ struct Revision {
 
 impl Revision {
     fn replicas(&self) -> u32 {
-        u32::try_from(self.pods.len()).unwrap_or(u32::MAX)
+        let staying = self.pods.iter().filter(|pod| pod.stays());
+        u32::try_from(staying.count()).unwrap_or(u32::MAX)
     }
 
     fn crashed(&self, now: Timestamp) -> bool {
@@ -120,28 +140,33 @@ impl Revision {
     }
 
     fn warm(&self, now: Timestamp) -> u32 {
-        let warm = self
-            .pods
-            .iter()
-            .filter(|born| now >= **born + self.behaviour.load && !self.crashed(now));
+        let serves = |pod: &&Pod| pod.stays() && pod.node.is_some() && now >= pod.bound + self.behaviour.load;
+        let warm = self.pods.iter().filter(|pod| serves(pod) && !self.crashed(now));
         u32::try_from(warm.count()).unwrap_or(u32::MAX)
     }
 
     fn seen(&self, now: Timestamp, gpus: u32) -> RevisionSeen {
         let (warm, replicas) = (self.warm(now), self.replicas());
         let crashed = self.crashed(now);
+        let count = |which: &dyn Fn(&&Pod) -> bool| {
+            u32::try_from(self.pods.iter().filter(which).count()).unwrap_or(u32::MAX)
+        };
+        let waiting = count(&|pod| pod.stays() && pod.node.is_none());
         RevisionSeen {
             desired: replicas,
             pods: replicas,
             warm,
-            terminating: 0,
-            gpus: replicas * gpus,
-            phase: if warm == replicas {
-                PodPhase::Serving
-            } else {
-                PodPhase::Loading
+            terminating: count(&|pod| !pod.stays()),
+            gpus: count(&|pod| pod.node.is_some()) * gpus,
+            phase: match (waiting, warm == replicas) {
+                (1.., _) => PodPhase::Scheduling,
+                (0, true) => PodPhase::Serving,
+                (0, false) => PodPhase::Loading,
             },
-            words: format!("{warm} of {replicas} warm"),
+            words: match waiting {
+                0 => format!("{warm} of {replicas} warm"),
+                _ => "no node has a GPU free".into(),
+            },
             crashes: if crashed { replicas } else { 0 },
             last_crash: crashed.then(|| "pod exited with code 139 (Error)".to_owned()),
         }
@@ -158,7 +183,7 @@ impl Inside {
 
 impl Place {
     /// Sends the traffic of the time since the last look to where it went.
-    fn flow(&mut self, now: Timestamp, rate_per_second: u64) {
+    fn flow(&mut self, now: Timestamp, rate_per_second: u64, counted: bool) {
         let from = self.counted_to.replace(now).unwrap_or(now);
         let requests = now.since(from).0 * rate_per_second;
         for (id, weight) in &self.weights {
@@ -167,7 +192,11 @@ impl Place {
             };
             revision.first_traffic.get_or_insert(from);
             let mine = requests * u64::from(weight.percent()) / 100;
-            let failing = revision.pods.is_empty() || revision.crashed(now);
+            let room = u64::from(revision.warm(now)) * CAPACITY * now.since(from).0;
+            if counted {
+                self.lost += mine.saturating_sub(room);
+            }
+            let failing = revision.replicas() == 0 || revision.crashed(now);
             revision.started += mine;
             revision.bad += if failing {
                 mine
@@ -249,13 +278,50 @@ impl FakeCluster {
     pub fn foreign_write(&self, environment: &str, revision: &RevisionId, weight: Weight) {
         let now = self.clock.now();
         let mut inside = self.inside();
-        let rate = inside.rate_per_second;
+        inside.catch_up(now);
         let place = inside
             .environments
             .entry(EnvironmentName::new(environment))
             .or_default();
-        place.flow(now, rate);
         place.weights.insert(revision.clone(), weight);
+    }
+
+    /// The cluster has so many GPUs, one a node, and from here on they are counted.
+    pub fn set_pool(&self, gpus: usize) {
+        self.inside().pool.nodes = Some(gpus);
+    }
+
+    /// Somebody else's pods take what is free, at most `gpus`, and leave at `until` if that is given.
+    pub fn occupy(&self, gpus: usize, until: Option<Timestamp>) {
+        let now = self.clock.now();
+        let mut inside = self.inside();
+        inside.catch_up(now);
+        let inside = &mut *inside;
+        let pods = inside
+            .environments
+            .values()
+            .flat_map(|place| place.revisions.values());
+        let mut taken: Vec<usize> = pods
+            .flat_map(|r| r.pods.iter().filter_map(|pod| pod.node))
+            .collect();
+        taken.extend(inside.pool.foreign.iter().map(|(node, _)| *node));
+        let free = (0..inside.pool.nodes.unwrap_or(0)).filter(|node| !taken.contains(node));
+        let news: Vec<_> = free.take(gpus).map(|node| (node, until)).collect();
+        inside.pool.foreign.extend(news);
+    }
+
+    /// The next GPU that comes free goes to somebody else, whoever waits for it.
+    pub fn steal(&self) {
+        self.inside().pool.thieves += 1;
+    }
+
+    /// Requests that no warm replica had room for, where GPUs are counted.
+    pub fn lost(&self, environment: &str) -> u64 {
+        let now = self.clock.now();
+        let mut inside = self.inside();
+        inside.catch_up(now);
+        let place = inside.environments.get(&EnvironmentName::new(environment));
+        place.map_or(0, |place| place.lost / 1_000)
     }
 
     /// Shares of an environment's route that are not zero.
@@ -320,11 +386,11 @@ impl FakeCluster {
             return Ok(());
         }
         let Some(rule) = run.rule(step) else { return Ok(()) };
+        inside.catch_up(now);
         let place = inside
             .environments
             .entry(rule.lane.environment.clone())
             .or_default();
-        place.flow(now, inside.rate_per_second);
         match effect {
             Effect::EnsureRevision {
                 revision,
@@ -356,7 +422,7 @@ impl FakeCluster {
                         slow: 0,
                     });
                 if *fence >= entry.fence {
-                    entry.pods.resize(*replicas as usize, now);
+                    inside.pool.scale(&mut entry.pods, *replicas as usize, now);
                     entry.fence = *fence;
                 }
             }
@@ -368,8 +434,15 @@ impl FakeCluster {
                 for (id, weight) in &wanted {
                     let reverted = run
                         .rollout(step)
-                        .is_some_and(|r| r.reverted_because.is_some() && &r.candidate == id);
-                    if reverted && *weight > Weight::ZERO {
+                        .filter(|r| r.reverted_because.is_some() && &r.candidate == id);
+                    // What stable cannot carry yet may stay; no decision gives back more than the one before it.
+                    let before = |r: &Rollout| {
+                        r.changes
+                            .iter()
+                            .rfind(|change| change.fence < *fence)
+                            .map(|c| c.weight)
+                    };
+                    if reverted.is_some_and(|r| *weight > before(r).unwrap_or_default()) {
                         inside
                             .raised_after_revert
                             .push(format!("{id} to {weight} with fence {fence}"));
@@ -388,6 +461,7 @@ impl FakeCluster {
             }
             _ => {}
         }
+        inside.catch_up(now);
         Ok(())
     }
 }
@@ -420,11 +494,7 @@ impl Clusters for FakeCluster {
         if inside.called_in_vain() {
             return Err("connection refused".into());
         }
-        let rate = inside.rate_per_second;
-        inside
-            .environments
-            .values_mut()
-            .for_each(|place| place.flow(now, rate));
+        inside.catch_up(now);
         let (Some(rule), Some(rollout)) = (run.rule(step), run.rollout(step)) else {
             return Err("no such rollout".into());
         };
@@ -448,6 +518,21 @@ impl Clusters for FakeCluster {
             },
             placed: Placed::default(),
         })
+    }
+
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {
+        let now = self.clock.now();
+        let mut inside = self.inside();
+        if inside.away {
+            return GroundSeen::Unreachable("connection refused".into());
+        }
+        inside.catch_up(now);
+        let Some(rule) = run.rule(step) else {
+            return GroundSeen::Hidden("no such step".into());
+        };
+        let places = inside.environments.values().flat_map(|place| &place.revisions);
+        let pods = places.map(|(id, revision)| (id, revision.pods.as_slice()));
+        GroundSeen::Known(Box::new(inside.pool.ground(pods, rule, stable)))
     }
 
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
@@ -477,7 +562,7 @@ impl Traffic for FakeCluster {
                 scrape,
             };
         }
-        let rate = inside.rate_per_second;
+        inside.catch_up(now);
         let Some(rule) = run.rule(step) else {
             return Counting {
                 seen: TrafficSeen::NoData("no rule".into()),
@@ -488,7 +573,6 @@ impl Traffic for FakeCluster {
             .environments
             .entry(rule.lane.environment.clone())
             .or_default();
-        place.flow(now, rate);
         Counting {
             seen: TrafficSeen::Counts(place.counts()),
             scrape,

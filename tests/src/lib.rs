@@ -10,6 +10,7 @@ mod doors;
 mod events;
 mod faults;
 mod pipelines;
+mod pool;
 mod ports;
 mod replay;
 mod store;

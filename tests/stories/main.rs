@@ -4,3 +4,4 @@ mod approvals;
 mod canary;
 mod doors;
 mod lanes;
+mod room;

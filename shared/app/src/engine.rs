@@ -276,6 +276,10 @@ impl Engine {
                 let seen = self.ports.clusters.execution(run, *step).await;
                 Ok((Event::ExecutionSeen { step: *step, seen }, None))
             }
+            Wanted::Ground(step, stable) => {
+                let seen = self.ports.clusters.ground(run, *step, stable.as_ref()).await;
+                Ok((Event::GroundSeen { step: *step, seen }, None))
+            }
             Wanted::Lineage(step, ancestor) => {
                 let cause = &run.cause;
                 let descends = self

@@ -11,7 +11,7 @@ use weir_domain::effect::{CommitState, Effect};
 use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
 use weir_domain::run::{Cause, Repository, Run};
-use weir_domain::seen::{ExecutionSeen, RevisionSeen, RouteSeen, TrafficSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::retry::{Classified, Retry};
@@ -105,6 +105,10 @@ pub trait Clusters: Send + Sync {
     /// # Errors
     /// Why the cluster did not answer, in words.
     async fn scenery(&self, run: &Run, step: StepId) -> Result<Scenery, String>;
+
+    /// Looks at where the candidate of a rollout would go, beside `stable` where that serves. Everything that does not
+    /// answer, or may not be asked, is an answer.
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen;
 
     /// Performs a cluster effect.
     ///

@@ -15,6 +15,8 @@ use crate::fault::{Fault, sort};
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 /// Largest answer that is read: a list of some thousand pods.
 const ANSWER_LIMIT: usize = 32 << 20;
+/// Objects in a page of a long list: a pod has some 10 KiB.
+const PAGE: usize = 500;
 /// Who Weir is in `managedFields`.
 const FIELD_MANAGER: &str = "weir";
 
@@ -67,6 +69,30 @@ impl Api {
         match self.get(&query).await?["items"].take() {
             Value::Array(items) => Ok(items),
             _ => Ok(Vec::new()),
+        }
+    }
+
+    /// All objects at a path, page by page: a large cluster's pods are more than one answer holds.
+    pub(crate) async fn list_all(&self, path: &str, query: &str) -> Result<Vec<Value>, Fault> {
+        let mut all = Vec::new();
+        let mut next = String::new();
+        loop {
+            let from = if next.is_empty() {
+                next
+            } else {
+                format!("&continue={}", percent(&next))
+            };
+            let mut page = self.get(&format!("{path}?limit={PAGE}{query}{from}")).await?;
+            if let Value::Array(items) = page["items"].take() {
+                all.extend(items);
+            }
+            next = page["metadata"]["continue"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            if next.is_empty() {
+                return Ok(all);
+            }
         }
     }
 

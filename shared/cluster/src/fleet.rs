@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use weir_app::{Clock, Clusters, EffectError, Scenery};
 use weir_domain::effect::Effect;
-use weir_domain::ids::{ClusterName, StepId};
+use weir_domain::ids::{ClusterName, RevisionId, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule};
 use weir_domain::run::Run;
-use weir_domain::seen::ExecutionSeen;
+use weir_domain::seen::{ExecutionSeen, GroundSeen};
 use weir_domain::time::Timestamp;
 
 use crate::api::Api;
 use crate::connect::{ConnectError, Places, connect};
-use crate::{execution, revision, scenery, traffic};
+use crate::{execution, ground, revision, scenery, traffic};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -109,6 +109,13 @@ impl Clusters for Fleet {
         scenery::look(&api, rule, rollout).await
     }
 
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {
+        match self.rollout(run, step).await {
+            Ok((api, rule)) => ground::look(&api, rule, stable).await,
+            Err(error) => GroundSeen::Unreachable(error.to_string()),
+        }
+    }
+
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
         match effect {
             Effect::StartExecution { step } => {
@@ -134,11 +141,12 @@ impl Clusters for Fleet {
                 step,
                 revision,
                 replicas,
+                leaving,
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
                 revision::Hand::new(&api, rule, revision, *fence)
-                    .scale(*replicas)
+                    .scale(*replicas, leaving)
                     .await
             }
             Effect::RemoveRevision {

@@ -24,6 +24,7 @@ mod connect;
 mod execution;
 mod fault;
 mod fleet;
+mod ground;
 mod ledger;
 pub mod names;
 mod outputs;

@@ -29,6 +29,9 @@ pub const STABLE: &str = "weir.dev/stable";
 /// Annotation of a revision's Deployment: digest of what it was made from.
 pub const CONTENT: &str = "weir.dev/content";
 
+/// Annotation of a pod that Kubernetes reads when a Deployment shrinks: the lowest goes first.
+pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
 /// Hex digits of a hash in a name: 48 bits, so that ten thousand objects in a namespace collide with chance 2·10⁻⁷.
 const DIGITS: usize = 12;
 /// Longest value of a label.

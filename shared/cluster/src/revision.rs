@@ -125,10 +125,31 @@ impl<'a> Hand<'a> {
         self.set_replicas(path, replicas, Some(&objects.content)).await
     }
 
-    /// Sets the replicas of a Deployment that exists.
-    pub(crate) async fn scale(&self, replicas: u32) -> Result<(), EffectError> {
+    /// Sets the replicas of a Deployment that exists. The pods in `leaving` are marked as those that go first.
+    pub(crate) async fn scale(&self, replicas: u32, leaving: &[String]) -> Result<(), EffectError> {
+        for pod in leaving {
+            self.mark_leaving(pod).await?;
+        }
         let path = format!("{}/{}", self.deployments(), self.name());
         self.set_replicas(&path, replicas, None).await
+    }
+
+    /// Below every other pod's cost, which is 0 unless somebody says otherwise. A pod that has gone needs no mark.
+    async fn mark_leaving(&self, pod: &str) -> Result<(), EffectError> {
+        const COST: &str = "-100";
+        let decide = |pod: &Value| match pod["metadata"]["annotations"][names::DELETION_COST] == COST {
+            true => Ok(Change::Nothing),
+            false => Ok(Change::Patch(guarded(
+                pod,
+                Vec::new(),
+                &[(names::DELETION_COST, COST.to_owned())],
+            ))),
+        };
+        match write(self.api, &format!("{}/{pod}", self.core("pods")), decide).await {
+            Ok(()) | Err(Failure::Fault(Fault::Missing(_))) => Ok(()),
+            Err(Failure::Fault(fault)) => Err(fault.on("mark", self.object("Pod", pod))),
+            Err(Failure::Unfit(why)) => Err(EffectError::never("mark", self.object("Pod", pod), why)),
+        }
     }
 
     async fn set_replicas(

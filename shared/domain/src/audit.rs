@@ -90,6 +90,8 @@ pub enum Action {
     ApprovalRefused,
     /// An approval ended: approved, rejected, expired or superseded.
     ApprovalEnded,
+    /// What a rollout would do was worked out for those who are asked.
+    Foreseen,
     /// The lane was taken.
     LaneTaken,
     /// The lane was given free.

@@ -40,6 +40,9 @@ pub enum Effect {
         revision: RevisionId,
         /// Replicas.
         replicas: u32,
+        /// Pods that go first when it shrinks: those whose places are wanted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leaving: Vec<String>,
         /// Fence of the write.
         fence: Fence,
     },

@@ -3,7 +3,7 @@
 use crate::approval::{Answer, MessageRef};
 use crate::ids::{ApprovalToken, Fence, StepId};
 use crate::people::Identity;
-use crate::seen::{ExecutionSeen, RolloutSeen};
+use crate::seen::{ExecutionSeen, GroundSeen, RolloutSeen};
 use crate::time::{Span, Timestamp};
 
 /// One thing that happened.
@@ -24,6 +24,13 @@ pub enum Event {
         step: StepId,
         /// What there was.
         seen: RolloutSeen,
+    },
+    /// The ground of a rollout was looked at.
+    GroundSeen {
+        /// The rollout step that asked.
+        step: StepId,
+        /// What fits there.
+        seen: GroundSeen,
     },
     /// The source host compared the run's commit with the one that serves.
     LineageSeen {

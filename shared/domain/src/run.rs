@@ -199,6 +199,9 @@ pub struct StepRun {
     /// What it waits for, in words.
     #[serde(default)]
     pub waits_for: String,
+    /// What its cluster had room for when people were asked to approve it: the plan it would have, or why it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub foreseen: String,
 }
 
 /// How a stage or step stands.

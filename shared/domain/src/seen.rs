@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fit::{Ask, Snapshot};
 use crate::ids::{Fence, RevisionId};
 use crate::time::Timestamp;
 use crate::units::Weight;
@@ -39,6 +40,26 @@ pub enum RolloutSeen {
     Unreachable(String),
     /// What there is.
     Scene(Box<Scene>),
+}
+
+/// A look at the ground of a rollout that has not begun.
+#[derive(Clone, PartialEq, Debug)]
+pub enum GroundSeen {
+    /// The cluster did not answer; why.
+    Unreachable(String),
+    /// The cluster does not show its nodes; why, with the right that is missing.
+    Hidden(String),
+    /// What there is.
+    Known(Box<Ground>),
+}
+
+/// Where the candidate would go.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ground {
+    /// Nodes, and what holds them.
+    pub snapshot: Snapshot,
+    /// One replica of the candidate; it knows the stable pods.
+    pub ask: Ask,
 }
 
 /// Everything that a decision about a rollout may rest on.

@@ -75,7 +75,7 @@ pub fn shared() -> &'static Cluster {
 
 fn start() -> Result<Cluster> {
     let bin = executables()?;
-    let simulator = simulator()?;
+    let simulator = built("weir-simulator")?;
     let kept = root().join(".cache/live");
     let state = kept.join(std::process::id().to_string());
     std::fs::create_dir_all(&state)?;
@@ -148,8 +148,8 @@ fn executables() -> Result<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
-/// The inference server, built beside the tests.
-fn simulator() -> Result<PathBuf> {
+/// A program of the simulator's package, built beside the tests.
+pub(crate) fn built(program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let dir = own
         .ancestors()
@@ -162,7 +162,7 @@ fn simulator() -> Result<PathBuf> {
         "--package",
         "weir-simulator",
         "--bin",
-        "weir-simulator",
+        program,
     ]);
     if dir.ends_with("release") {
         cargo.arg("--release");
@@ -174,9 +174,9 @@ fn simulator() -> Result<PathBuf> {
         .current_dir(root())
         .status()?;
     if !status.success() {
-        bail!("weir-simulator cannot be built");
+        bail!("{program} cannot be built");
     }
-    Ok(dir.join("weir-simulator"))
+    Ok(dir.join(program))
 }
 
 /// Applies what is there once per cluster, and waits until the policies are enforced: the API server takes them up in

@@ -28,6 +28,7 @@ fn path(object: &Value, namespace: &str) -> Result<String> {
     let group = object["apiVersion"].as_str().unwrap_or_default();
     Ok(match kind {
         "ClusterRole" => format!("/apis/{group}/clusterroles/{name}"),
+        "ClusterRoleBinding" => format!("/apis/{group}/clusterrolebindings/{name}"),
         "RoleBinding" => format!("/apis/{group}/namespaces/{namespace}/rolebindings/{name}"),
         "ValidatingAdmissionPolicy" => format!("/apis/{group}/validatingadmissionpolicies/{name}"),
         "ValidatingAdmissionPolicyBinding" => {

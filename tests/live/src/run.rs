@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_domain::ids::{RevisionId, StepId};
+use weir_domain::pipeline::Pipeline;
 use weir_domain::rollout::{Rollout, StableSide};
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
@@ -49,6 +50,28 @@ impl Shape {
         let workload: Workload =
             serde_json::from_value(self.workload(version)).expect("the workload is well formed");
         workload.revision()
+    }
+
+    /// A pipeline of one canary: 10 % for ten seconds, then the rest, on `replicas` replicas.
+    ///
+    /// # Panics
+    /// Never: the parts are well formed.
+    pub fn canary(&self, namespace: &str, builds: &str, replicas: u32) -> Pipeline {
+        let mut step = self.step(namespace);
+        let rule = &mut step["work"]["rollout"];
+        rule["strategy"] = json!({"canary": {
+            "steps": [{"weight": 10, "interval": 10_000}], "threshold": 0.95, "min_samples": 20,
+        }});
+        rule["workload"]["replicas"] = replicas.into();
+        rule["bake"] = 5_000.into();
+        serde_json::from_value(json!({
+            "name": "model-update",
+            "digest": "d",
+            "stages": [{"name": "Production", "work": {"steps": {"parallel": false, "steps": [step]}}}],
+            "groups": [{"name": "ml", "members": [{"name": "ana", "slack": "U1", "github": null, "uid": null}]}],
+            "builds": {"cluster": "main", "namespace": builds, "fetch_image": "git"},
+        }))
+        .expect("the pipeline is well formed")
     }
 
     pub(crate) fn run(&self, namespace: &str, builds: &str) -> Run {

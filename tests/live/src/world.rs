@@ -88,9 +88,10 @@ impl World {
     pub async fn bind(&self, file: &str, namespace: &str) -> Result<()> {
         let mut bindings = manifests::read(file)?;
         for binding in &mut bindings {
-            let subjects = binding["subjects"]
-                .as_array_mut()
-                .expect("a binding has subjects");
+            // Roles that a file brings with it have none.
+            let Some(subjects) = binding["subjects"].as_array_mut() else {
+                continue;
+            };
             let named = |role: &Role| subjects.iter().any(|subject| subject["name"] == role.group());
             let accounts: Vec<Value> = Role::ALL
                 .iter()
@@ -100,6 +101,14 @@ impl World {
             subjects.extend(accounts);
         }
         manifests::apply(&self.admin, namespace, &bindings).await
+    }
+
+    /// Applies a file that binds for the whole cluster, with this test's service accounts beside its groups.
+    ///
+    /// # Errors
+    /// It cannot be applied.
+    pub async fn bind_everywhere(&self, file: &str) -> Result<()> {
+        self.bind(file, "").await
     }
 
     /// Somebody.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use weir_domain::fit::{Ask, Counted, Fit, Fits, Reason, Snapshot, fit, notes};
+use weir_domain::fit::{Ask, Fit, Fits, Snapshot, fit, notes};
 use weir_domain::ladder::{Ladder, Rung, ladder};
 
 use super::args::Fit as Args;
@@ -75,7 +75,7 @@ fn rung_json(rung: &Rung) -> Value {
 fn text(snapshot: &Snapshot, ask: &Ask, fit: &Fit, ladder: &Ladder, notes: &[String]) -> String {
     let mut lines = vec![format!("{}: {}", fit.fits, asked(ask, fit.replicas))];
     let nodes = snapshot.nodes.len();
-    let reasons: Vec<String> = fit.reasons.iter().map(told).collect();
+    let reasons: Vec<String> = fit.reasons.iter().map(ToString::to_string).collect();
     let word = if nodes == 1 { "node" } else { "nodes" };
     lines.push(format!("  {nodes} {word}: {}", reasons.join(" · ")));
     if !fit.placements.is_empty() {
@@ -101,16 +101,6 @@ fn text(snapshot: &Snapshot, ask: &Ask, fit: &Fit, ladder: &Ladder, notes: &[Str
     lines.extend(notes.iter().map(|note| format!("  note: {note}")));
     let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
     lines.join("\n")
-}
-
-/// `3 have 2 of 8 nvidia.com/gpu free, 4 needed`.
-fn told(group: &Counted) -> String {
-    let verb = match group.reason {
-        Reason::Short { .. } | Reason::Room(_) if group.nodes == 1 => "has ",
-        Reason::Short { .. } | Reason::Room(_) => "have ",
-        _ => "",
-    };
-    format!("{} {verb}{}", group.nodes, group.reason)
 }
 
 /// `2 replicas × 4 nvidia.com/gpu`.

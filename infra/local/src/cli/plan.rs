@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use weir_domain::fit::{Ask, Snapshot, stable_pods};
 use weir_domain::ids::ServiceName;
+use weir_domain::ladder::Action as Rung;
 use weir_domain::pipeline::RolloutRule;
-use weir_domain::rollout::{Forecast, ForecastStep, Ground, Timing, forecast, plan};
+use weir_domain::rollout::{Choice, Forecast, ForecastStep, Site, Timing, choose, forecast, plan};
+use weir_domain::seen::Ground;
 use weir_domain::time::Span;
 
 use super::args::Plan as Args;
@@ -57,13 +59,30 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let gpus: i64 = workload.ask.devices().map(|(_, count)| count).sum();
     rule.workload.gpus = u32::try_from(gpus).unwrap_or(u32::MAX);
     let (stable, unseen) = stable(args, &cluster.snapshot, &workload.ask, &rule, &mut warnings);
-    let plan = plan(&rule, stable);
     let ground = Ground {
-        snapshot: &cluster.snapshot,
-        ask: &workload.ask,
+        snapshot: cluster.snapshot,
+        ask: workload.ask,
+    };
+    let plan = match choose(&rule, stable, &ground, load(question), Span::ZERO) {
+        Choice::Go(plan) => plan,
+        Choice::Wait(words) => {
+            warnings.push(format!("the run would wait for {words}"));
+            plan(&rule, stable)
+        }
+        Choice::Refuse(why) => {
+            warnings.push(format!("the run would be refused: {why}"));
+            plan(&rule, stable)
+        }
+    };
+    if plan.rung != Rung::Surge {
+        warnings.push(format!("{}: {}", plan.rung, plan.why));
+    }
+    let site = Site {
+        snapshot: &ground.snapshot,
+        ask: &ground.ask,
         unseen,
     };
-    let mut told = forecast(&plan, &rule, timing(args), load(question), Some(ground));
+    let mut told = forecast(&plan, &rule, timing(args), load(question), Some(site));
     warnings.append(&mut told.warnings);
     told.warnings = warnings;
     let answer = Answer {

@@ -1,6 +1,7 @@
 //! A rollout: both sides, the plan, and every change of traffic with its times.
 
-use weir_domain::rollout::{Plan, Rollout};
+use weir_domain::ladder::Action as Rung;
+use weir_domain::rollout::{Plan, PlannedStep, Rollout};
 use weir_domain::seen::{RevisionSeen, TrafficChange};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
@@ -80,23 +81,30 @@ fn side(word: &str, revision: &str, weight: Weight, seen: &RevisionSeen) -> Stri
     line
 }
 
-/// `5 % for 10m, 20 %, 50 %, 100 %; peak 5 GPU; revert: instant`
+/// `5 % for 10m, 33 %, 66 %, 100 %; replicas 1/3, 2/2, 3/1, 4/0; peak 4 GPU; revert: instant up to 33 %`
 fn plan(plan: &Plan) -> String {
-    let step = |step: &weir_domain::rollout::PlannedStep| match step.hold.0 {
+    let share = |step: &PlannedStep| match step.hold.0 {
         0 => step.weight.to_string(),
         _ => format!("{} for {}", step.weight, step.hold),
     };
-    let steps: Vec<String> = plan.steps.iter().map(step).collect();
+    let shares: Vec<String> = plan.steps.iter().map(share).collect();
     let revert = if plan.instant_revert {
         "instant"
     } else {
-        "a new rollout"
+        "instant while stable carries everything, then as its replicas are warm again"
     };
-    format!(
-        "{}; peak {} GPU; revert: {revert}",
-        steps.join(", "),
-        plan.gpu_peak
-    )
+    let mut words = shares.join(", ");
+    if plan.rung == Rung::Borrow {
+        let sides = |step: &PlannedStep| format!("{}/{}", step.candidate_replicas, step.stable_replicas);
+        let mut sides: Vec<String> = plan.steps.iter().map(sides).collect();
+        sides.dedup();
+        words.push_str(&format!("; replicas {} candidate/stable", sides.join(", ")));
+    }
+    words.push_str(&format!("; peak {} GPU; revert: {revert}", plan.gpu_peak));
+    if plan.rung != Rung::Surge {
+        words.push_str(&format!("; {}: {}", plan.rung, clean(&plan.why)));
+    }
+    words
 }
 
 /// `traffic    01:17:03   5 %  accepted 12ms  observed 340ms  effective 1.2s`

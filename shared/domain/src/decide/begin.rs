@@ -114,6 +114,7 @@ fn fresh_stage(work: &StageWork) -> StageRun {
         rollout: None,
         log_tail: String::new(),
         waits_for: String::new(),
+        foreseen: String::new(),
     };
     StageRun {
         status: PartStatus::Pending,

@@ -150,7 +150,7 @@ fn stop_step(draft: &mut Draft, id: StepId, ending: &RunStatus) {
         .map(|rollout| (rollout.can_revert(), rollout.phase.clone()))
     {
         Some((true, _)) => rollout::revert(draft, id, &ending.words(), Actor::Weir),
-        Some((false, Phase::Comparing | Phase::Queued)) => {
+        Some((false, Phase::Comparing | Phase::Queued | Phase::Surveying)) => {
             rollout::leave_lane(draft, id);
             let state = draft.step_mut(id);
             state.rollout = None;

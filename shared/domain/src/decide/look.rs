@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::foresee::unforeseen;
 use crate::approval::ApprovalState;
 use crate::event::Limits;
-use crate::ids::{Commit, StepId};
+use crate::ids::{Commit, RevisionId, StepId};
 use crate::pipeline::StepWork;
 use crate::rollout::{self, Phase};
 use crate::run::{PartStatus, State};
@@ -41,6 +42,8 @@ pub enum Wanted {
     Execution(StepId),
     /// The revisions, the route and the counts of a rollout.
     Rollout(StepId),
+    /// What fits where a rollout would go; which revision is stable there.
+    Ground(StepId, Option<RevisionId>),
     /// Whether the run's commit descends from this one, which serves.
     Lineage(StepId, Commit),
 }
@@ -51,6 +54,9 @@ const EXECUTION_LOOKS: (Span, Span) = (Span::seconds(1), Span::seconds(15));
 /// Everything that is worth a look now.
 pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
     let mut wanted = Vec::new();
+    if duty == Duty::Steps {
+        wanted.extend(unforeseen(state).map(|(id, stable)| Wanted::Ground(id, stable)));
+    }
     for (id, step, step_run) in state.run.steps() {
         match (&step.work, step_run.rollout.as_deref(), duty) {
             (StepWork::Plugin(_), _, Duty::Steps) if step_run.status == PartStatus::Running => {
@@ -59,6 +65,10 @@ pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
             (StepWork::Rollout(rule), Some(rollout), Duty::Steps) if rollout.phase == Phase::Comparing => {
                 let served = state.lanes.get(&rule.lane).and_then(|lane| lane.current.as_ref());
                 wanted.extend(served.map(|served| Wanted::Lineage(id, served.commit.clone())));
+            }
+            (StepWork::Rollout(_), Some(rollout), Duty::Steps) if rollout.phase == Phase::Surveying => {
+                let stable = rollout.stable.as_ref().map(|stable| stable.revision.clone());
+                wanted.push(Wanted::Ground(id, stable));
             }
             (StepWork::Rollout(_), Some(rollout), Duty::Traffic) if is_on_a_cluster(&rollout.phase) => {
                 wanted.push(Wanted::Rollout(id));
@@ -72,7 +82,7 @@ pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
 fn is_on_a_cluster(phase: &Phase) -> bool {
     !matches!(
         phase,
-        Phase::Queued | Phase::Comparing | Phase::Drained | Phase::Removed
+        Phase::Queued | Phase::Comparing | Phase::Surveying | Phase::Drained | Phase::Removed
     )
 }
 
@@ -102,8 +112,9 @@ pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> 
         let approval = stage.approval.as_ref()?;
         (approval.state == ApprovalState::Waiting).then_some(approval.expires)
     });
+    let ground = unforeseen(state).next().map(|_| now + limits.settle);
     // Nothing that is known of will happen: look anyway, so that nothing can get stuck.
-    let first = first.into_iter().chain(approvals).min();
+    let first = first.into_iter().chain(approvals).chain(ground).min();
     first.or_else(|| {
         next_look(state, Duty::Traffic, limits, now)
             .is_none()

@@ -6,6 +6,7 @@ mod begin;
 mod draft;
 mod end;
 mod execution;
+mod foresee;
 mod look;
 mod turn;
 
@@ -77,6 +78,7 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::Woken => {}
         Event::ExecutionSeen { step, seen } => execution::seen(&mut draft, *step, seen)?,
         Event::RolloutSeen { step, seen } => turn::seen(&mut draft, *step, seen)?,
+        Event::GroundSeen { step, seen } => turn::ground(&mut draft, *step, seen)?,
         Event::LineageSeen { step, descends } => turn::lineage(&mut draft, *step, descends)?,
         Event::WeightsAccepted { step, fence, at } => turn::accepted(&mut draft, *step, *fence, *at)?,
         Event::EffectRefused { step, why } => end::effect_refused(&mut draft, *step, why),

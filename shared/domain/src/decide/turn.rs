@@ -1,7 +1,7 @@
 //! Rollout steps: their turn in the lane, what looks at them show, and what their end means for the step.
 
 use super::begin::short;
-use super::{Draft, Rejected};
+use super::{Draft, Rejected, foresee};
 use crate::audit::Action;
 use crate::effect::Effect;
 use crate::ids::{Fence, StepId};
@@ -10,7 +10,7 @@ use crate::people::Actor;
 use crate::pipeline::{OnNewPush, RolloutRule};
 use crate::rollout::{self, Phase, Rollout};
 use crate::run::{PartStatus, RunStatus};
-use crate::seen::RolloutSeen;
+use crate::seen::{GroundSeen, RolloutSeen};
 use crate::time::Timestamp;
 
 fn rule_of(draft: &Draft, step: StepId) -> Result<RolloutRule, Rejected> {
@@ -30,6 +30,16 @@ pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &RolloutSeen) -> Resul
             RolloutSeen::Scene(scene) => rollout::observe(draft, &mut rollout, step, &rule, scene),
         }
         draft.put_rollout(step, rollout);
+    }
+    Ok(())
+}
+
+/// The cluster was asked what fits.
+pub(super) fn ground(draft: &mut Draft, step: StepId, seen: &GroundSeen) -> Result<(), Rejected> {
+    let rule = rule_of(draft, step)?;
+    match draft.step_mut(step).rollout {
+        Some(_) => rollout::surveyed(draft, step, &rule, seen),
+        None => foresee::foresee(draft, step, &rule, seen),
     }
     Ok(())
 }
@@ -79,7 +89,7 @@ fn compare(draft: &mut Draft, id: StepId, rule: &RolloutRule) {
         .as_ref()
         .map(|served| served.commit.clone());
     if serves.is_none_or(|serves| serves == after) {
-        return rollout::start(draft, id);
+        return rollout::survey(draft, id);
     }
     if let Some(mut rollout) = draft.take_rollout(id) {
         rollout.phase = Phase::Comparing;
@@ -103,7 +113,7 @@ pub(super) fn lineage(
         return Ok(());
     }
     match descends {
-        Ok(true) => rollout::start(draft, id),
+        Ok(true) => rollout::survey(draft, id),
         Ok(false) => {
             let serves = draft
                 .lane_mut(&rule.lane)

@@ -2,7 +2,7 @@
 
 use super::ask::Ask;
 use super::reason::Reason;
-use super::snapshot::{QuotaScope, Snapshot};
+use super::snapshot::{Quota, QuotaScope, Snapshot};
 
 /// What quotas, and whatever else keeps a workload away from every node, leave.
 pub(crate) struct Allowed {
@@ -18,8 +18,8 @@ impl Allowed {
     }
 }
 
-/// The tightest limit.
-pub(crate) fn allowed(snapshot: &Snapshot, ask: &Ask) -> Allowed {
+/// The tightest limit, when the pods in `without` have given back what they use.
+pub(crate) fn allowed(snapshot: &Snapshot, ask: &Ask, without: &[usize]) -> Allowed {
     if let Some(why) = ask.blocked.first() {
         return Allowed {
             replicas: 0,
@@ -39,7 +39,7 @@ pub(crate) fn allowed(snapshot: &Snapshot, ask: &Ask) -> Allowed {
             let Some(needed) = needed(limit, ask).filter(|needed| *needed > 0) else {
                 continue;
             };
-            let left = hard.saturating_sub(*used);
+            let left = hard.saturating_sub(*used) + given_back(snapshot, quota, limit, without);
             let replicas = u64::try_from(left / needed).unwrap_or(0);
             if replicas < allowed.replicas {
                 let (quota, limit) = (quota.name.clone(), limit.clone());
@@ -56,6 +56,21 @@ pub(crate) fn allowed(snapshot: &Snapshot, ask: &Ask) -> Allowed {
         }
     }
     allowed
+}
+
+/// What pods of the quota's namespace would give back of a limit on requests. Limits on limits are left as they are:
+/// the snapshot does not know a pod's limits.
+fn given_back(snapshot: &Snapshot, quota: &Quota, limit: &str, without: &[usize]) -> i64 {
+    let of = |pod: &usize| {
+        let pod = &snapshot.pods[*pod];
+        match limit {
+            _ if pod.namespace != quota.namespace => 0,
+            "pods" | "count/pods" => 1,
+            _ if limit.starts_with("limits.") => 0,
+            _ => pod.requests.get(limit.trim_start_matches("requests.")),
+        }
+    };
+    without.iter().map(of).sum()
 }
 
 /// What one replica counts as under a limit; nothing for a limit on other objects.

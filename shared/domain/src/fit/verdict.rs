@@ -67,6 +67,18 @@ pub struct Counted {
     pub nodes: usize,
 }
 
+impl fmt::Display for Counted {
+    /// `3 have 2 of 8 nvidia.com/gpu free, 4 needed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.reason {
+            Reason::Short { .. } | Reason::Room(_) if self.nodes == 1 => "has ",
+            Reason::Short { .. } | Reason::Room(_) => "have ",
+            _ => "",
+        };
+        write!(f, "{} {verb}{}", self.nodes, self.reason)
+    }
+}
+
 /// Says whether replicas of a workload fit into a cluster beside what is there, without evicting anything.
 pub fn fit(snapshot: &Snapshot, ask: &Ask, replicas: u64) -> Fit {
     fit_if(snapshot, ask, replicas, &What::default())
@@ -76,7 +88,7 @@ pub fn fit(snapshot: &Snapshot, ask: &Ask, replicas: u64) -> Fit {
 pub(crate) fn fit_if(snapshot: &Snapshot, ask: &Ask, replicas: u64, what: &What) -> Fit {
     let scene = Scene::new(snapshot, ask, what);
     let reach = reach(&scene);
-    let allowed = quota::allowed(snapshot, ask);
+    let allowed = quota::allowed(snapshot, ask, &what.without);
     let (most, least) = (allowed.cap(reach.most), allowed.cap(reach.least));
     let fits = match replicas {
         n if n <= least => Fits::Yes,
@@ -96,7 +108,7 @@ pub(crate) fn fit_if(snapshot: &Snapshot, ask: &Ask, replicas: u64, what: &What)
 
 /// Most replicas in the best order, and nothing else.
 pub(crate) fn most_if(snapshot: &Snapshot, ask: &Ask, what: &What) -> u64 {
-    quota::allowed(snapshot, ask).cap(reach(&Scene::new(snapshot, ask, what)).most)
+    quota::allowed(snapshot, ask, &what.without).cap(reach(&Scene::new(snapshot, ask, what)).most)
 }
 
 /// Places as the scheduler would by its default scores, roughly: away from replicas of its own, then to the node with

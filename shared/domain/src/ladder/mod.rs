@@ -4,11 +4,16 @@
 //! words that name the nodes and pods it is about. Nothing is done here, and nothing is ever evicted.
 
 mod change;
+mod room;
 mod rungs;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fit::{Ask, Fit, Snapshot};
+
+pub use room::{Place, Room, room};
 
 /// Rungs, and what would make the replicas fit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,7 +44,8 @@ pub struct Rung {
 }
 
 /// What can be done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Add the replicas to what is there.
     Surge,

@@ -1,7 +1,7 @@
 //! What a plan will cost and how long it will take, told before anything moves.
 
 use crate::fit::{Ask, Fit, Fits, Snapshot, fit, notes};
-use crate::ladder::{Load, ladder};
+use crate::ladder::{Action, Load, ladder};
 use crate::pipeline::RolloutRule;
 use crate::time::Span;
 
@@ -59,7 +59,7 @@ pub struct ForecastStep {
 
 /// Where the candidate would go.
 #[derive(Clone, Copy, Debug)]
-pub struct Ground<'a> {
+pub struct Site<'a> {
     /// The cluster.
     pub snapshot: &'a Snapshot,
     /// One replica of the candidate.
@@ -68,13 +68,13 @@ pub struct Ground<'a> {
     pub unseen: u32,
 }
 
-/// Predicts. `ground`: the cluster, if it is known.
+/// Predicts. `site`: the cluster, if it is known.
 pub fn forecast(
     plan: &Plan,
     rule: &RolloutRule,
     timing: Timing,
     load: Load,
-    ground: Option<Ground<'_>>,
+    site: Option<Site<'_>>,
 ) -> Forecast {
     let mut warm = 0;
     let mut steps = Vec::new();
@@ -89,13 +89,17 @@ pub fn forecast(
         steps.push(ForecastStep {
             gpus: (planned.candidate_replicas + planned.stable_replicas) * rule.workload.gpus,
             takes,
-            revert: way_back(plan, planned, timing),
-            fits: ground.map(|ground| answer(ground, planned).fits),
+            revert: way_back(plan, planned, rule, timing),
+            fits: site.map(|site| match plan.rung {
+                // The plan was made for the places that open.
+                Action::Borrow => Fits::Yes,
+                _ => answer(site, planned).fits,
+            }),
             planned: planned.clone(),
         });
     }
     let total = steps.iter().fold(rule.bake, |sum, step| sum + step.takes);
-    let warnings = warnings(plan, rule, timing, load, ground, &steps);
+    let warnings = warnings(plan, rule, timing, load, site, &steps);
     Forecast {
         gpu_peak: plan.gpu_peak,
         steps,
@@ -104,20 +108,36 @@ pub fn forecast(
     }
 }
 
-fn answer(ground: Ground<'_>, step: &PlannedStep) -> Fit {
+fn answer(site: Site<'_>, step: &PlannedStep) -> Fit {
     fit(
-        ground.snapshot,
-        ground.ask,
-        u64::from(step.candidate_replicas) + u64::from(ground.unseen),
+        site.snapshot,
+        site.ask,
+        u64::from(step.candidate_replicas) + u64::from(site.unseen),
     )
 }
 
-fn way_back(plan: &Plan, step: &PlannedStep, timing: Timing) -> Option<Span> {
-    match (step.kind, plan.instant_revert) {
-        (StepKind::FirstRelease, _) => None,
-        (_, true) => Some(timing.effective),
-        (_, false) => Some(timing.warm + timing.effective),
+/// Without enough of stable left, replicas become warm again one group of places after another, and in between traffic
+/// moves.
+fn way_back(plan: &Plan, step: &PlannedStep, rule: &RolloutRule, timing: Timing) -> Option<Span> {
+    if step.kind == StepKind::FirstRelease {
+        return None;
     }
+    if plan.rung != Action::Borrow || plan.instant_at(step, rule) {
+        return Some(timing.effective);
+    }
+    let missing = plan.needed(rule).saturating_sub(step.stable_replicas);
+    let at = plan.steps.iter().position(|other| other == step).unwrap_or(0);
+    let lent = |step: &&PlannedStep| step.stable_replicas < plan.needed(rule);
+    let mut counts: Vec<u32> = plan.steps[..=at]
+        .iter()
+        .filter(lent)
+        .map(|step| step.stable_replicas)
+        .collect();
+    counts.dedup();
+    let groups = u64::try_from(counts.len())
+        .unwrap_or(1)
+        .clamp(1, u64::from(missing.max(1)));
+    Some(Span((timing.warm.0 + timing.effective.0) * groups))
 }
 
 fn warnings(
@@ -125,17 +145,17 @@ fn warnings(
     rule: &RolloutRule,
     timing: Timing,
     load: Load,
-    ground: Option<Ground<'_>>,
+    site: Option<Site<'_>>,
     steps: &[ForecastStep],
 ) -> Vec<String> {
     let mut out = Vec::new();
     if plan.steps.iter().any(|step| step.kind == StepKind::FirstRelease) {
         out.push("first release: nothing serves yet, all replicas at once, and there is no way back".into());
     }
-    if let Some(ground) = ground {
-        out.extend(does_not_fit(ground, load, steps));
-        out.extend(notes(ground.snapshot, ground.ask));
-        out.extend(ground.snapshot.unknown.iter().cloned());
+    if let Some(site) = site {
+        out.extend(does_not_fit(site, load, steps));
+        out.extend(notes(site.snapshot, site.ask));
+        out.extend(site.snapshot.unknown.iter().cloned());
     }
     if !timing.known {
         let warm = timing.warm;
@@ -153,11 +173,11 @@ fn warnings(
 }
 
 /// The first step that does not fit, and what could be done.
-fn does_not_fit(ground: Ground<'_>, load: Load, steps: &[ForecastStep]) -> Option<String> {
+fn does_not_fit(site: Site<'_>, load: Load, steps: &[ForecastStep]) -> Option<String> {
     let unfit = |(_, step): &(usize, &ForecastStep)| step.fits.is_some_and(|fits| fits != Fits::Yes);
     let (number, step) = steps.iter().enumerate().find(unfit)?;
-    let answer = answer(ground, &step.planned);
-    let ladder = ladder(ground.snapshot, ground.ask, &answer, load);
+    let answer = answer(site, &step.planned);
+    let ladder = ladder(site.snapshot, site.ask, &answer, load);
     let rung = ladder.chosen();
     let Fit {
         fits,

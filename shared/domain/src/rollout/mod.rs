@@ -1,26 +1,37 @@
 //! A rollout: one service in one environment on its way from the stable revision to the candidate, or back.
 //!
 //! ```text
-//! Queued ─▶ Growing(step) ─▶ Watching(step) ─┬▶ next step ─▶ Baking ─▶ Draining ─▶ Drained
-//!                 │               │           │                 │
-//!                 └───────────────┴───────────┴─────────────────┴──▶ Reverting ─▶ Reverted ─▶ Removed
+//! Queued ─▶ Surveying ─▶ Growing(step) ─▶ Watching(step) ─┬▶ next step ─▶ Baking ─▶ Draining ─▶ Drained
+//!                             │               │           │                 │
+//!                             └───────────────┴───────────┴─────────────────┴──▶ Reverting ─▶ Reverted ─▶ Removed
 //! ```
-//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`.
+//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`. Surveying asks the cluster
+//! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
+//! a revert gives them back (`restore`).
 
+mod borrow;
 mod evidence;
 mod forecast;
 mod moves;
 mod phases;
 mod plan;
+mod restore;
 mod revert;
 mod settle;
+mod survey;
+#[cfg(test)]
+pub(crate) mod testing;
+mod told;
 mod watch;
 
-pub use forecast::{Forecast, ForecastStep, Ground, Timing, forecast};
-pub(crate) use moves::{leave_lane, start};
+pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
+pub(crate) use moves::leave_lane;
 pub use phases::{Away, Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;
+pub use survey::{Choice, choose};
+pub(crate) use survey::{survey, surveyed};
+pub use told::told;
 pub use watch::look_again;
 pub(crate) use watch::{observe, unreachable};

@@ -1,40 +1,36 @@
 //! The moves of a rollout: start, next step, new weights, promotion, leaving the lane.
 
-use super::phases::{CHANGES_LIMIT, Phase, Rollout, StableSide};
-use super::plan::{StepKind, plan};
+use serde_json::{Value, json};
+
+use super::forecast::{ForecastStep, Timing, forecast};
+use super::phases::{CHANGES_LIMIT, Phase, Rollout};
+use super::plan::{Plan, StepKind};
+use super::restore::scale_stable;
+use super::told::told;
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::{CommitState, Effect};
 use crate::ids::{RevisionId, StepId};
+use crate::ladder::Load;
 use crate::lane::Served;
 use crate::pipeline::RolloutRule;
 use crate::seen::TrafficChange;
+use crate::time::Span;
 use crate::units::Weight;
 
-/// Makes the plan and takes its first step. The rollout has its lane.
-pub(crate) fn start(draft: &mut Draft, id: StepId) {
-    let (Some(rule), Some(mut rollout)) = (draft.run.rule(id).cloned(), draft.take_rollout(id)) else {
-        return;
-    };
-    let lane = draft.lane_mut(&rule.lane);
-    let current = lane.current.as_ref();
-    rollout.fence = lane.fence;
-    rollout.stable = current.map(|served| StableSide {
-        revision: served.revision.clone(),
-        replicas: served.workload.replicas,
-    });
+/// Takes the first step of a plan. The rollout has its lane, and knows what is stable.
+pub(super) fn start(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, plan: Plan) {
+    rollout.plan = plan;
     if rollout
         .stable
         .as_ref()
         .is_some_and(|stable| stable.revision == rollout.candidate)
     {
-        already_serves(draft, &mut rollout, id, &rule);
+        already_serves(draft, rollout, id, rule);
     } else {
-        rollout.plan = plan(&rule, rollout.stable.as_ref().map(|stable| stable.replicas));
-        tell_plan(draft, &rollout, &rule);
-        enter_step(draft, &mut rollout, id, 0);
+        tell_plan(draft, rollout, rule);
+        enter_step(draft, rollout, id, 0);
     }
-    draft.put_rollout(id, rollout);
 }
 
 fn already_serves(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule) {
@@ -50,12 +46,6 @@ fn already_serves(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &R
 }
 
 fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
-    let shares: Vec<String> = rollout
-        .plan
-        .steps
-        .iter()
-        .map(|step| step.weight.percent().to_string())
-        .collect();
     let from = rollout
         .stable
         .as_ref()
@@ -66,32 +56,56 @@ fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
             rule.lane
         ),
         Some(_) => format!(
-            "{} by {}: {} %, at most {} GPUs, revert instant",
+            "{} by {}: {}",
             rule.lane,
             rule.strategy.as_str(),
-            shares.join(" → "),
-            rollout.plan.gpu_peak
+            told(&rollout.plan, rule)
         ),
     };
     let not_exact = rule.workload.not_exact.join("; ");
+    let foreseen = forecast(&rollout.plan, rule, Timing::default(), Load::default(), None);
+    let step = |step: &ForecastStep| {
+        json!({
+            "weight": step.planned.weight,
+            "candidate_replicas": step.planned.candidate_replicas,
+            "stable_replicas": step.planned.stable_replicas,
+            "gpus": step.gpus,
+            "seconds": step.takes.as_seconds(),
+            "revert_seconds": step.revert.map(Span::as_seconds),
+        })
+    };
+    let steps: Vec<Value> = foreseen.steps.iter().map(step).collect();
     let note = draft.note(Action::LaneTaken, words);
     note.with("gpu_peak", rollout.plan.gpu_peak)
+        .with("rung", rollout.plan.rung.as_str())
+        .with("why", rollout.plan.why.as_str())
+        .with("steps", steps)
+        .with("seconds", foreseen.total.as_seconds())
         .moved(from, rollout.candidate.to_string());
     if !not_exact.is_empty() {
         note.with("rollback_not_exact", not_exact);
     }
 }
 
-/// Lets the candidate grow to what a step needs. Where the step before needed as much, nothing is written.
+/// Lets the candidate grow to what a step needs, and takes the places it needs from stable. The candidate's pods are asked
+/// for first, so that they wait for the places when those open. What stands already is not written.
 pub(super) fn enter_step(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
-    let replicas = rollout.plan.steps[step].candidate_replicas;
-    let before = step
-        .checked_sub(1)
-        .map_or(0, |before| rollout.plan.steps[before].candidate_replicas);
+    let planned = rollout.plan.steps[step].clone();
     enter(draft, rollout, Phase::Growing { step });
-    if replicas == before {
-        return;
+    if planned.candidate_replicas != rollout.candidate_asked {
+        grow(draft, rollout, id, planned.candidate_replicas);
     }
+    let has = rollout
+        .stable
+        .as_ref()
+        .map(|stable| rollout.stable_asked.unwrap_or(stable.replicas));
+    if has.is_some_and(|has| planned.stable_replicas < has) {
+        scale_stable(draft, rollout, id, planned.stable_replicas, planned.leaving);
+    }
+}
+
+fn grow(draft: &mut Draft, rollout: &mut Rollout, id: StepId, replicas: u32) {
+    let before = std::mem::replace(&mut rollout.candidate_asked, replicas);
     rollout.fence = rollout.fence.next();
     let (revision, fence) = (rollout.candidate.clone(), rollout.fence);
     let unit = if replicas == 1 { "replica" } else { "replicas" };
@@ -203,6 +217,7 @@ pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule
             step: id,
             revision: old.clone(),
             replicas: 0,
+            leaving: Vec::new(),
             fence,
         });
     }

@@ -20,6 +20,8 @@ pub enum Phase {
     Queued,
     /// It has the lane and asks whether its commit descends from the one that serves (invariant 14).
     Comparing,
+    /// It has the lane and asks its cluster what fits; nothing has moved.
+    Surveying,
     /// The candidate grows to what step `step` needs; weights stand as they are.
     Growing {
         /// Index into the plan.
@@ -54,7 +56,7 @@ pub enum Phase {
 pub struct StableSide {
     /// Which.
     pub revision: RevisionId,
-    /// Its replicas when the rollout began; they stay until the candidate is promoted.
+    /// Its replicas when the rollout began: what it has again after a revert.
     pub replicas: u32,
 }
 
@@ -110,6 +112,15 @@ pub struct Rollout {
     /// Its cluster does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away: Option<Away>,
+    /// Replicas last asked for of the candidate.
+    #[serde(default)]
+    pub candidate_asked: u32,
+    /// Replicas last asked for of the stable revision; nothing: it keeps what it has.
+    #[serde(default)]
+    pub stable_asked: Option<u32>,
+    /// Traffic goes back because of what was seen of the candidate, not because somebody wants it.
+    #[serde(default)]
+    pub distrusted: bool,
     /// The candidate's crashes when it first got traffic: those before are a matter of loading.
     pub crashes_before: u32,
     /// What the last look showed.
@@ -145,6 +156,9 @@ impl Rollout {
             weighing: Weighing::default(),
             blind_since: None,
             away: None,
+            candidate_asked: 0,
+            stable_asked: None,
+            distrusted: false,
             crashes_before: 0,
             candidate_seen: RevisionSeen::default(),
             stable_seen: RevisionSeen::default(),
@@ -166,7 +180,7 @@ impl Rollout {
     pub fn moves(&self) -> bool {
         !matches!(
             self.phase,
-            Phase::Comparing | Phase::Queued | Phase::Drained | Phase::Reverted { .. }
+            Phase::Comparing | Phase::Queued | Phase::Surveying | Phase::Drained | Phase::Reverted { .. }
         ) && !matches!(self.phase, Phase::Removing | Phase::Removed)
     }
 
@@ -176,6 +190,20 @@ impl Rollout {
             self.phase,
             Phase::Growing { .. } | Phase::Watching { .. } | Phase::Baking
         )
+    }
+
+    /// Stable replicas that are warm and were not told to leave: an order may not have been carried out yet.
+    pub fn stable_warm(&self) -> u32 {
+        let asked = self
+            .stable
+            .as_ref()
+            .map_or(0, |stable| self.stable_asked.unwrap_or(stable.replicas));
+        self.stable_seen.warm.min(asked)
+    }
+
+    /// Whether stable was asked to give up replicas that it must have again after a revert.
+    pub fn has_lent(&self) -> bool {
+        self.stable_asked.is_some()
     }
 
     /// Whether nothing of it needs looking after any more.
@@ -189,6 +217,7 @@ impl Rollout {
         match &self.phase {
             Phase::Queued => "waiting for the lane".into(),
             Phase::Comparing => "planned".into(),
+            Phase::Surveying => "looking for room".into(),
             Phase::Growing { step } => match planned(step) {
                 Some(to) => format!("growing to {} for {}", to.candidate_replicas, to.weight),
                 None => "growing".into(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ladder;
 use crate::pipeline::{RolloutRule, Strategy};
 use crate::time::Span;
 use crate::units::Weight;
@@ -14,14 +15,74 @@ const RAMP_HOLD_MAX: Span = Span::seconds(60);
 const RAMP_PART: u64 = 10;
 
 /// Steps in order, and what they need.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// The steps.
     pub steps: Vec<PlannedStep>,
-    /// Most GPUs that candidate and stable hold together; declared before the start (invariant 9).
+    /// Most GPUs that candidate and stable hold together; declared before the start (invariant 9). A pod without a node
+    /// holds none.
     pub gpu_peak: u32,
-    /// Whether traffic can go back at once, because the stable revision stays warm.
+    /// Whether traffic can go back at once from every step, because enough of the stable revision stays warm.
     pub instant_revert: bool,
+    /// Replicas that carry all traffic at the present load: the whole of which a share is a part. 0 in plans that were
+    /// stored before it was known: all that the workload asks for.
+    #[serde(default)]
+    pub carries: u32,
+    /// How room is found for the candidate.
+    #[serde(default = "surge")]
+    pub rung: ladder::Action,
+    /// Why that way, in words; empty where the cluster was not asked.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// What plans did that were stored before there was a choice.
+fn surge() -> ladder::Action {
+    ladder::Action::Surge
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            gpu_peak: 0,
+            instant_revert: false,
+            carries: 0,
+            rung: surge(),
+            why: String::new(),
+        }
+    }
+}
+
+impl Plan {
+    /// The share that so many warm replicas may have.
+    pub fn carried_by(&self, warm: u32, rule: &RolloutRule) -> Weight {
+        Weight::carried_by(warm, self.needed(rule))
+    }
+
+    /// Replicas that carry all traffic.
+    pub fn needed(&self, rule: &RolloutRule) -> u32 {
+        match self.carries {
+            0 => rule.workload.replicas,
+            carries => carries,
+        }
+    }
+
+    /// Replicas that the stable revision may have while the candidate holds so many: all of `stable` while it holds
+    /// none, else what the plan leaves it at the first step that needs as many.
+    pub fn leaves(&self, candidate: u32, stable: u32) -> u32 {
+        let step = self
+            .steps
+            .iter()
+            .filter(|_| candidate > 0)
+            .find(|step| step.candidate_replicas >= candidate);
+        step.map_or(stable, |step| step.stable_replicas.min(stable))
+    }
+
+    /// Whether traffic can go back at once from a step: what stays of stable carries everything.
+    pub fn instant_at(&self, step: &PlannedStep, rule: &RolloutRule) -> bool {
+        step.kind != StepKind::FirstRelease && step.stable_replicas >= self.needed(rule)
+    }
 }
 
 /// One planned step.
@@ -35,6 +96,9 @@ pub struct PlannedStep {
     pub candidate_replicas: u32,
     /// Replicas of the stable revision.
     pub stable_replicas: u32,
+    /// Stable pods whose places the candidate takes at this step, by name: those that leave first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<String>,
     /// At least this long.
     pub hold: Span,
 }
@@ -70,6 +134,7 @@ pub fn plan(rule: &RolloutRule, stable: Option<u32>) -> Plan {
         weight,
         candidate_replicas,
         stable_replicas: stable.unwrap_or(0),
+        leaving: Vec::new(),
         hold,
     };
     let mut steps = Vec::new();
@@ -80,8 +145,7 @@ pub fn plan(rule: &RolloutRule, stable: Option<u32>) -> Plan {
                 let replicas = replicas_for(part.weight, full);
                 steps.push(step(StepKind::Stepping, part.weight, replicas, part.interval));
             }
-            let last = canary.steps.last().map_or(Span::ZERO, |part| part.interval);
-            let hold = Span(last.0 / RAMP_PART).clamp(RAMP_HOLD_MIN, RAMP_HOLD_MAX);
+            let hold = ramp_hold(rule);
             let from = steps.last().map_or(0, |s: &PlannedStep| s.candidate_replicas);
             let at = steps.last().map_or(Weight::ZERO, |s| s.weight);
             steps.extend(
@@ -92,18 +156,47 @@ pub fn plan(rule: &RolloutRule, stable: Option<u32>) -> Plan {
         }
         (_, Some(_)) => steps.extend(
             doublings(0, full)
-                .map(|k| step(StepKind::Ramping, Weight::carried_by(k, full), k, RAMP_HOLD_MIN)),
+                .map(|k| step(StepKind::Ramping, Weight::carried_by(k, full), k, ramp_hold(rule))),
         ),
     }
+    // The share of a candidate is its part of all that it will be; stable keeps all that it is.
+    made_of(steps, rule, full, surge(), String::new())
+}
+
+/// A plan of these steps.
+pub(super) fn made_of(
+    steps: Vec<PlannedStep>,
+    rule: &RolloutRule,
+    carries: u32,
+    rung: ladder::Action,
+    why: String,
+) -> Plan {
     let peak = steps
         .iter()
         .map(|s| s.candidate_replicas + s.stable_replicas)
-        .max()
-        .unwrap_or(0);
-    Plan {
-        steps,
-        gpu_peak: peak * rule.workload.gpus,
+        .max();
+    let mut plan = Plan {
+        gpu_peak: peak.unwrap_or(0) * rule.workload.gpus,
         instant_revert: true,
+        steps,
+        carries,
+        rung,
+        why,
+    };
+    // A first release has no way back to lose, and a stable side that keeps everything is all the way back there is.
+    plan.instant_revert =
+        rung != ladder::Action::Borrow || plan.steps.iter().all(|step| plan.instant_at(step, rule));
+    plan
+}
+
+/// How long a step on the way to 100 % is watched.
+pub(super) fn ramp_hold(rule: &RolloutRule) -> Span {
+    match &rule.strategy {
+        Strategy::Canary(canary) => {
+            let last = canary.steps.last().map_or(Span::ZERO, |part| part.interval);
+            Span(last.0 / RAMP_PART).clamp(RAMP_HOLD_MIN, RAMP_HOLD_MAX)
+        }
+        _ => RAMP_HOLD_MIN,
     }
 }
 

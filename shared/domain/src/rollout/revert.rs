@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::moves::{enter, release, set_weight};
+use super::moves::{enter, release, set_weight, wait};
 use super::phases::{Phase, Rollout};
+use super::restore::{give_back, share_on_the_way_back, shift_back};
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::Effect;
@@ -54,11 +55,17 @@ pub(super) fn revert_now(
         .run
         .ending
         .get_or_insert_with(|| RunStatus::RolledBack { why: why.to_owned() });
-    if rollout.changes.is_empty() {
+    if !rollout.changes.is_empty() {
+        let share = share_on_the_way_back(rollout, rule);
+        // Where the candidate must keep all that it has for now, the next look goes on.
+        if share == Weight::ZERO || share < rollout.weight {
+            set_weight(draft, rollout, id, share, "revert");
+        }
+        enter(draft, rollout, Phase::Reverting);
+    } else if give_back(draft, rollout, id, rule) {
         // It never had traffic: the route was never touched.
         back(draft, rollout, id, rule);
     } else {
-        set_weight(draft, rollout, id, Weight::ZERO, "revert");
         enter(draft, rollout, Phase::Reverting);
     }
 }
@@ -71,32 +78,63 @@ pub(super) fn reverting(
     rule: &RolloutRule,
     scene: &Scene,
 ) {
-    let share = scene
-        .route
-        .weights
-        .get(&rollout.candidate)
-        .copied()
-        .unwrap_or(Weight::ZERO);
-    let Some(change) = rollout.changes.last() else {
-        return;
-    };
-    if scene.route.fence >= change.fence && share > Weight::ZERO {
-        set_weight(
-            draft,
-            rollout,
-            id,
-            Weight::ZERO,
-            "somebody else gave the candidate traffic again",
-        );
+    if foreign_share(draft, rollout, id, scene) || shift_back(draft, rollout, id, rule) {
         return;
     }
+    if !has_left(draft, rollout, scene) {
+        if let Some(problem) = &scene.route.problem {
+            rollout.waits_for.clone_from(problem);
+        }
+        return;
+    }
+    if give_back(draft, rollout, id, rule) {
+        back(draft, rollout, id, rule);
+    } else if draft.now.since(rollout.since) >= rule.warm_within {
+        // Everything that could be decided was; the cluster goes on to try, and a person is told.
+        let words = format!(
+            "stable did not get all its places back: {}",
+            rollout.stable_seen.words
+        );
+        if let Some(why) = &mut rollout.reverted_because {
+            why.push_str(&format!("; {words}"));
+        }
+        draft.note(Action::Waiting, words);
+        back(draft, rollout, id, rule);
+    } else {
+        let (warm, wanted) = (
+            rollout.stable_warm(),
+            rollout.stable.as_ref().map_or(0, |s| s.replicas),
+        );
+        let words = format!(
+            "stable: {warm} of {wanted} replicas warm again; {}",
+            rollout.stable_seen.words
+        );
+        wait(draft, rollout, &words);
+    }
+}
+
+/// Somebody gave the candidate more than was decided; says whether that was corrected.
+fn foreign_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, scene: &Scene) -> bool {
+    let Some(fence) = rollout.changes.last().map(|change| change.fence) else {
+        return false;
+    };
+    let share = scene.route.weights.get(&rollout.candidate).copied();
+    if scene.route.fence < fence || share.unwrap_or(Weight::ZERO) <= rollout.weight {
+        return false;
+    }
+    let why = "somebody else gave the candidate traffic again";
+    set_weight(draft, rollout, id, rollout.weight, why);
+    true
+}
+
+/// Whether the traffic that was sent back has left the candidate.
+fn has_left(draft: &Draft, rollout: &Rollout, scene: &Scene) -> bool {
+    let Some(change) = rollout.changes.last() else {
+        return true;
+    };
     let nobody = scene.candidate.warm == 0 && scene.candidate.terminating == 0;
     let uncounted = change.observed.is_some_and(|at| draft.now.since(at) >= UNCOUNTED);
-    if change.observed.is_some() && (change.effective.is_some() || nobody || uncounted) {
-        back(draft, rollout, id, rule);
-    } else if let Some(problem) = &scene.route.problem {
-        rollout.waits_for.clone_from(problem);
-    }
+    change.observed.is_some() && (change.effective.is_some() || nobody || uncounted)
 }
 
 /// Traffic is back: the lane is free for the next, people are told, the candidate is kept for a look.
@@ -122,9 +160,16 @@ fn back(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule
     }
     note.moved(rollout.candidate.to_string(), serves);
     let until = draft.now + rule.keep;
+    let whole = rollout
+        .stable
+        .as_ref()
+        .is_none_or(|stable| rollout.stable_warm() >= stable.replicas);
     enter(draft, rollout, Phase::Reverted { until });
     release(draft, rollout, id, rule);
-    draft.effects.push(Effect::Page { step: id });
+    // Where stable had lent replicas, the page went out when traffic was back.
+    if !rollout.has_lent() || !whole {
+        draft.effects.push(Effect::Page { step: id });
+    }
 }
 
 /// The candidate that was rolled back has been looked at long enough.

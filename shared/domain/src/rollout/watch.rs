@@ -13,7 +13,7 @@ use crate::event::Limits;
 use crate::ids::StepId;
 use crate::people::Actor;
 use crate::pipeline::RolloutRule;
-use crate::seen::{Scene, TrafficSeen};
+use crate::seen::{PodPhase, Scene, TrafficSeen};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
@@ -21,6 +21,8 @@ use crate::units::Weight;
 const LOADING_CRASHES: u32 = 3;
 /// A cluster that does not answer while traffic must go back is a matter for a person after this time.
 const PAGE_AFTER: Span = Span::seconds(10);
+/// The scheduler places a pod within seconds of its place being free; after this time somebody else has it.
+const TAKEN_WITHIN: Span = Span::minutes(2);
 /// Promotion waits this long after the bake for the gateway to have followed: a promoted revision is one that is asked.
 const STILL_WITHIN: Span = Span::seconds(60);
 
@@ -54,7 +56,7 @@ pub(crate) fn observe(
     weigh_block(rollout, rule, scene);
     remember(draft, rollout, scene);
     match rollout.phase {
-        Phase::Growing { step } => growing(draft, rollout, id, rule, step),
+        Phase::Growing { step } => growing(draft, rollout, id, rule, scene, step),
         Phase::Watching { step } => watching(draft, rollout, id, rule, scene, step),
         Phase::Baking => baking(draft, rollout, id, rule, scene),
         Phase::Draining => draining(draft, rollout, id, rule),
@@ -62,7 +64,12 @@ pub(crate) fn observe(
         Phase::Reverted { until } if draft.now >= until => remove(draft, rollout, id),
         Phase::Removing => removing(draft, rollout, scene),
         // A late look; nothing is waited for.
-        Phase::Queued | Phase::Comparing | Phase::Drained | Phase::Reverted { .. } | Phase::Removed => {}
+        Phase::Queued
+        | Phase::Comparing
+        | Phase::Surveying
+        | Phase::Drained
+        | Phase::Reverted { .. }
+        | Phase::Removed => {}
     }
 }
 
@@ -81,25 +88,35 @@ fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
     }
 }
 
-fn growing(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, step: usize) {
+fn growing(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+    step: usize,
+) {
     let planned = rollout.plan.steps[step].clone();
     if let Some(why) = danger(rollout, rule) {
-        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+        doubt(draft, rollout, id, rule, &why);
+    } else if correct_weight(draft, rollout, id, rule, scene, held(rollout, step)) {
+        // What goes on is decided at the next look, on what the new share shows.
     } else if rollout.weight == Weight::ZERO && rollout.candidate_seen.crashes >= LOADING_CRASHES {
         let crash = rollout.candidate_seen.last_crash.clone().unwrap_or_default();
-        revert_now(
+        doubt(
             draft,
             rollout,
             id,
             rule,
             &format!("crashes while loading: {crash}"),
-            Actor::Weir,
         );
     } else if rollout.candidate_seen.warm >= planned.candidate_replicas {
         warm(draft, rollout, id, step);
     } else if draft.now.since(rollout.since) >= rule.warm_within {
         let words = &rollout.candidate_seen.words;
         let why = format!("not warm within {}: {words}", rule.warm_within);
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+    } else if let Some(why) = borrow_lost(draft, rollout) {
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else {
         wait(draft, rollout, &rollout.candidate_seen.words.clone());
@@ -119,7 +136,9 @@ fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
         rollout.crashes_before = rollout.candidate_seen.crashes;
     }
     let weight = rollout.plan.steps[step].weight;
-    set_weight(draft, rollout, id, weight, &reason(rollout, step));
+    if weight != rollout.weight {
+        set_weight(draft, rollout, id, weight, &reason(rollout, step));
+    }
     enter(draft, rollout, Phase::Watching { step });
 }
 
@@ -133,7 +152,7 @@ fn watching(
 ) {
     let planned = rollout.plan.steps[step].clone();
     if let Some(why) = danger(rollout, rule) {
-        return revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+        return doubt(draft, rollout, id, rule, &why);
     }
     if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
         return;
@@ -141,7 +160,11 @@ fn watching(
     if held_blind(draft, rollout, id, rule, scene) {
         return;
     }
-    let set_at = rollout.changes.last().and_then(|change| change.accepted);
+    let set_at = rollout
+        .changes
+        .last()
+        .and_then(|change| change.accepted)
+        .map(|at| at.max(rollout.since));
     let Some(watched) = set_at
         .map(|at| draft.now.since(at))
         .filter(|watched| *watched >= planned.hold)
@@ -151,6 +174,13 @@ fn watching(
     };
     if planned.kind == StepKind::Stepping && !passes(draft, rollout, id, rule, watched, planned.hold) {
         return;
+    }
+    if takes_places(rollout, step + 1) && !has_followed(draft, rollout) {
+        return wait(
+            draft,
+            rollout,
+            "the gateway: stable gives up replicas once it has followed",
+        );
     }
     draft.note(
         Action::StepPassed,
@@ -180,16 +210,21 @@ fn correct_weight(
     scene: &Scene,
     planned: Weight,
 ) -> bool {
-    let carried = Weight::carried_by(rollout.candidate_seen.warm, rule.workload.replicas);
-    let wanted = if rollout.stable.is_some() {
-        planned.min(carried)
-    } else {
-        planned
+    let carried = rollout.plan.carried_by(rollout.candidate_seen.warm, rule);
+    let wanted = match (&rollout.stable, rollout.has_lent()) {
+        (None, _) => planned,
+        (Some(_), false) => planned.min(carried),
+        (Some(_), true) => {
+            // Stable gave up places: what it cannot carry stays here.
+            let rest = rollout.plan.carried_by(rollout.stable_warm(), rule).rest();
+            planned.min(carried.max(rest))
+        }
     };
     if wanted != rollout.weight {
         let words = format!(
             "{} of {} replicas warm",
-            rollout.candidate_seen.warm, rule.workload.replicas
+            rollout.candidate_seen.warm,
+            rollout.plan.needed(rule)
         );
         set_weight(draft, rollout, id, wanted, &words);
         return true;
@@ -217,7 +252,7 @@ fn correct_weight(
 
 fn baking(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, scene: &Scene) {
     if let Some(why) = danger(rollout, rule) {
-        return revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+        return doubt(draft, rollout, id, rule, &why);
     }
     if correct_weight(draft, rollout, id, rule, scene, Weight::FULL)
         || held_blind(draft, rollout, id, rule, scene)
@@ -253,6 +288,52 @@ fn draining(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &Rollout
     }
 }
 
+/// Sends traffic back because of what was seen of the candidate.
+fn doubt(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, why: &str) {
+    rollout.distrusted = true;
+    revert_now(draft, rollout, id, rule, why, Actor::Weir);
+}
+
+/// The share that stands while the candidate grows for a step: that of the step before.
+fn held(rollout: &Rollout, step: usize) -> Weight {
+    let before = step
+        .checked_sub(1)
+        .and_then(|before| rollout.plan.steps.get(before));
+    before.map_or(Weight::ZERO, |before| before.weight)
+}
+
+/// Whether stable gives up replicas at a step.
+fn takes_places(rollout: &Rollout, step: usize) -> bool {
+    let Some(stable) = &rollout.stable else {
+        return false;
+    };
+    let has = rollout.stable_asked.unwrap_or(stable.replicas);
+    let planned = rollout.plan.steps.get(step);
+    planned.is_some_and(|planned| planned.stable_replicas < has)
+}
+
+/// Whether the last change of traffic has reached the requests, or nothing shows that for so long that it must have.
+fn has_followed(draft: &Draft, rollout: &Rollout) -> bool {
+    let Some(change) = rollout.changes.last() else {
+        return true;
+    };
+    let observed = change.observed.map(|at| draft.now.since(at));
+    change.effective.is_some() || observed.is_some_and(|ago| ago >= STILL_WITHIN)
+}
+
+/// Somebody else took a place that stable gave up: stable has left, and the candidate still has no node.
+fn borrow_lost(draft: &Draft, rollout: &Rollout) -> Option<String> {
+    let lent = rollout.has_lent() && rollout.stable_seen.terminating == 0;
+    let waits = rollout.candidate_seen.phase == PodPhase::Scheduling;
+    let long = draft.now.since(rollout.since) >= TAKEN_WITHIN;
+    (lent && waits && long).then(|| {
+        format!(
+            "a place that stable gave up was taken by somebody else: {}",
+            rollout.candidate_seen.words
+        )
+    })
+}
+
 /// When the rollout is to be looked at again, if at all.
 pub fn look_again(
     rollout: &Rollout,
@@ -273,6 +354,8 @@ pub fn look_again(
             .away
             .map(|away| now + away.pace(&rollout.phase, limits, now)),
         Phase::Queued => Some(now + limits.slow),
+        Phase::Surveying if rollout.waits_for.is_empty() => Some(now + limits.settle),
+        Phase::Surveying => Some(now + pace),
         Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
         Phase::Reverted { until } => Some(until.max(now + limits.settle)),
         Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => Some(now + limits.settle),

@@ -1,11 +1,12 @@
 //! A run that waits for people, as they see it.
 
 use weir_domain::approval::{Approval, ApprovalState, progress};
+use weir_domain::ids::LaneKey;
 use weir_domain::people::Group;
 use weir_domain::pipeline::{ApprovalRule, RolloutRule, StageWork, Step, StepWork};
-use weir_domain::rollout::{Plan, plan};
+use weir_domain::rollout::{plan, told};
 use weir_domain::run::{PartStatus, Run, RunStatus, StepRun};
-use weir_domain::time::{Span, Timestamp};
+use weir_domain::time::Timestamp;
 
 use super::unix;
 use crate::message::{ApprovalView, Given, GroupProgress, Message, Outcome};
@@ -32,7 +33,7 @@ fn view(run: &Run, stage: usize, approval: &Approval, rule: &ApprovalRule) -> Ap
         author: run.cause.actor.to_string(),
         what_changes: what_changes(run, &opened),
         evidence: evidence(run, stage),
-        plan: opened.iter().map(|rule| planned(rule)).collect(),
+        plan: plans(run, &opened),
         waiting_cost: match run.gpus() {
             0 => String::new(),
             n => format!("{n} GPU, held by this run now"),
@@ -80,6 +81,21 @@ fn opened(run: &Run, stage: usize) -> Vec<&RolloutRule> {
             StepWork::Rollout(rule) => Some(&**rule),
             _ => None,
         })
+        .collect()
+}
+
+/// What each of them would do.
+fn plans(run: &Run, opened: &[&RolloutRule]) -> Vec<String> {
+    let foreseen = |lane: &LaneKey| {
+        let mut steps = run.steps().filter_map(|(_, step, state)| match &step.work {
+            StepWork::Rollout(rule) if rule.lane == *lane => Some(state.foreseen.as_str()),
+            _ => None,
+        });
+        steps.find(|words| !words.is_empty()).unwrap_or_default()
+    };
+    opened
+        .iter()
+        .map(|rule| planned(rule, foreseen(&rule.lane)))
         .collect()
 }
 
@@ -133,36 +149,18 @@ fn known(step: &Step, state: &StepRun) -> Option<String> {
     Some(line)
 }
 
-/// `ai-service in Production: 5 % for 10m, 25 %, 50 %, 100 %; bake 10m; at least 20m 30s; peak 8 GPU; revert: instant`
+/// `ai-service in Production: 5 → 25 → 50 → 100 %, at most 8 GPUs; revert instant; about 20m 30s in all`
 ///
-/// The plan is made when the rollout begins; here it is told for as many replicas serving as the definition asks for.
-fn planned(rule: &RolloutRule) -> String {
-    let Plan {
-        steps,
-        gpu_peak,
-        instant_revert,
-    } = plan(rule, Some(rule.workload.replicas));
-    let parts: Vec<String> = steps
-        .iter()
-        .map(|step| match step.hold {
-            Span::ZERO => step.weight.to_string(),
-            hold => format!("{} for {hold}", step.weight),
-        })
-        .collect();
-    let least = steps.iter().fold(rule.bake, |sum, step| sum + step.hold);
-    format!(
-        "{}: {}; bake {}; at least {least}; peak {gpu_peak} GPU ({} replicas × {} and what serves now); revert: {}",
-        rule.lane,
-        parts.join(", "),
-        rule.bake,
-        rule.workload.replicas,
-        rule.workload.gpus,
-        if instant_revert {
-            "instant"
-        } else {
-            "a new rollout"
-        }
-    )
+/// Until its cluster was asked, the plan is told for as many replicas serving as the definition asks for.
+fn planned(rule: &RolloutRule, foreseen: &str) -> String {
+    let lane = &rule.lane;
+    match foreseen {
+        "" => format!(
+            "{lane}: {}",
+            told(&plan(rule, Some(rule.workload.replicas)), rule)
+        ),
+        words => format!("{lane}: {words}"),
+    }
 }
 
 fn given(approval: &Approval, rule: &ApprovalRule, groups: &[Group]) -> Vec<Given> {

@@ -122,6 +122,7 @@ async fn a_rollout_from_first_release_to_the_removal_of_the_old_revision() {
     metrics_are_read_through_the_api_server_once_that_is_granted(&world, &seen.placed.pods[&two][0]).await;
 
     let scale = Effect::ScaleRevision {
+        leaving: Vec::new(),
         step: STEP,
         revision: two.clone(),
         replicas: 2,

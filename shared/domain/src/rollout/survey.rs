@@ -1,0 +1,160 @@
+//! What fits is asked before anything moves, and the plan follows from the answer.
+
+use super::borrow::borrowing;
+use super::moves::{enter, leave_lane, start, wait};
+use super::phases::{Phase, StableSide};
+use super::plan::{Plan, plan};
+use crate::audit::Action as Did;
+use crate::decide::Draft;
+use crate::fit::{Counted, Fits, fit, stable_pods};
+use crate::ids::StepId;
+use crate::ladder::{Action, Ladder, Load, ladder, room};
+use crate::pipeline::RolloutRule;
+use crate::run::PartStatus;
+use crate::seen::{Ground, GroundSeen};
+use crate::time::Span;
+
+/// The rollout has its lane, and asks its cluster what fits. Where the candidate serves already there is nothing to ask.
+pub(crate) fn survey(draft: &mut Draft, id: StepId) {
+    let (Some(rule), Some(mut rollout)) = (draft.run.rule(id).cloned(), draft.take_rollout(id)) else {
+        return;
+    };
+    let lane = draft.lane_mut(&rule.lane);
+    rollout.fence = lane.fence;
+    rollout.stable = lane.current.as_ref().map(|served| StableSide {
+        revision: served.revision.clone(),
+        replicas: served.workload.replicas,
+    });
+    let serves = rollout
+        .stable
+        .as_ref()
+        .is_some_and(|stable| stable.revision == rollout.candidate);
+    enter(draft, &mut rollout, Phase::Surveying);
+    if serves {
+        start(draft, &mut rollout, id, &rule, Plan::default());
+    }
+    draft.put_rollout(id, rollout);
+}
+
+/// The cluster was looked at. A late look changes nothing.
+pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: &GroundSeen) {
+    let Some(mut rollout) = draft.take_rollout(id) else {
+        return;
+    };
+    let stable = rollout.stable.as_ref().map(|stable| stable.replicas);
+    let choice = match seen {
+        _ if rollout.phase != Phase::Surveying => None,
+        GroundSeen::Unreachable(why) => {
+            wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
+            None
+        }
+        GroundSeen::Hidden(why) => {
+            draft.note(Did::Waiting, format!("planned without knowing what fits: {why}"));
+            Some(Choice::Go(plan(rule, stable)))
+        }
+        GroundSeen::Known(ground) => {
+            let waited = draft.now.since(rollout.since);
+            Some(choose(rule, stable, ground, Load::default(), waited))
+        }
+    };
+    let refused = match choice {
+        Some(Choice::Go(plan)) => {
+            start(draft, &mut rollout, id, rule, plan);
+            None
+        }
+        Some(Choice::Wait(words)) => {
+            wait(draft, &mut rollout, &words);
+            None
+        }
+        Some(Choice::Refuse(why)) => Some(why),
+        None => None,
+    };
+    draft.put_rollout(id, rollout);
+    if let Some(why) = refused {
+        refuse(draft, id, why);
+    }
+}
+
+/// Nothing was written: the lane is given up and the step fails with the verdict.
+fn refuse(draft: &mut Draft, id: StepId, why: String) {
+    leave_lane(draft, id);
+    draft.note(Did::StepFailed, why.clone());
+    let now = draft.now;
+    let step = draft.step_mut(id);
+    step.rollout = None;
+    step.ended = Some(now);
+    step.waits_for.clear();
+    step.status = PartStatus::Failed { why };
+}
+
+/// What the ground lets a rollout do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Choice {
+    /// Begin, with this plan.
+    Go(Plan),
+    /// Look again later: what would make room is on its way.
+    Wait(String),
+    /// Do not begin; why, and what would make it fit.
+    Refuse(String),
+}
+
+/// The first rung of the ladder on which the rollout can stand. `waited`: for how long it has waited for room.
+pub fn choose(rule: &RolloutRule, stable: Option<u32>, ground: &Ground, load: Load, waited: Span) -> Choice {
+    let roomy = plan(rule, stable);
+    let (snapshot, ask) = (&ground.snapshot, &ground.ask);
+    let here = u32::try_from(stable_pods(snapshot, ask).len()).unwrap_or(u32::MAX);
+    // Stable pods that are missing will want their places back.
+    let unseen = u64::from(stable.unwrap_or(0).saturating_sub(here));
+    let most = roomy.steps.iter().map(|step| step.candidate_replicas).max();
+    let needed = u64::from(most.unwrap_or(0)) + unseen;
+    let verdict = fit(snapshot, ask, needed);
+    if verdict.fits == Fits::Yes {
+        let why = format!("{needed} of {} replicas that fit", verdict.sure_replicas);
+        return Choice::Go(Plan { why, ..roomy });
+    }
+    let found = ladder(snapshot, ask, &verdict, load);
+    let rung = |action| {
+        found
+            .rungs
+            .iter()
+            .find(|rung| rung.action == action && rung.possible)
+    };
+    if let Some(rung) = rung(Action::Wait).filter(|_| waited < rule.warm_within) {
+        return Choice::Wait(format!("room: {}", rung.why));
+    }
+    let mut not = Vec::new();
+    if let Some(stable) = stable.filter(|_| unseen == 0) {
+        let places = room(snapshot, ask, u64::from(rule.workload.replicas));
+        match borrowing(&roomy, rule, stable, &places, load) {
+            Ok(plan) => return Choice::Go(plan),
+            Err(why) => not.push(format!("borrow: {why}")),
+        }
+    }
+    if let Some(grows) = rung(Action::ScaleUp) {
+        let (rung, why) = (Action::ScaleUp, grows.why.clone());
+        return Choice::Go(Plan { rung, why, ..roomy });
+    }
+    Choice::Refuse(refusal(
+        &found,
+        &verdict.reasons,
+        snapshot.nodes.len(),
+        needed,
+        &not,
+    ))
+}
+
+/// `4 replicas do not fit: 12 nodes: 8 taint …, 4 have 2 of 4 GPUs free; smallest change: …`
+fn refusal(found: &Ladder, reasons: &[Counted], nodes: usize, needed: u64, not: &[String]) -> String {
+    let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    let mut words = format!(
+        "{needed} replicas do not fit, and nothing was moved: {nodes} nodes: {}",
+        reasons.join(", ")
+    );
+    for why in not {
+        words.push_str(&format!("; {why}"));
+    }
+    if !found.changes.is_empty() {
+        words.push_str(&format!("; smallest change: {}", found.changes.join(", or ")));
+    }
+    words
+}

@@ -1,0 +1,26 @@
+//! What tests of this machine are told about.
+
+use serde_json::json;
+
+use crate::pipeline::RolloutRule;
+
+/// A canary with these steps of ten minutes, of a service with so many replicas of one GPU.
+pub(crate) fn rule(weights: &[u8], replicas: u32) -> RolloutRule {
+    let steps: Vec<_> = weights
+        .iter()
+        .map(|weight| json!({"weight": weight, "interval": 600_000}))
+        .collect();
+    let rule = json!({
+        "lane": {"service": "llm", "environment": "Production"},
+        "target": {
+            "cluster": "main", "provider": "kubernetes", "namespace": "prod", "route": "llm", "service": "llm",
+        },
+        "workload": {
+            "template": {}, "replicas": replicas, "gpus": 1, "gpu_resource": "nvidia.com/gpu", "port": 8000,
+            "metrics": {"port": 8000, "path": "/metrics"},
+        },
+        "strategy": {"canary": {"steps": steps, "threshold": 0.98, "min_samples": 50}},
+        "bake": 600_000, "keep": 600_000, "hold_exposure": 600_000, "warm_within": 1_800_000,
+    });
+    serde_json::from_value(rule).expect("it is a rule")
+}

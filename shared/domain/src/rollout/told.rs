@@ -1,0 +1,46 @@
+//! A plan in words.
+
+use super::forecast::{Timing, forecast};
+use super::plan::{Plan, PlannedStep};
+use crate::ladder::{Action, Load};
+use crate::pipeline::RolloutRule;
+
+/// `5 → 33 → 66 → 100 % with 1 → 2 → 3 → 4 of the candidate beside 3 → 2 → 1 → 0 of stable, at most 4 GPUs, borrow: …;
+/// revert instant up to 33 %, then at most 9m 52s; 37m in all`
+pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
+    let shares = row(&plan.steps, |step| u32::from(step.weight.percent()));
+    let foreseen = forecast(plan, rule, Timing::default(), Load::default(), None);
+    let mut words = format!("{shares} %");
+    if plan.rung == Action::Borrow {
+        let candidate = row(&plan.steps, |step| step.candidate_replicas);
+        let stable = row(&plan.steps, |step| step.stable_replicas);
+        words.push_str(&format!(
+            " with {candidate} of the candidate beside {stable} of stable"
+        ));
+    }
+    words.push_str(&format!(", at most {} GPUs", plan.gpu_peak));
+    if plan.rung != Action::Surge {
+        words.push_str(&format!(", {}: {}", plan.rung, plan.why));
+    }
+    let instant = plan.steps.iter().rfind(|step| plan.instant_at(step, rule));
+    let slowest = foreseen.steps.iter().filter_map(|step| step.revert).max();
+    match (plan.instant_revert, instant, slowest) {
+        (true, ..) => words.push_str("; revert instant"),
+        (false, Some(last), Some(slowest)) => words.push_str(&format!(
+            "; revert instant up to {}, then at most {slowest}",
+            last.weight
+        )),
+        (false, None, Some(slowest)) => words.push_str(&format!("; revert at most {slowest}")),
+        (false, _, None) => {}
+    }
+    words.push_str(&format!("; about {} in all", foreseen.total));
+    words
+}
+
+/// Numbers of the steps, one after another, repetitions left out.
+fn row(steps: &[PlannedStep], number: impl Fn(&PlannedStep) -> u32) -> String {
+    let mut numbers: Vec<u32> = steps.iter().map(number).collect();
+    numbers.dedup();
+    let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    words.join(" → ")
+}

@@ -1,0 +1,194 @@
+//! The whole loop over a real cluster: the handlers of stage-executor and metric-check, state in memory, nobody to tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use weir_app::memory::MemoryStore;
+use weir_app::{
+    Clock, EffectError, Engine, Handled, Ids, People, Ports, Queue, Source, SourceError, SourceFile, Start,
+    Store,
+};
+use weir_cluster::Fleet;
+use weir_domain::Duty;
+use weir_domain::approval::MessageRef;
+use weir_domain::audit::Entry;
+use weir_domain::effect::CommitState;
+use weir_domain::event::{Event, Limits};
+use weir_domain::ids::{ApprovalToken, Commit, PushKey, RunId, StepId};
+use weir_domain::pipeline::Pipeline;
+use weir_domain::run::{Cause, Repository, Run};
+use weir_domain::time::{Span, Timestamp};
+
+use crate::clock::WallClock;
+
+/// Runs that are looked at in one round.
+const ROUND: usize = 16;
+/// Time between two rounds.
+const ROUND_EVERY: Duration = Duration::from_millis(50);
+/// A rollout with several model loads on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The loop.
+pub struct Host {
+    store: Arc<MemoryStore>,
+    steps: Engine,
+    traffic: Engine,
+}
+
+impl Host {
+    /// A loop that drives with the rights of this fleet.
+    pub fn new(fleet: Fleet) -> Self {
+        let (store, fleet) = (Arc::new(MemoryStore::default()), Arc::new(fleet));
+        let ports = Ports {
+            store: store.clone(),
+            clusters: fleet.clone(),
+            traffic: Arc::new(weir_metrics::Direct::new(fleet)),
+            source: Arc::new(Nowhere),
+            people: Arc::new(Nowhere),
+            queue: Arc::new(Nowhere),
+            clock: Arc::new(WallClock),
+            ids: Arc::new(Counted::default()),
+            limits: Limits {
+                quick: Span::seconds(2),
+                slow: Span::seconds(2),
+                ..Limits::default()
+            },
+        };
+        Self {
+            store,
+            steps: weir_stage_executor::engine(ports.clone()),
+            traffic: weir_metric_check::engine(ports),
+        }
+    }
+
+    /// Starts a run of a commit.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub async fn start(&self, commit: &str, pipeline: Pipeline) -> RunId {
+        let start = Start {
+            push: PushKey::new(commit),
+            cause: Cause {
+                repository: Repository {
+                    name: "acme/models".into(),
+                    clone_url: "file:///nowhere".into(),
+                },
+                git_ref: "refs/heads/main".into(),
+                before: Commit::new("0".repeat(40)),
+                after: Commit::new(commit),
+                actor: weir_domain::people::Actor::Weir,
+                headline: "new model".into(),
+                reason: "models/**".into(),
+                received: WallClock.now(),
+            },
+            pipeline: Ok(pipeline),
+        };
+        self.steps.start(start).await.expect("a run starts").run().clone()
+    }
+
+    /// Something happens to a run.
+    ///
+    /// # Panics
+    /// It cannot be handled.
+    pub async fn tell(&self, run: &RunId, event: &Event) -> Handled {
+        self.steps.handle(run, event).await.expect("the event is handled")
+    }
+
+    /// Does what is due, again and again, until the run is as expected.
+    ///
+    /// # Panics
+    /// That takes too long, or a look fails.
+    pub async fn until(&self, what: &str, run: &RunId, is: impl Fn(&Run) -> bool) -> Run {
+        let mut ticks = tokio::time::interval(ROUND_EVERY);
+        let all = async {
+            loop {
+                ticks.tick().await;
+                let due = self
+                    .store
+                    .due(WallClock.now(), ROUND)
+                    .await
+                    .expect("memory answers");
+                for lookout in due {
+                    match lookout.duty {
+                        Duty::Steps => weir_stage_executor::handle(&self.steps, &lookout.run).await,
+                        Duty::Traffic => weir_metric_check::handle(&self.traffic, &lookout.run).await,
+                    }
+                    .expect("a look succeeds");
+                }
+                let now = self.run(run).await;
+                if is(&now) {
+                    return now;
+                }
+            }
+        };
+        match tokio::time::timeout(LIMIT, all).await {
+            Ok(run) => run,
+            Err(_) => panic!(
+                "{what}: not so after {LIMIT:?}: {:#?}",
+                self.run(run).await.stages
+            ),
+        }
+    }
+
+    /// A run as it stands.
+    ///
+    /// # Panics
+    /// There is none.
+    pub async fn run(&self, run: &RunId) -> Run {
+        let loaded = self.store.load(run).await.expect("memory answers");
+        loaded.expect("the run exists").state.run
+    }
+
+    /// Its log.
+    ///
+    /// # Panics
+    /// There is none.
+    pub async fn log(&self, run: &RunId) -> Vec<Entry> {
+        self.store.entries(run).await.expect("memory answers")
+    }
+}
+
+/// Nobody asks, nobody is told, and every commit descends from the one before.
+struct Nowhere;
+
+#[async_trait]
+impl Queue for Nowhere {
+    async fn hint(&self, _: &RunId, _: Duty, _: Timestamp) {}
+}
+
+#[async_trait]
+impl People for Nowhere {
+    async fn show_approval(&self, _: &Run, _: usize) -> Result<Option<MessageRef>, EffectError> {
+        Ok(None)
+    }
+
+    async fn page(&self, _: &Run, _: StepId) -> Result<(), EffectError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Source for Nowhere {
+    async fn files(&self, _: &Repository, _: &Commit, _: &[String]) -> Result<Vec<SourceFile>, SourceError> {
+        Ok(Vec::new())
+    }
+
+    async fn descends(&self, _: &Repository, _: &Commit, _: &Commit) -> Result<bool, SourceError> {
+        Ok(true)
+    }
+
+    async fn report(&self, _: &Cause, _: &str, _: CommitState, _: &str) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+impl Ids for Counted {
+    fn approval_token(&self) -> ApprovalToken {
+        ApprovalToken::new(format!("apr-{}", self.0.fetch_add(1, Ordering::SeqCst)))
+    }
+}

@@ -1,0 +1,94 @@
+//! Users: requests and streams through the gateway, and what became of them.
+
+use std::process::Stdio;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::cluster::{built, shared};
+
+/// Users that ask all along.
+pub struct Load {
+    // Ends with its own input.
+    _process: Child,
+    stats: String,
+}
+
+impl Load {
+    /// Starts users of a host: so many requests a second, three of ten streams of one to two seconds.
+    ///
+    /// # Panics
+    /// They cannot be started.
+    pub async fn start(host: &str, rps: u32) -> Self {
+        let program = built("weir-load").expect("the load driver can be built");
+        let mut process = Command::new(program)
+            .args([
+                "--target",
+                &shared().gateway,
+                "--host",
+                host,
+                "--rps",
+                &rps.to_string(),
+            ])
+            .args([
+                "--streams",
+                "0.3",
+                "--stream-seconds",
+                "1..2",
+                "--tokens-per-second",
+                "20",
+            ])
+            .args([
+                "--duration",
+                "30m",
+                "--stop-on-stdin-close",
+                "--stats-listen",
+                "127.0.0.1:0",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the load driver can be started");
+        let output = process.stdout.take().expect("its output is a pipe");
+        let mut lines = BufReader::new(output).lines();
+        let line = lines
+            .next_line()
+            .await
+            .ok()
+            .flatten()
+            .expect("it says where its counts are");
+        // Nobody reads its reports, and a full pipe would stop it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let line: Value = serde_json::from_str(&line).expect("its first line is JSON");
+        let stats = line["stats"].as_str().expect("it tells its counts").to_owned();
+        Self {
+            _process: process,
+            stats,
+        }
+    }
+
+    /// What became of all requests so far.
+    ///
+    /// # Panics
+    /// The driver is gone.
+    pub async fn totals(&self) -> Value {
+        let request = http::Request::get(format!("{}/totals", self.stats))
+            .body(Empty::<Bytes>::new())
+            .expect("its address is one");
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let answer = client.request(request).await.expect("the driver answers");
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("its answer is short")
+            .to_bytes();
+        serde_json::from_slice(&body).expect("its counts are JSON")
+    }
+}

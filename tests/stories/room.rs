@@ -1,0 +1,211 @@
+//! Rollouts on a pool with no room to spare.
+
+use weir_domain::event::Event;
+use weir_domain::ids::{RevisionId, RunId};
+use weir_domain::people::Identity;
+use weir_domain::run::Run;
+use weir_domain::time::Span;
+use weir_tests::{Behaviour, World, canary_to_production, commit, replay};
+
+/// Four replicas serve on four GPUs: nothing is free.
+async fn full_pool(world: &World) -> RevisionId {
+    world.cluster.set_pool(4);
+    let run = world
+        .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
+        .await;
+    world.run_until_run(&run, |run| run.is_over()).await;
+    world.expect_status(&run, "succeeded").await;
+    world.revision(&run).await
+}
+
+async fn push(world: &World, behaviour: Behaviour) -> RunId {
+    world
+        .push(&commit(2), behaviour, canary_to_production(&commit(2)))
+        .await
+}
+
+/// Weight of the candidate, and the two sides' replicas, as the run last asked for them.
+fn stands(run: &Run) -> Option<(u8, u32, Option<u32>)> {
+    let rollout = run.steps().find_map(|(.., state)| state.rollout.as_deref())?;
+    Some((
+        rollout.weight.percent(),
+        rollout.candidate_asked,
+        rollout.stable_asked,
+    ))
+}
+
+async fn expect_within_plan(world: &World, run: &RunId) {
+    let rollout = world.rollout(run).await;
+    let (peak, plan) = (rollout.gpus_peak, rollout.plan.gpu_peak);
+    assert!(peak <= plan, "{peak} GPUs, {plan} declared");
+    assert_eq!(
+        world.cluster.lost("Production"),
+        0,
+        "requests that nobody had room for"
+    );
+}
+
+#[test]
+fn without_a_free_gpu_the_candidate_grows_in_the_places_of_stable() {
+    replay(async |world| {
+        full_pool(&world).await;
+        let run = push(&world, Behaviour::default()).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let rollout = world.rollout(&run).await;
+        let weights: Vec<u8> = rollout
+            .changes
+            .iter()
+            .map(|change| change.weight.percent())
+            .collect();
+        assert_eq!(weights, [5, 33, 66, 100]);
+        assert_eq!(rollout.plan.gpu_peak, 4);
+        let told: Vec<String> = world
+            .log(&run)
+            .await
+            .iter()
+            .map(|entry| entry.detail.clone())
+            .collect();
+        let plan = told.iter().find(|words| words.contains("borrow"));
+        let plan = plan.expect("the plan is told before anything moves");
+        assert!(plan.contains("3 → 2 → 1 → 0 of stable"), "{plan}");
+        assert!(plan.contains("revert instant up to 33 %"), "{plan}");
+        expect_within_plan(&world, &run).await;
+        world.expect_serving("Production", &world.revision(&run).await);
+        world
+    });
+}
+
+#[test]
+fn a_bad_candidate_gives_its_place_back_and_stable_is_whole_again() {
+    replay(async |world| {
+        let good = full_pool(&world).await;
+        let bad = Behaviour {
+            errors_per_mille: 100,
+            ..Behaviour::default()
+        };
+        let run = push(&world, bad).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        expect_within_plan(&world, &run).await;
+        world.run_until_idle().await;
+        assert!(world.people.pages.lock().unwrap().contains(&run));
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_person_takes_a_half_grown_candidate_back_without_losing_a_request() {
+    for (weight, candidate, stable) in [
+        (33, 2, Some(2)),
+        (66, 2, Some(2)),
+        (66, 3, Some(1)),
+        (100, 4, Some(0)),
+    ] {
+        replay(async |world| {
+            let good = full_pool(&world).await;
+            let run = push(&world, Behaviour::default()).await;
+            world
+                .run_until_run(&run, |run| stands(run) == Some((weight, candidate, stable)))
+                .await;
+            world
+                .tell(
+                    &run,
+                    Event::RollbackRequested {
+                        by: Identity::Slack("UANA".into()),
+                        reason: "answers in the wrong language".into(),
+                    },
+                )
+                .await;
+            world.run_until_run(&run, Run::is_over).await;
+            world.expect_status(&run, "rolled_back").await;
+            expect_within_plan(&world, &run).await;
+            assert_eq!(world.cluster.shares("Production"), [(good.clone(), 100)]);
+            world.run_until_idle().await;
+            world.expect_serving("Production", &good);
+            world
+        });
+    }
+}
+
+#[test]
+fn a_crash_when_stable_has_given_up_its_places_ends_with_stable_whole() {
+    replay(async |world| {
+        let good = full_pool(&world).await;
+        let crashing = Behaviour {
+            crash_after: Some(Span::minutes(13)),
+            ..Behaviour::default()
+        };
+        let run = push(&world, crashing).await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "rolled_back").await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn pods_that_leave_are_waited_for() {
+    replay(async |world| {
+        world.cluster.set_pool(4);
+        world.cluster.occupy(2, Some(world.now() + Span::minutes(3)));
+        let run = world
+            .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
+            .await;
+        world.pass(Span::minutes(1)).await;
+        let waits: Vec<String> = world
+            .run(&run)
+            .await
+            .steps()
+            .map(|(.., s)| s.waits_for.clone())
+            .collect();
+        assert!(
+            waits.iter().any(|words| words.contains("2 pods are leaving")),
+            "{waits:?}"
+        );
+        assert_eq!(world.cluster.replicas("Production"), [], "nothing moved");
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        world
+    });
+}
+
+#[test]
+fn what_cannot_fit_is_refused_with_the_reason_before_anything_moves() {
+    replay(async |world| {
+        world.cluster.set_pool(4);
+        world.cluster.occupy(2, None);
+        let run = world
+            .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "failed").await;
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("4 replicas do not fit, and nothing was moved: 4 nodes"),
+            "{why}"
+        );
+        assert_eq!(world.cluster.replicas("Production"), []);
+        assert_eq!(world.cluster.route_writes("Production"), 0);
+        world
+    });
+}
+
+#[test]
+fn a_place_that_somebody_else_takes_ends_with_a_page_and_never_silently() {
+    replay(async |world| {
+        let good = full_pool(&world).await;
+        let run = push(&world, Behaviour::default()).await;
+        // The first place is given up, and a foreign pod is faster than the candidate's.
+        world.cluster.steal();
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("taken by somebody else"), "{why}");
+        world.run_until_idle().await;
+        assert!(world.people.pages.lock().unwrap().contains(&run));
+        assert_eq!(world.cluster.shares("Production"), [(good.clone(), 100)]);
+        world
+    });
+}
