@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use serde_json::Value;
 use weir_app::{Clock, Clusters, Counting, EffectError, Placed, Scenery, Traffic};
+use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{Commit, EnvironmentName, Fence, RevisionId, RunId, StepId};
 use weir_domain::run::Run;
@@ -26,6 +27,8 @@ pub struct Behaviour {
     pub errors_per_mille: u64,
     /// Requests slower than a second, of a thousand.
     pub slow_per_mille: u64,
+    /// Both begin this long after it first got traffic.
+    pub healthy_for: Span,
     /// Every pod crashes this long after it first got traffic.
     pub crash_after: Option<Span>,
 }
@@ -36,6 +39,7 @@ impl Default for Behaviour {
             load: Span::seconds(20),
             errors_per_mille: 4,
             slow_per_mille: 2,
+            healthy_for: Span::ZERO,
             crash_after: None,
         }
     }
@@ -73,12 +77,21 @@ pub struct FakeCluster {
 struct Inside {
     away: bool,
     silent_metrics: bool,
+    misrouted: bool,
+    values: BTreeMap<String, Reading>,
     rate_per_second: u64,
     behaviours: BTreeMap<Commit, Behaviour>,
     outcomes: BTreeMap<String, Outcome>,
     executions: BTreeMap<(RunId, StepId), Timestamp>,
     environments: BTreeMap<EnvironmentName, Place>,
     raised_after_revert: Vec<String>,
+}
+
+impl Inside {
+    /// Requests per second, and whether the route does as it is told.
+    fn flows(&self) -> (u64, bool) {
+        (self.rate_per_second, self.misrouted)
+    }
 }
 
 /// One namespace.
@@ -117,6 +130,19 @@ impl Revision {
             .is_some_and(|(first, after)| now >= first + after)
     }
 
+    /// Requests of a thousand that fail, and that are slow.
+    fn harm(&self, now: Timestamp) -> (u64, u64) {
+        let first = self.first_traffic.unwrap_or(now);
+        if now <= first + self.behaviour.healthy_for {
+            let good = Behaviour::default();
+            return match self.behaviour.healthy_for {
+                Span::ZERO => (self.behaviour.errors_per_mille, self.behaviour.slow_per_mille),
+                _ => (good.errors_per_mille, good.slow_per_mille),
+            };
+        }
+        (self.behaviour.errors_per_mille, self.behaviour.slow_per_mille)
+    }
+
     fn warm(&self, now: Timestamp) -> u32 {
         let warm = self
             .pods
@@ -146,9 +172,19 @@ impl Revision {
     }
 }
 
+/// Percent of the requests that a share gets; a route at fault gives a small share twice what it was told.
+fn share(weight: Weight, misrouted: bool) -> u64 {
+    let percent = u64::from(weight.percent());
+    match percent {
+        1..=49 if misrouted => 2 * percent,
+        51..=99 if misrouted => 100 - 2 * (100 - percent),
+        _ => percent,
+    }
+}
+
 impl Place {
     /// Sends the traffic of the time since the last look to where it went.
-    fn flow(&mut self, now: Timestamp, rate_per_second: u64) {
+    fn flow(&mut self, now: Timestamp, (rate_per_second, misrouted): (u64, bool)) {
         let from = self.counted_to.replace(now).unwrap_or(now);
         let requests = now.since(from).0 * rate_per_second;
         for (id, weight) in &self.weights {
@@ -156,15 +192,12 @@ impl Place {
                 continue;
             };
             revision.first_traffic.get_or_insert(from);
-            let mine = requests * u64::from(weight.percent()) / 100;
+            let mine = requests * share(*weight, misrouted) / 100;
             let failing = revision.pods.is_empty() || revision.crashed(now);
+            let (errors, slow) = revision.harm(now);
             revision.started += mine;
-            revision.bad += if failing {
-                mine
-            } else {
-                mine * revision.behaviour.errors_per_mille / 1_000
-            };
-            revision.slow += mine * revision.behaviour.slow_per_mille / 1_000;
+            revision.bad += if failing { mine } else { mine * errors / 1_000 };
+            revision.slow += mine * slow / 1_000;
         }
     }
 
@@ -215,6 +248,21 @@ impl FakeCluster {
         self.inside().silent_metrics = silent;
     }
 
+    /// How many requests come per second.
+    pub fn set_rate(&self, per_second: u64) {
+        self.inside().rate_per_second = per_second;
+    }
+
+    /// Whether a small share gets twice what the route was told.
+    pub fn misroute(&self, misrouted: bool) {
+        self.inside().misrouted = misrouted;
+    }
+
+    /// What a source says about a metric that is a plain number.
+    pub fn measure(&self, metric: &str, reading: Reading) {
+        self.inside().values.insert(metric.to_owned(), reading);
+    }
+
     /// How revisions of this commit behave.
     pub fn behave(&self, commit: &Commit, behaviour: Behaviour) {
         self.inside().behaviours.insert(commit.clone(), behaviour);
@@ -229,7 +277,7 @@ impl FakeCluster {
     pub fn foreign_write(&self, environment: &str, revision: &RevisionId, weight: Weight) {
         let now = self.clock.now();
         let mut inside = self.inside();
-        let rate = inside.rate_per_second;
+        let rate = inside.flows();
         let place = inside
             .environments
             .entry(EnvironmentName::new(environment))
@@ -294,6 +342,7 @@ impl FakeCluster {
             return Err(EffectError::later("reach", "the cluster", "connection refused"));
         }
         let inside = &mut *inside;
+        let flows = inside.flows();
         let Some(step) = effect.step() else { return Ok(()) };
         if let Effect::StartExecution { step } = effect {
             inside.executions.entry((run.id.clone(), *step)).or_insert(now);
@@ -304,7 +353,7 @@ impl FakeCluster {
             .environments
             .entry(rule.lane.environment.clone())
             .or_default();
-        place.flow(now, inside.rate_per_second);
+        place.flow(now, flows);
         match effect {
             Effect::EnsureRevision {
                 revision,
@@ -400,7 +449,7 @@ impl Clusters for FakeCluster {
         if inside.away {
             return Err("connection refused".into());
         }
-        let rate = inside.rate_per_second;
+        let rate = inside.flows();
         inside
             .environments
             .values_mut()
@@ -457,7 +506,7 @@ impl Traffic for FakeCluster {
                 scrape,
             };
         }
-        let rate = inside.rate_per_second;
+        let rate = inside.flows();
         let Some(rule) = run.rule(step) else {
             return Counting {
                 seen: TrafficSeen::NoData("no rule".into()),
@@ -473,5 +522,9 @@ impl Traffic for FakeCluster {
             seen: TrafficSeen::Counts(place.counts()),
             scrape,
         }
+    }
+
+    async fn values(&self, _: &Run, _: StepId) -> BTreeMap<String, Reading> {
+        self.inside().values.clone()
     }
 }

@@ -3,4 +3,5 @@
 mod approvals;
 mod canary;
 mod doors;
+mod evidence;
 mod lanes;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Reading;
 use crate::ids::{Fence, RevisionId};
 use crate::time::Timestamp;
 use crate::units::Weight;
@@ -52,6 +53,8 @@ pub struct Scene {
     pub route: RouteSeen,
     /// Counts since the rollout began.
     pub traffic: TrafficSeen,
+    /// Metrics of the candidate that are plain numbers, by name.
+    pub values: BTreeMap<String, Reading>,
 }
 
 /// The pods of one revision.

@@ -10,6 +10,7 @@
 mod evidence;
 mod forecast;
 mod moves;
+mod passing;
 mod phases;
 mod plan;
 mod revert;
@@ -18,6 +19,7 @@ mod watch;
 
 pub use forecast::{Forecast, ForecastStep, Ground, Timing, forecast};
 pub(crate) use moves::{leave_lane, start};
+pub use passing::Inconclusive;
 pub use phases::{Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
 pub(crate) use revert::revert;

@@ -1,5 +1,6 @@
 //! The moves of a rollout: start, next step, new weights, promotion, leaving the lane.
 
+use super::evidence::power;
 use super::phases::{CHANGES_LIMIT, Phase, Rollout, StableSide};
 use super::plan::{StepKind, plan};
 use crate::audit::Action;
@@ -9,6 +10,7 @@ use crate::ids::{RevisionId, StepId};
 use crate::lane::Served;
 use crate::pipeline::RolloutRule;
 use crate::seen::TrafficChange;
+use crate::time::Timestamp;
 use crate::units::Weight;
 
 /// Makes the plan and takes its first step. The rollout has its lane.
@@ -119,9 +121,7 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
     let before = rollout.weight;
     rollout.fence = rollout.fence.next();
     rollout.weight = weight;
-    rollout.counted_from.clone_from(&rollout.counted);
-    rollout.weighing.restart();
-    rollout.blind_since = None;
+    rollout.restart_measuring();
     if rollout.changes.len() >= CHANGES_LIMIT {
         rollout.changes.remove(0);
     }
@@ -239,7 +239,7 @@ pub(crate) fn leave_lane(draft: &mut Draft, id: StepId) {
 }
 
 /// What the step that is entered is called when it has its share.
-pub(super) fn reason(rollout: &Rollout, step: usize) -> String {
+pub(super) fn reason(rollout: &Rollout, step: usize, now: Timestamp) -> String {
     let Some(planned) = rollout.plan.steps.get(step) else {
         return String::new();
     };
@@ -248,7 +248,12 @@ pub(super) fn reason(rollout: &Rollout, step: usize) -> String {
         rollout.candidate_seen.warm, planned.candidate_replicas
     );
     match planned.kind {
-        StepKind::Stepping => format!("judged after {}; {warm}", planned.hold),
+        StepKind::Stepping => {
+            let power = power(rollout, step, now)
+                .map(|words| format!("; {words}"))
+                .unwrap_or_default();
+            format!("judged after {}; {warm}{power}", planned.hold)
+        }
         kind => format!("{}; {warm}", kind.as_str()),
     }
 }
