@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use serde_json::Value;
 use weir_app::{Clock, Clusters, Counting, EffectError, Placed, Scenery, Traffic};
+use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{Commit, EnvironmentName, Fence, RevisionId, RunId, StepId};
 use weir_domain::rollout::Rollout;
@@ -28,6 +29,8 @@ pub struct Behaviour {
     pub errors_per_mille: u64,
     /// Requests slower than a second, of a thousand.
     pub slow_per_mille: u64,
+    /// Both begin this long after it first got traffic.
+    pub healthy_for: Span,
     /// Every pod crashes this long after it first got traffic.
     pub crash_after: Option<Span>,
 }
@@ -38,6 +41,7 @@ impl Default for Behaviour {
             load: Span::seconds(20),
             errors_per_mille: 4,
             slow_per_mille: 2,
+            healthy_for: Span::ZERO,
             crash_after: None,
         }
     }
@@ -77,6 +81,8 @@ struct Inside {
     /// Calls that came while it was away.
     calls_in_vain: u64,
     silent_metrics: bool,
+    misrouted: bool,
+    values: BTreeMap<String, Reading>,
     rate_per_second: u64,
     behaviours: BTreeMap<Commit, Behaviour>,
     outcomes: BTreeMap<String, Outcome>,
@@ -89,15 +95,22 @@ struct Inside {
 impl Inside {
     /// Lets pods get nodes and leave them, and traffic flow, up to now.
     fn catch_up(&mut self, now: Timestamp) {
-        let (rate, counted) = (self.rate_per_second, self.pool.nodes.is_some());
+        let (flows, counted) = (self.flows(), self.pool.nodes.is_some());
         self.environments
             .values_mut()
-            .for_each(|place| place.flow(now, rate, counted));
+            .for_each(|place| place.flow(now, flows, counted));
         let lists = self
             .environments
             .values_mut()
             .flat_map(|place| place.revisions.values_mut());
         self.pool.settle(lists.map(|revision| &mut revision.pods), now);
+    }
+}
+
+impl Inside {
+    /// Requests per second, and whether the route does as it is told.
+    fn flows(&self) -> (u64, bool) {
+        (self.rate_per_second, self.misrouted)
     }
 }
 
@@ -137,6 +150,19 @@ impl Revision {
         self.first_traffic
             .zip(after)
             .is_some_and(|(first, after)| now >= first + after)
+    }
+
+    /// Requests of a thousand that fail, and that are slow.
+    fn harm(&self, now: Timestamp) -> (u64, u64) {
+        let first = self.first_traffic.unwrap_or(now);
+        if now <= first + self.behaviour.healthy_for {
+            let good = Behaviour::default();
+            return match self.behaviour.healthy_for {
+                Span::ZERO => (self.behaviour.errors_per_mille, self.behaviour.slow_per_mille),
+                _ => (good.errors_per_mille, good.slow_per_mille),
+            };
+        }
+        (self.behaviour.errors_per_mille, self.behaviour.slow_per_mille)
     }
 
     fn warm(&self, now: Timestamp) -> u32 {
@@ -181,9 +207,19 @@ impl Inside {
     }
 }
 
+/// Percent of the requests that a share gets; a route at fault gives a small share twice what it was told.
+fn share(weight: Weight, misrouted: bool) -> u64 {
+    let percent = u64::from(weight.percent());
+    match percent {
+        1..=49 if misrouted => 2 * percent,
+        51..=99 if misrouted => 100 - 2 * (100 - percent),
+        _ => percent,
+    }
+}
+
 impl Place {
     /// Sends the traffic of the time since the last look to where it went.
-    fn flow(&mut self, now: Timestamp, rate_per_second: u64, counted: bool) {
+    fn flow(&mut self, now: Timestamp, (rate_per_second, misrouted): (u64, bool), counted: bool) {
         let from = self.counted_to.replace(now).unwrap_or(now);
         let requests = now.since(from).0 * rate_per_second;
         for (id, weight) in &self.weights {
@@ -191,19 +227,16 @@ impl Place {
                 continue;
             };
             revision.first_traffic.get_or_insert(from);
-            let mine = requests * u64::from(weight.percent()) / 100;
+            let mine = requests * share(*weight, misrouted) / 100;
             let room = u64::from(revision.warm(now)) * CAPACITY * now.since(from).0;
             if counted {
                 self.lost += mine.saturating_sub(room);
             }
             let failing = revision.replicas() == 0 || revision.crashed(now);
+            let (errors, slow) = revision.harm(now);
             revision.started += mine;
-            revision.bad += if failing {
-                mine
-            } else {
-                mine * revision.behaviour.errors_per_mille / 1_000
-            };
-            revision.slow += mine * revision.behaviour.slow_per_mille / 1_000;
+            revision.bad += if failing { mine } else { mine * errors / 1_000 };
+            revision.slow += mine * slow / 1_000;
         }
     }
 
@@ -262,6 +295,21 @@ impl FakeCluster {
     /// Whether the metrics source answers.
     pub fn silence_metrics(&self, silent: bool) {
         self.inside().silent_metrics = silent;
+    }
+
+    /// How many requests come per second.
+    pub fn set_rate(&self, per_second: u64) {
+        self.inside().rate_per_second = per_second;
+    }
+
+    /// Whether a small share gets twice what the route was told.
+    pub fn misroute(&self, misrouted: bool) {
+        self.inside().misrouted = misrouted;
+    }
+
+    /// What a source says about a metric that is a plain number.
+    pub fn measure(&self, metric: &str, reading: Reading) {
+        self.inside().values.insert(metric.to_owned(), reading);
     }
 
     /// How revisions of this commit behave.
@@ -577,5 +625,9 @@ impl Traffic for FakeCluster {
             seen: TrafficSeen::Counts(place.counts()),
             scrape,
         }
+    }
+
+    async fn values(&self, _: &Run, _: StepId) -> BTreeMap<String, Reading> {
+        self.inside().values.clone()
     }
 }

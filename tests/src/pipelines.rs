@@ -1,15 +1,18 @@
 //! Pipelines that stories are told about.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
-use weir_domain::condition::{Comparison, Condition, Dimension, Op, Quantity};
+use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
 use weir_domain::ids::{
     ClusterName, Commit, EnvironmentName, GroupName, LaneKey, Namespace, PersonName, PipelineName,
     ServiceName,
 };
+use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, Canary, CanaryStep, OnNewPush, Pipeline, Plugin, Provider, Quorum, RolloutRule,
-    Stage, StageWork, Step, StepWork, Strategy, Target,
+    ApprovalRule, Builds, Canary, CanaryStep, DEFAULT_MARGIN, NoData, OnNewPush, Pipeline, Plugin, Provider,
+    Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
 };
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
@@ -26,6 +29,22 @@ pub fn canary_to_production(commit: &Commit) -> Pipeline {
         stage("Validate Model", plugin("Check Model")),
         stage("Deploy to Production", production(commit)),
     ])
+}
+
+/// The same with a rule for its rollout that the story changes.
+pub fn canary_with(commit: &Commit, change: impl Fn(&mut RolloutRule)) -> Pipeline {
+    let mut pipeline = canary_to_production(commit);
+    for stage in &mut pipeline.stages {
+        let StageWork::Steps { steps, .. } = &mut stage.work else {
+            continue;
+        };
+        for step in steps {
+            if let StepWork::Rollout(rule) = &mut step.work {
+                change(rule);
+            }
+        }
+    }
+    pipeline
 }
 
 /// The same with an approval by `ml-team` in between.
@@ -129,12 +148,17 @@ fn production(commit: &Commit) -> Step {
             }],
             threshold: Ratio::new(0.98).expect("0.98 is under 1"),
             min_samples: 50,
+            promote: Promote::Article,
+            margin: DEFAULT_MARGIN,
         }),
         rollback: Some(article_condition()),
         bake: Span::minutes(10),
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        no_data: NoData::Hold,
+        watch: Span::ZERO,
+        measures: BTreeMap::new(),
     };
     Step {
         name: "Canary Deploy".into(),
@@ -173,6 +197,7 @@ fn article_condition() -> Condition {
             op: Op::Above,
             line,
             during: None,
+            mode: Mode::Evidence,
         })
     };
     Condition::Or(vec![

@@ -3,5 +3,6 @@
 mod approvals;
 mod canary;
 mod doors;
+mod evidence;
 mod lanes;
 mod room;

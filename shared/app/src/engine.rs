@@ -320,7 +320,9 @@ impl Engine {
             .traffic
             .count(run, step, &scenery.placed, before.as_ref())
             .await;
+        let values = self.ports.traffic.values(run, step).await;
         let scene = Scene {
+            values,
             candidate: scenery.candidate,
             stable: scenery.stable,
             route: scenery.route,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use weir_domain::Duty;
 use weir_domain::approval::MessageRef;
+use weir_domain::condition::Reading;
 use weir_domain::effect::{CommitState, Effect};
 use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
@@ -181,6 +182,13 @@ pub trait Traffic: Send + Sync {
         placed: &Placed,
         before: Option<&serde_json::Value>,
     ) -> Counting;
+
+    /// Metrics of the candidate that are plain numbers, by name: those that the rollback condition names and the
+    /// definition has a source for.
+    async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
+        let _ = (run, step);
+        BTreeMap::new()
+    }
 }
 
 /// A file at a commit.

@@ -78,6 +78,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A person lets a step pass that could not be decided.
+    PassRequested {
+        /// Who.
+        by: Identity,
+        /// Why.
+        reason: String,
+    },
     /// A person wants traffic back on the stable revision.
     RollbackRequested {
         /// Who.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName};
+use crate::judge::Promote;
 use crate::people::Group;
 use crate::time::Span;
 use crate::units::{Ratio, Weight};
@@ -201,6 +202,72 @@ pub struct RolloutRule {
     pub hold_exposure: Span,
     /// Deadline for the candidate to become warm.
     pub warm_within: Span,
+    /// What happens while a source answers and has nothing to count.
+    #[serde(default, skip_serializing_if = "NoData::is_hold")]
+    pub no_data: NoData,
+    /// How long the new revision is watched after the bake, with the old one warm for an instant way back. A newer
+    /// release ends it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub watch: Span,
+    /// Metrics that servers of metrics are asked for, by name; the others are counted at gateway and pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, Measure>,
+}
+
+fn is_zero(span: &Span) -> bool {
+    *span == Span::ZERO
+}
+
+/// What missing data does to a candidate that has traffic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoData {
+    /// Nothing moves, for at most `hold_exposure`; then weight 0 and a person.
+    #[default]
+    Hold,
+    /// Traffic goes back at once. A source that fails is still held: that says nothing about the candidate.
+    Fail,
+}
+
+impl NoData {
+    fn is_hold(&self) -> bool {
+        *self == Self::Hold
+    }
+}
+
+/// A metric that a server of metrics is asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Measure {
+    /// Name of the server, as the host knows it. Where it is and how it is entered is not the definition's to say.
+    pub source: String,
+    /// What it is asked, in its own language. `${revision}`, `${revision_id}`, `${namespace}`, `${service}`, `${route}`
+    /// and `${window}` are filled in when it is asked.
+    pub query: Query,
+}
+
+/// What a server of metrics is asked for one revision.
+///
+/// A query with `${window}` gives what was added in a window. One without gives counters, which are subtracted series
+/// by series: exact, while a server's own `increase` extrapolates to the ends of the window.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Query {
+    /// A number that is neither a share nor a quantile.
+    Value(String),
+    /// Requests, and the failed ones among them: `error_rate` and `success_rate`.
+    Requests {
+        /// All.
+        total: String,
+        /// Failed ones.
+        bad: String,
+    },
+    /// Buckets of latencies by their label `le`: `latency_p99` and the like.
+    Latencies {
+        /// The buckets.
+        buckets: String,
+        /// Milliseconds of the unit that `le` counts in: 1000 for seconds.
+        unit_ms: u32,
+    },
 }
 
 /// Where a service lives.
@@ -299,6 +366,19 @@ pub struct Canary {
     pub threshold: Ratio,
     /// Requests to the candidate without which no step passes.
     pub min_samples: u64,
+    /// What promotion needs at the end of each step.
+    #[serde(default)]
+    pub promote: Promote,
+    /// The ratio to stable that a proven promotion must be shown to be under; 1.25 is 25 % worse.
+    #[serde(default = "default_margin")]
+    pub margin: f64,
+}
+
+/// A quarter worse than stable is what a proven promotion rules out, unless the definition says otherwise.
+pub const DEFAULT_MARGIN: f64 = 1.25;
+
+fn default_margin() -> f64 {
+    DEFAULT_MARGIN
 }
 
 /// One step of a canary.

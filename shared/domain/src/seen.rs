@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Reading;
 use crate::fit::{Ask, Snapshot};
 use crate::ids::{Fence, RevisionId};
 use crate::time::Timestamp;
@@ -73,6 +74,8 @@ pub struct Scene {
     pub route: RouteSeen,
     /// Counts since the rollout began.
     pub traffic: TrafficSeen,
+    /// Metrics of the candidate that are plain numbers, by name.
+    pub values: BTreeMap<String, Reading>,
 }
 
 /// The pods of one revision.

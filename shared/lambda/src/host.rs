@@ -96,11 +96,18 @@ impl Host {
     pub fn ports(&self) -> Result<Ports, HostError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let fleet = Arc::new(Fleet::new(self.places(&clock), clock.clone()));
+        let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
+        let traffic = weir_metrics::Sources::new(
+            direct,
+            Default::default(),
+            clock.clone(),
+            weir_cluster::names::revision_name,
+        );
         let table = aws_sdk_dynamodb::Client::new(&self.config);
         Ok(Ports {
             store: Arc::new(DynamoStore::new(table, &self.settings.table, clock.clone())),
-            clusters: fleet.clone(),
-            traffic: Arc::new(weir_metrics::Direct::new(fleet)),
+            clusters: fleet,
+            traffic: Arc::new(traffic),
             source: Arc::new(Repositories::new(Default::default(), Some(self.github()?))),
             people: self.people()?,
             queue: Arc::new(self.queue(&clock)),

@@ -1,5 +1,6 @@
-//! Sources of metrics. Today the *direct* one: no metrics server, only the counters that gateway and pods have anyway,
-//! read through the cluster's API server.
+//! Sources of metrics: servers that a definition names ([`provider`]), asked by [`Sources`], and for everything else the
+//! *direct* one: no metrics server, only the counters that gateway and pods have anyway, read through the cluster's API
+//! server. What follows is about that one.
 //!
 //! ```text
 //!              ┌─▶ gateway pods :19001 /stats/prometheus   requests and errors, endpoint by endpoint
@@ -54,4 +55,9 @@ mod tally;
 
 mod direct;
 
+mod asked;
+pub mod provider;
+mod sources;
+
 pub use direct::Direct;
+pub use sources::{Naming, Sources};

@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 
 use weir_domain::condition::Condition;
+use weir_domain::judge::Promote;
 use weir_domain::people::Group;
-use weir_domain::pipeline::{OnNewPush, Provider};
+use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
 use weir_domain::time::Span;
 
 use crate::condition::Metrics;
@@ -39,6 +40,8 @@ pub struct Definition {
     pub isolation: Vec<IsolationDef>,
     /// Names that conditions may use.
     pub metrics: Metrics,
+    /// What servers of metrics are asked, by name.
+    pub measures: BTreeMap<String, Measure>,
     /// What a reader of a run should know, for example a key that has no effect yet.
     pub warnings: Vec<String>,
     /// Kubernetes manifests among the files, by path.
@@ -216,6 +219,8 @@ pub struct RolloutDef {
     pub hold_exposure: Option<Span>,
     /// Deadline to become warm.
     pub warm_within: Option<Span>,
+    /// What missing data does.
+    pub no_data: NoData,
 }
 
 /// A canary as written.
@@ -229,6 +234,10 @@ pub struct CanaryDef {
     pub threshold: f64,
     /// Requests without which no step passes.
     pub min_samples: u64,
+    /// What a step needs to pass.
+    pub promote: Promote,
+    /// The ratio that a proof must rule out, and where it stands.
+    pub margin: f64,
 }
 
 /// A service as written; its containers stay a tree in Kubernetes' words.
@@ -313,6 +322,8 @@ pub struct EnvironmentDef {
     pub route: Option<String>,
     /// The Gateway.
     pub gateway: Option<String>,
+    /// How long a promoted revision is watched.
+    pub watch: Option<Span>,
     /// Whether it is production; by its name if absent.
     pub production: Option<bool>,
 }

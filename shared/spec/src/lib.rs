@@ -17,6 +17,7 @@ mod load;
 mod merge;
 mod names;
 mod nearest;
+mod presets;
 mod read;
 mod render;
 mod report;

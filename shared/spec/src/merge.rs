@@ -41,6 +41,15 @@ impl<'a> Merge<'a> {
                     merge.metrics.declare(name, Some(dimension));
                 }
             }
+            let (measures, complaints) = document.get("metrics").map(read::measures).unwrap_or_default();
+            complaints
+                .into_iter()
+                .for_each(|complaint| merge.sink.push(complaint));
+            for (name, measure, place) in measures {
+                if merge.is_new("measure of", &name, &place) {
+                    merge.definition.measures.insert(name, measure);
+                }
+            }
             let environments = document
                 .get("environments")
                 .map(read::environments)

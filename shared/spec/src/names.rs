@@ -16,7 +16,7 @@ pub(crate) fn check(definition: &Definition, sink: &mut Sink) {
     clusters(definition, sink);
     providers(definition, sink);
     for rule in &definition.automatic_rollback {
-        crate::weighed::check(&rule.condition, &rule.place, false, sink);
+        crate::weighed::check(&rule.condition, &rule.place, &definition.measures, sink);
     }
     people(definition, sink);
     definition

@@ -1,47 +1,56 @@
 //! Which parts of a rollback condition a rollout weighs. The others are accepted, and told to have no effect yet:
 //! a condition that nobody asks must not look like a guard.
 
+use std::collections::BTreeMap;
+
 use weir_domain::condition::{Comparison, Condition, Op};
+use weir_domain::pipeline::Measure;
 
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::source::Place;
 
-/// Complains about every part of the condition that no rollout weighs. `timed`: whether its own `for` is one.
-pub(crate) fn check(condition: &Condition, place: &Place, timed: bool, sink: &mut Sink) {
+/// Complains about every part of the condition that no rollout weighs. What servers of metrics measure is weighed
+/// whatever it is.
+pub(crate) fn check(
+    condition: &Condition,
+    place: &Place,
+    measures: &BTreeMap<String, Measure>,
+    sink: &mut Sink,
+) {
     match condition {
-        Condition::Compare(comparison) => compare(comparison, place, timed, sink),
+        Condition::Compare(comparison) if is_weighed(comparison, measures) => {}
+        Condition::Compare(comparison) => {
+            let found = format!("`{comparison}` has no effect yet in a rollback");
+            let help = "weighed are error_rate, success_rate and latency_pNN above or below a line, and what `metrics:` names a source for";
+            sink.push(Diagnostic::warning(place, found).help(help));
+        }
         Condition::And(parts) | Condition::Or(parts) => {
-            parts.iter().for_each(|part| check(part, place, timed, sink));
+            parts.iter().for_each(|part| check(part, place, measures, sink));
         }
-        Condition::Not(inner) => {
-            let found =
-                format!("`!({inner})` has no effect yet in a rollback: only what is over a line is weighed");
-            sink.push(Diagnostic::warning(place, found));
+        Condition::Not(inner) if lasts(inner) => {
+            let found = format!("`!({inner})`: `for` inside `!` has no meaning that can be measured");
+            let help = "write what must hold for the time, without `!`";
+            sink.push(Diagnostic::error(place, found).help(help));
         }
+        Condition::Not(inner) => check(inner, place, measures, sink),
     }
 }
 
-fn compare(comparison: &Comparison, place: &Place, timed: bool, sink: &mut Sink) {
-    if !is_weighed(comparison) {
-        let found = format!("`{comparison}` has no effect yet in a rollback");
-        let help = "weighed are error_rate and latency_pNN above a line, and success_rate below one";
-        sink.push(Diagnostic::warning(place, found).help(help));
-    } else if timed && let Some(during) = comparison.during {
-        let found = format!(
-            "`for {during}` has no effect yet in a rollback: the evidence of the whole step is weighed"
-        );
-        sink.push(Diagnostic::warning(place, found));
+fn lasts(condition: &Condition) -> bool {
+    match condition {
+        Condition::Compare(comparison) => comparison.during.is_some(),
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(lasts),
+        Condition::Not(inner) => lasts(inner),
     }
 }
 
-fn is_weighed(comparison: &Comparison) -> bool {
-    let above = matches!(comparison.op, Op::Above | Op::AtLeast);
-    let below = matches!(comparison.op, Op::Below | Op::AtMost);
+fn is_weighed(comparison: &Comparison, measures: &BTreeMap<String, Measure>) -> bool {
+    let sided = !matches!(comparison.op, Op::Equal | Op::NotEqual);
     match comparison.metric.as_str() {
-        "error_rate" => above,
-        "success_rate" => below,
+        "error_rate" | "success_rate" => sided,
+        metric if measures.contains_key(metric) => true,
         metric => {
-            above
+            sided
                 && metric
                     .strip_prefix("latency_p")
                     .is_some_and(|digits| digits.len() >= 2)

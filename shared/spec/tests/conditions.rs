@@ -7,7 +7,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use weir_domain::condition::{Comparison, Condition, Dimension, Op, Quantity};
+use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
 use weir_domain::time::Span;
 use weir_spec::{CommandError, Metrics, ParseError, condition_json, parse_condition};
 
@@ -309,6 +309,7 @@ fn any_comparison() -> impl Strategy<Value = Condition> {
                 op,
                 line,
                 during: during.map(Span::millis),
+                mode: Mode::Evidence,
             })
         })
 }

@@ -436,18 +436,10 @@ fn keys_without_effect_are_told_and_nothing_else_is() {
             "rollback_policy: {manual: [{requires: on_call_engineer}]}",
             "`manual` has no effect yet",
         ),
-        ("metrics: {speed: {query: q}}", "`metrics` has no effect yet"),
+        ("metrics: {speed: {query: q}}", "nothing measures `speed`"),
         (
             "rollback_policy: {automatic: [{condition: queue_depth > 5}]}",
             "`queue_depth > 5` has no effect yet in a rollback",
-        ),
-        (
-            "rollback_policy: {automatic: [{condition: '!(error_rate > 5%)'}]}",
-            "`!(error_rate > 5%)` has no effect yet in a rollback",
-        ),
-        (
-            "rollback_policy: {automatic: [{condition: error_rate > 5%, duration: 5m}]}",
-            "`duration` has no effect yet",
         ),
         (
             "environments: [{name: A, provider: AWS-ECS, spec: {cluster: c, region: r}}]",
@@ -466,8 +458,47 @@ fn keys_without_effect_are_told_and_nothing_else_is() {
             "{text}\n{said:#?}"
         );
     }
-    let works = "production: {replicas: 3, image_pull_policy: Always}";
-    assert!(alone(works).is_empty());
+    for works in [
+        "production: {replicas: 3, image_pull_policy: Always}",
+        "rollback_policy: {automatic: [{condition: '!(success_rate >= 95%)', mode: point}]}",
+        "rollback_policy: {automatic: [{condition: error_rate > 5%, duration: 5m}]}",
+        "metrics: {quality: {source: q, query: 'https://q.example/${revision}#/score', unit: ratio}}\n\
+         rollback_policy: {automatic: [{condition: quality < 80%}]}",
+        "metrics: {traffic: {source: prom, preset: istio}, gpus: {source: prom, preset: dcgm}}",
+    ] {
+        assert!(alone(works).is_empty(), "{works}\n{:#?}", alone(works));
+    }
+}
+
+#[test]
+fn a_metric_that_cannot_be_asked_is_refused_where_it_stands() {
+    let table = [
+        ("metrics: {a: {source: s}}", "`a` asks its source nothing"),
+        ("metrics: {a: {source: s, total: t}}", "`a` has total"),
+        (
+            "metrics: {a: {source: s, query: q, preset: http}}",
+            "`a` has preset and query",
+        ),
+        (
+            "metrics: {a: {source: s, query: '${revison}'}}",
+            "`${revison}` is not filled into a query",
+        ),
+        (
+            "metrics: {a: {source: s, preset: http}, b: {source: s, preset: envoy}}",
+            "is declared twice",
+        ),
+        (
+            "rollback_policy: {automatic: [{condition: '!(error_rate > 5% for 5m)'}]}",
+            "`for` inside `!`",
+        ),
+    ];
+    for (text, message) in table {
+        let said = alone(text);
+        let found = said
+            .iter()
+            .any(|d| d.severity == "error" && d.message.contains(message));
+        assert!(found, "{text}\n{said:#?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_domain::condition::{Comparison, Condition, Dimension, Op, Quantity};
+use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
 use weir_domain::judge::condition::Weighing;
 use weir_domain::judge::replicas::{ReplicaBlock, Replicas};
 use weir_domain::judge::{ALPHA, Arms, Asked, Judge, Ordered, Question, Tally, Verdict};
@@ -26,6 +26,7 @@ pub(crate) fn article() -> Condition {
             op: Op::Above,
             line,
             during: None,
+            mode: Mode::Evidence,
         })
     };
     let errors = compare("error_rate", 0.02, "2%", Dimension::Ratio);
@@ -50,6 +51,17 @@ fn counts(seen: &Seen) -> Counts {
     }
 }
 
+/// Times of blocks matter to conditions with a time alone, which the article's has none of.
+fn add(weighing: &mut Weighing, condition: &Condition, candidate: &Counts, stable: &Counts) {
+    let block = weir_domain::judge::condition::Block {
+        candidate,
+        stable,
+        values: &std::collections::BTreeMap::new(),
+        at: weir_domain::time::Timestamp(0),
+    };
+    weighing.add(condition, &block);
+}
+
 /// Block at whose end the engine's evidence on the article's condition sends traffic back.
 pub(crate) fn condition(before: &[Seen], blocks: &[Block], scenario: Scenario) -> Option<usize> {
     if scenario.by_replica() {
@@ -58,11 +70,16 @@ pub(crate) fn condition(before: &[Seen], blocks: &[Block], scenario: Scenario) -
     let article = article();
     let mut weighing = Weighing::default();
     for seen in before {
-        weighing.add(&article, &Counts::default(), &counts(seen));
+        add(&mut weighing, &article, &Counts::default(), &counts(seen));
     }
     arrivals(blocks, scenario).into_iter().find(|id| {
         let block = &blocks[*id];
-        weighing.add(&article, &counts(&block.candidate), &counts(&block.stable));
+        add(
+            &mut weighing,
+            &article,
+            &counts(&block.candidate),
+            &counts(&block.stable),
+        );
         weighing
             .weigh(&article)
             .is_some_and(|evidence| evidence.shows_breach(1))

@@ -16,7 +16,7 @@ use weir_domain::ids::{
 use weir_domain::lane::Lane;
 use weir_domain::people::Actor;
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, OnNewPush, Pipeline, Provider, Quorum, RolloutRule, Stage, StageWork, Step,
+    ApprovalRule, Builds, NoData, OnNewPush, Pipeline, Provider, Quorum, RolloutRule, Stage, StageWork, Step,
     StepWork, Strategy, Target,
 };
 use weir_domain::run::{Cause, Repository, Run};
@@ -79,6 +79,9 @@ pub fn pipeline(name: &str) -> Pipeline {
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        no_data: NoData::Hold,
+        watch: Span::ZERO,
+        measures: BTreeMap::new(),
     };
     let needs = vec![Quorum {
         group: GroupName::new("ml-team"),

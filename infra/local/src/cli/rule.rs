@@ -1,9 +1,11 @@
 //! Which rollout of a definition is meant.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
 use weir_domain::pipeline::{
-    Canary, CanaryStep, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy, Target,
+    Canary, CanaryStep, NoData, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy, Target,
 };
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
@@ -159,6 +161,8 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             threshold: Ratio::new(canary.threshold / 100.0)
                 .ok_or_else(|| Failure::new(format!("a threshold of {} %", canary.threshold)))?,
             min_samples: canary.min_samples,
+            promote: canary.promote,
+            margin: canary.margin,
         }),
         (None, Some("blue-green")) => Strategy::BlueGreen,
         (None, Some("shadow")) => Strategy::Shadow,
@@ -204,5 +208,8 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         keep: Span::ZERO,
         hold_exposure: Span::ZERO,
         warm_within: Span::ZERO,
+        no_data: NoData::Hold,
+        watch: Span::ZERO,
+        measures: BTreeMap::new(),
     })
 }

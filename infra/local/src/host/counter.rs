@@ -96,6 +96,10 @@ impl Counter {
             None => Err(nothing_asked(&run)),
         };
         let event = match act {
+            Act::Approve if asks(&run) => Event::PassRequested {
+                by,
+                reason: String::new(),
+            },
             Act::Approve => approval(ApprovalAnswer::Approve)?,
             Act::Reject { reason } => approval(ApprovalAnswer::Reject(reason))?,
             Act::Cancel { reason } => Event::CancelRequested { by, reason },
@@ -120,6 +124,12 @@ impl Counter {
 /// An error as an answer, with its causes.
 pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Answer {
     Answer::Failed(chain(error))
+}
+
+/// Whether a rollout asks a person to let an undecided step pass.
+fn asks(run: &Run) -> bool {
+    let mut steps = run.steps();
+    steps.any(|(.., state)| state.rollout.as_deref().is_some_and(weir_domain::rollout::Rollout::asks))
 }
 
 /// The approval that people are asked for now. Stages come one after another, so there is one at most.

@@ -8,6 +8,7 @@ mod ports;
 mod secrets;
 mod silent;
 mod socket;
+mod sources;
 mod start;
 mod world;
 
@@ -41,11 +42,12 @@ pub async fn up(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let secrets = Secrets::read(variable).map_err(Failure::new)?;
+    let servers = sources::servers(&args.sources, variable).map_err(Failure::new)?;
     let folder = StateFolder::open(&args.state).map_err(|error| Failure::new(chain(&error)))?;
     let database = folder.database().map_err(|error| Failure::new(chain(&error)))?;
     let store = SqliteStore::open(&database).map_err(|error| Failure::new(chain(&error)))?;
     let (store, queue) = (Arc::new(store), Arc::new(LocalQueue::default()));
-    let ports = ports::ports(args, &secrets, store.clone(), queue.clone())?;
+    let ports = ports::ports(args, &secrets, servers, store.clone(), queue.clone())?;
     let (listener, address) = http::listen(args.listen).await.map_err(Failure::new)?;
     let path = folder.socket().map_err(|error| Failure::new(chain(&error)))?;
     let socket = socket::listen(&path, args.socket_mode).map_err(Failure::new)?;

@@ -16,6 +16,7 @@ use weir_webhook_intake::Intake;
 use super::http::{Door, shut};
 use super::secrets::{GITHUB_SECRET, SLACK_SIGNING_SECRET, SLACK_TOKEN, Secrets, Values};
 use super::silent::SilentPeople;
+use super::sources::Servers;
 use super::start::Starts;
 use super::world::{RandomIds, SystemClock};
 use crate::cli::{Failure, Up};
@@ -30,15 +31,19 @@ const SLACK_API: &str = "https://slack.com/api";
 pub(crate) fn ports(
     args: &Up,
     secrets: &Secrets,
+    servers: Servers,
     store: Arc<SqliteStore>,
     queue: Arc<LocalQueue>,
 ) -> Result<Ports, Failure> {
     let clock = Arc::new(SystemClock);
     let fleet = Arc::new(Fleet::new(places(args), clock.clone()));
+    let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
+    let traffic =
+        weir_metrics::Sources::new(direct, servers, clock.clone(), weir_cluster::names::revision_name);
     Ok(Ports {
         store,
-        clusters: fleet.clone(),
-        traffic: Arc::new(weir_metrics::Direct::new(fleet)),
+        clusters: fleet,
+        traffic: Arc::new(traffic),
         source: Arc::new(repositories(args, secrets)?),
         people: people(args, secrets)?,
         queue,

@@ -86,7 +86,11 @@ impl Secrets {
     }
 }
 
-fn values(name: &str, lookup: Lookup<'_>) -> Result<Values, String> {
+/// The values of one variable.
+///
+/// # Errors
+/// Its file cannot be read, it is set twice, or empty.
+pub(crate) fn values(name: &str, lookup: Lookup<'_>) -> Result<Values, String> {
     let file = format!("{name}_FILE");
     let text = match (lookup(name), lookup(&file)) {
         (None, None) => return Ok(Values::default()),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::condition::{Dimension, Quantity};
+use crate::condition::{Dimension, Mode, Quantity};
 use proptest::prelude::*;
 
 const OPS: [Op; 6] = [
@@ -22,6 +22,7 @@ fn comparison(metric: &str, op: Op, value: f64, during: Option<Span>) -> Conditi
         op,
         line,
         during,
+        mode: Mode::Evidence,
     })
 }
 

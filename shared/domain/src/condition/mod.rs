@@ -27,6 +27,51 @@ pub enum Condition {
     Not(Box<Condition>),
 }
 
+impl Condition {
+    /// The condition with all its comparisons shown in this way.
+    #[must_use]
+    pub fn in_mode(self, mode: Mode) -> Self {
+        let all = |parts: Vec<Self>| parts.into_iter().map(|part| part.in_mode(mode)).collect();
+        match self {
+            Self::Compare(comparison) => Self::Compare(Comparison { mode, ..comparison }),
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(inner) => Self::Not(Box::new(inner.in_mode(mode))),
+        }
+    }
+
+    /// The same condition without `!`, which is carried to the comparisons: `!(a > 1 || b > 2)` is `a <= 1 && b <= 2`.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        self.pushed(false)
+    }
+
+    fn pushed(&self, negate: bool) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.pushed(negate)).collect();
+        match self {
+            Self::Compare(comparison) if negate => Self::Compare(Comparison {
+                op: comparison.op.negated(),
+                ..comparison.clone()
+            }),
+            Self::Compare(comparison) => Self::Compare(comparison.clone()),
+            Self::And(parts) if negate => Self::Or(all(parts)),
+            Self::Or(parts) if negate => Self::And(all(parts)),
+            Self::And(parts) => Self::And(all(parts)),
+            Self::Or(parts) => Self::Or(all(parts)),
+            Self::Not(inner) => inner.pushed(!negate),
+        }
+    }
+
+    /// The names of its metrics.
+    pub fn metrics(&self) -> Vec<&str> {
+        match self {
+            Self::Compare(comparison) => vec![&comparison.metric],
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::metrics).collect(),
+            Self::Not(inner) => inner.metrics(),
+        }
+    }
+}
+
 /// One metric against one line.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Comparison {
@@ -39,6 +84,26 @@ pub struct Comparison {
     /// Must hold for this long; `None`: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub during: Option<Span>,
+    /// What shows that it holds.
+    #[serde(default, skip_serializing_if = "Mode::is_evidence")]
+    pub mode: Mode,
+}
+
+/// What shows that a comparison holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Evidence with a stated error rate; with a time, the evidence inside it.
+    #[default]
+    Evidence,
+    /// The measured number is over the line, at every check for the whole time. Noise is taken for harm.
+    Point,
+}
+
+impl Mode {
+    fn is_evidence(&self) -> bool {
+        *self == Self::Evidence
+    }
 }
 
 /// A comparison.
@@ -65,6 +130,19 @@ pub enum Op {
 }
 
 impl Op {
+    /// What holds where this does not.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        match self {
+            Self::Above => Self::AtMost,
+            Self::AtLeast => Self::Below,
+            Self::Below => Self::AtLeast,
+            Self::AtMost => Self::Above,
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+        }
+    }
+
     /// The operator as it is written.
     pub fn as_str(self) -> &'static str {
         match self {

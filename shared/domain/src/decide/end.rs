@@ -52,6 +52,39 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
     draft.reply = Some(Reply::Done(format!("traffic of run {} goes back", draft.run.id)));
 }
 
+/// A person lets a step pass that could not be decided. Not the one who pushed it: nothing else vouches for it.
+pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
+    let Some(actor) = known(draft, by) else { return };
+    let asking = draft
+        .run
+        .steps()
+        .find(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::asks))
+        .map(|(id, ..)| id);
+    let refusal = match asking {
+        None => Some(format!("run {} has no step that asks a person", draft.run.id)),
+        Some(_) if actor.person() == draft.run.cause.actor.person() => Some(format!(
+            "{actor} pushed this change; somebody else must let it pass"
+        )),
+        Some(_) => None,
+    };
+    if let Some(words) = refusal {
+        draft.note_by(actor, Action::ApprovalRefused, words.clone());
+        draft.reply = Some(Reply::Refused(words));
+        return;
+    }
+    let (Some(id), words) = (asking, format!("{actor} lets the step pass, unverified")) else {
+        return;
+    };
+    draft.note_by(actor.clone(), Action::ApprovalGiven, words.clone());
+    if let Some(mut rollout) = draft.take_rollout(id) {
+        if let Some(state) = &mut rollout.inconclusive {
+            state.vouched = Some((actor, reason.to_owned()));
+        }
+        draft.put_rollout(id, rollout);
+    }
+    draft.reply = Some(Reply::Done(words));
+}
+
 /// Only people whom the definition knows may end or turn back a run.
 fn known(draft: &mut Draft, by: &Identity) -> Option<Actor> {
     match Actor::from_identity(&draft.run.pipeline.groups, by.clone()) {

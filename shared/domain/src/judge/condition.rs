@@ -10,12 +10,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::metric::{Asked, Metric, Shown};
+use super::power::{could_show, smallest_ratio};
 use super::proportion::{Proportion, quantile_of, slow};
+use super::recent::Recent;
+use super::said::{Said, combine};
 use super::special::ln_mean;
 use super::words::{self, percent};
-use super::{ALPHA, Alpha, Arms, Tally};
-use crate::condition::{Comparison, Condition};
+use super::{ALPHA, Alpha, Arms, Side, Tally, Windowed};
+use crate::condition::{Comparison, Condition, Mode, Reading, evaluate};
 use crate::seen::Counts;
+use crate::time::Timestamp;
 
 /// Requests of stable after which its median and 95th percentile are taken.
 const EDGES_AFTER: u64 = 200;
@@ -40,12 +44,28 @@ impl Evidence {
 
     /// The words with the odds: `…; evidence 214 : 1 (needs 100 : 1)`.
     pub fn told(&self, parts: usize) -> String {
+        if self.ln_e == f64::INFINITY {
+            return self.words.clone();
+        }
         format!("{}; {}", self.words, words::evidence(self.ln_e, needed(parts)))
     }
 }
 
 fn needed(parts: usize) -> f64 {
     Alpha::new(ALPHA).unwrap_or_default().of_steps(parts).ln_needed()
+}
+
+/// What was counted and measured since the last look.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// The candidate's requests.
+    pub candidate: &'a Counts,
+    /// The stable revision's.
+    pub stable: &'a Counts,
+    /// The candidate's metrics that are plain numbers.
+    pub values: &'a BTreeMap<String, Reading>,
+    /// When it ended.
+    pub at: Timestamp,
 }
 
 /// Evidence of one step: a metric for each comparison, and for each edge at which latencies are compared with stable.
@@ -55,34 +75,76 @@ pub struct Weighing {
     metrics: BTreeMap<String, Metric>,
     /// Edges of stable's median and 95th percentile, in milliseconds.
     edges: Vec<u64>,
+    /// Comparisons with a time of their own, or on the other side of their line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    windows: BTreeMap<String, Windowed>,
+    /// Comparisons that are decided by their point.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    points: BTreeMap<String, Recent>,
 }
 
 impl Weighing {
     /// Applies what was counted since the last look.
-    pub fn add(&mut self, condition: &Condition, candidate: &Counts, stable: &Counts) {
-        for comparison in leaves(condition) {
-            let Some(question) = Proportion::of(comparison) else {
-                continue;
-            };
-            let Some(arms) = question.arms(candidate, stable) else {
-                continue;
-            };
-            let asked = Asked {
-                limit: Some(question.line),
-                margin: None,
-            };
-            let name = comparison.to_string();
-            self.metrics
+    pub fn add(&mut self, condition: &Condition, block: &Block<'_>) {
+        let condition = condition.plain();
+        let comparisons = leaves(&condition);
+        for comparison in &comparisons {
+            match Proportion::of(comparison) {
+                Some(question) => self.add_share(comparison, &question, block),
+                None => self.add_number(comparison, block),
+            }
+        }
+        let timed = |leaf: &&Comparison| quantile_of(&leaf.metric).is_some() && leaf.mode == Mode::Evidence;
+        if comparisons.iter().any(timed) {
+            self.add_edges(block.candidate, block.stable);
+        }
+    }
+
+    fn add_share(&mut self, comparison: &Comparison, question: &Proportion<'_>, block: &Block<'_>) {
+        let Some(arms) = question.arms(block.candidate, block.stable) else {
+            return;
+        };
+        let (name, line, side) = (comparison.to_string(), question.line, question.side);
+        if comparison.mode == Mode::Point {
+            let level = arms.stable.share();
+            let rule = self.points.entry(name).or_default();
+            return rule.share(comparison, (side, line), arms.candidate, level, block.at);
+        }
+        let asked = Asked {
+            limit: Some(line),
+            margin: None,
+        };
+        let metric = self
+            .metrics
+            .entry(name.clone())
+            .or_insert_with(|| Metric::new(asked));
+        let factor = metric.factor(arms);
+        metric.add(arms);
+        if comparison.during.is_some() || side == Side::Under {
+            self.windows
                 .entry(name)
-                .or_insert_with(|| Metric::new(asked))
-                .add(arms);
+                .or_insert_with(|| Windowed::new(side, line, comparison.during))
+                .add(arms.candidate, factor, block.at);
         }
-        if leaves(condition)
-            .iter()
-            .any(|leaf| quantile_of(&leaf.metric).is_some())
-        {
-            self.add_edges(candidate, stable);
-        }
+    }
+
+    /// A metric that is neither a share nor a quantile has no error rate: it is decided by its point.
+    fn add_number(&mut self, comparison: &Comparison, block: &Block<'_>) {
+        let Some(reading) = block.values.get(&comparison.metric) else {
+            return;
+        };
+        let now = Comparison {
+            during: None,
+            ..comparison.clone()
+        };
+        let readings = [(comparison.metric.clone(), reading.clone())].into();
+        let truth = evaluate(&Condition::Compare(now), &readings).result;
+        let number = match reading {
+            Reading::Number(number) => Some(*number),
+            _ => None,
+        };
+        let rule = self.points.entry(comparison.to_string()).or_default();
+        rule.number(comparison, truth, number, block.at);
     }
 
     fn add_edges(&mut self, candidate: &Counts, stable: &Counts) {
@@ -109,8 +171,15 @@ impl Weighing {
 
     /// What is shown so far. `None`: nothing that the condition asks for was counted.
     pub fn weigh(&self, condition: &Condition) -> Option<Evidence> {
-        let over = self.over(condition).map(|evidence| (evidence, OVER));
-        let worse = self.worse(condition).map(|evidence| (evidence, WORSE));
+        let condition = condition.plain();
+        let over = self.over(&condition).map(|evidence| (evidence, OVER));
+        if let Some((evidence, _)) = over
+            .as_ref()
+            .filter(|(evidence, _)| evidence.ln_e == f64::INFINITY)
+        {
+            return Some(evidence.clone());
+        }
+        let worse = self.worse(&condition).map(|evidence| (evidence, WORSE));
         let parts: Vec<&(Evidence, f64)> = [&over, &worse].into_iter().flatten().collect();
         let (strongest, _) = parts.iter().max_by(|a, b| a.0.ln_e.total_cmp(&b.0.ln_e))?;
         Some(Evidence {
@@ -119,21 +188,108 @@ impl Weighing {
         })
     }
 
-    /// A new step: evidence starts again, what is known of stable stays.
+    /// A new step: evidence starts again, what is known of stable stays. A rule about a point of time goes on.
     pub fn restart(&mut self) {
         self.metrics.values_mut().for_each(Metric::restart);
+        self.windows.values_mut().for_each(Windowed::restart);
+    }
+
+    /// Whether anything could have been shown: had every request to the candidate been bad, would it have been?
+    pub fn could_show(&self, parts: usize) -> bool {
+        let alpha = Alpha::new(ALPHA).unwrap_or_default().of_steps(parts);
+        let mut metrics = self.metrics.values();
+        !self.points.is_empty()
+            || metrics.any(|metric| could_show(metric.shown().counted, metric.asked().limit, alpha))
+    }
+
+    /// What the step could have shown, in words: the smallest harm that would have been seen.
+    pub fn resolution(&self, parts: usize) -> Option<String> {
+        let alpha = Alpha::new(ALPHA).unwrap_or_default().of_steps(parts);
+        let (name, metric) = self
+            .metrics
+            .iter()
+            .find(|(_, metric)| metric.candidate().total > 0)?;
+        let ratio = smallest_ratio(metric.shown().counted, alpha)?;
+        Some(format!("{name}: {ratio:.1}× would have been seen"))
+    }
+
+    /// What a proven promotion lacks: a metric whose ratio to stable may reach the margin, or whose share its line.
+    pub fn unproven(&self, condition: &Condition, margin: f64) -> Option<String> {
+        let condition = condition.plain();
+        let comparisons = leaves(&condition).into_iter();
+        let asked = comparisons.filter(|leaf| {
+            leaf.mode == Mode::Evidence
+                && Proportion::of(leaf).is_some_and(|question| question.side == Side::Over)
+        });
+        asked.into_iter().find_map(|leaf| {
+            let name = leaf.to_string();
+            let Some(metric) = self
+                .metrics
+                .get(&name)
+                .filter(|metric| metric.candidate().total > 0)
+            else {
+                return Some(format!("{name}: nothing was counted"));
+            };
+            let (_, ratio) = metric.ratio_bounds(ALPHA);
+            if ratio.is_none_or(|ratio| ratio >= margin) {
+                let high = ratio.map_or("without bound".into(), |ratio| format!("up to {ratio:.2}"));
+                return Some(format!(
+                    "{name}: the ratio to stable may be {high}; proven needs under {margin}"
+                ));
+            }
+            let (limit, (_, share)) = (metric.asked().limit?, metric.share_bounds(ALPHA));
+            (share >= limit).then(|| {
+                let (share, limit) = (percent(share), percent(limit));
+                format!("{name}: the share may be up to {share}; proven needs under {limit}")
+            })
+        })
+    }
+
+    /// Comparisons that are weighed and that nothing was counted for: no promotion rests on silence.
+    pub fn missing(&self, condition: &Condition, values: &BTreeMap<String, Reading>) -> Vec<String> {
+        let condition = condition.plain();
+        let silent = |leaf: &&Comparison| match Proportion::of(leaf) {
+            Some(_) if leaf.mode == Mode::Point => !self.points.contains_key(&leaf.to_string()),
+            Some(_) => {
+                let metric = self.metrics.get(&leaf.to_string());
+                metric.is_none_or(|metric| metric.candidate().total == 0)
+            }
+            None => values
+                .get(&leaf.metric)
+                .is_some_and(|reading| !matches!(reading, Reading::Number(number) if number.is_finite())),
+        };
+        let mut names: Vec<String> = leaves(&condition)
+            .into_iter()
+            .filter(silent)
+            .map(|leaf| leaf.metric.clone())
+            .collect();
+        names.dedup();
+        names
     }
 
     /// Evidence that the condition holds.
     fn over(&self, condition: &Condition) -> Option<Evidence> {
-        combine(condition, &|comparison| {
-            let question = Proportion::of(comparison)?;
-            let shown = self.metrics.get(&comparison.to_string())?.shown();
-            (shown.counted.candidate.total > 0).then_some(())?;
-            Some(Evidence {
-                ln_e: shown.ln_e_limit?,
-                words: question.words(shown.counted.candidate),
-            })
+        combine(condition, &|comparison| self.said(comparison)).evidence()
+    }
+
+    fn said(&self, comparison: &Comparison) -> Said {
+        let name = comparison.to_string();
+        let question = Proportion::of(comparison).filter(|_| comparison.mode == Mode::Evidence);
+        let Some(question) = question else {
+            let holds = self.points.get(&name).and_then(|rule| rule.shown(comparison));
+            return holds.map_or(Said::No, Said::Holds);
+        };
+        let shown = self.metrics.get(&name).map(Metric::shown);
+        let Some(shown) = shown.filter(|shown| shown.counted.candidate.total > 0) else {
+            return Said::Open;
+        };
+        let ln_e = match self.windows.get(&name) {
+            Some(windows) => windows.ln_e(),
+            None => shown.ln_e_limit.unwrap_or(0.0),
+        };
+        Said::Evidence(Evidence {
+            ln_e,
+            words: question.words(shown.counted.candidate),
         })
     }
 
@@ -188,47 +344,36 @@ fn leaves(condition: &Condition) -> Vec<&Comparison> {
 }
 
 /// Comparisons each of which suffices.
-fn alone(condition: &Condition) -> Vec<&Comparison> {
+pub(super) fn alone(condition: &Condition) -> Vec<&Comparison> {
+    let over = |comparison: &Comparison| {
+        let side = Proportion::of(comparison).map(|question| question.side);
+        comparison.mode == Mode::Evidence && side == Some(Side::Over)
+    };
     match condition {
+        Condition::Compare(comparison) if !over(comparison) => Vec::new(),
         Condition::Compare(comparison) => vec![comparison],
         Condition::Or(parts) => parts.iter().flat_map(alone).collect(),
         Condition::And(_) | Condition::Not(_) => Vec::new(),
     }
 }
 
-fn combine(condition: &Condition, leaf: &impl Fn(&Comparison) -> Option<Evidence>) -> Option<Evidence> {
-    match condition {
-        Condition::Compare(comparison) => leaf(comparison),
-        Condition::Or(parts) => {
-            // The mean of e-values is one again, whatever their dependence; a part without data has e-value 1.
-            let known: Vec<Evidence> = parts.iter().filter_map(|part| combine(part, leaf)).collect();
-            let strongest = known.iter().max_by(|a, b| a.ln_e.total_cmp(&b.ln_e))?.clone();
-            let silent = std::iter::repeat_n(0.0, parts.len() - known.len());
-            let all = known.iter().map(|part| part.ln_e).chain(silent);
-            Some(Evidence {
-                ln_e: ln_mean(all.map(|ln_e| (ln_e, 1.0))),
-                words: strongest.words,
-            })
-        }
-        Condition::And(parts) => {
-            let known: Option<Vec<Evidence>> = parts.iter().map(|part| combine(part, leaf)).collect();
-            known?.into_iter().min_by(|a, b| a.ln_e.total_cmp(&b.ln_e))
-        }
-        // Evidence for the opposite is a test of its own, which this judge does not have.
-        Condition::Not(_) => None,
-    }
-}
-
 /// Weighs a condition on the counts of one revision alone.
 pub fn weigh(condition: &Condition, counts: &Counts) -> Option<Evidence> {
-    combine(condition, &|comparison| {
-        let question = Proportion::of(comparison)?;
-        let tally = question.tally(counts).filter(|tally| tally.total > 0)?;
-        Some(Evidence {
-            ln_e: super::ln_e_over(tally, question.line),
-            words: question.words(tally),
-        })
-    })
+    let said = combine(&condition.plain(), &|comparison| {
+        let Some(question) = Proportion::of(comparison) else {
+            return Said::No;
+        };
+        let Some(tally) = question.tally(counts).filter(|tally| tally.total > 0) else {
+            return Said::Open;
+        };
+        let ln_e = match question.side {
+            Side::Over => super::ln_e_over(tally, question.line),
+            Side::Under => super::ln_e_under(tally, question.line),
+        };
+        let words = question.words(tally);
+        Said::Evidence(Evidence { ln_e, words })
+    });
+    said.evidence()
 }
 
 #[cfg(test)]

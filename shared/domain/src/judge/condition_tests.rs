@@ -1,5 +1,5 @@
 use super::*;
-use crate::condition::{Dimension, Op, Quantity};
+use crate::condition::{Dimension, Mode, Op, Quantity};
 
 fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
     let line = Quantity {
@@ -12,12 +12,27 @@ fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
         op,
         line,
         during: None,
+        mode: Mode::Evidence,
     })
 }
 
 fn article() -> Condition {
     let errors = compare("error_rate", Op::Above, 0.02, "2%");
     Condition::Or(vec![errors, compare("latency_p99", Op::Above, 1.0, "1000ms")])
+}
+
+fn add(weighing: &mut Weighing, condition: &Condition, candidate: &Counts, stable: &Counts) {
+    add_at(weighing, condition, (candidate, stable), 0);
+}
+
+fn add_at(weighing: &mut Weighing, condition: &Condition, arms: (&Counts, &Counts), seconds: u64) {
+    let block = Block {
+        candidate: arms.0,
+        stable: arms.1,
+        values: &BTreeMap::new(),
+        at: Timestamp(0) + crate::time::Span::seconds(seconds),
+    };
+    weighing.add(condition, &block);
 }
 
 fn counts(requests: u64, bad: u64, slow: u64) -> Counts {
@@ -76,7 +91,7 @@ fn nothing_counted_is_no_evidence() {
 fn a_candidate_under_its_limit_but_worse_than_stable_is_sent_back() {
     let mut weighing = Weighing::default();
     for _ in 0..40 {
-        weighing.add(&article(), &counts(50, 2, 0), &counts(950, 2, 2));
+        add(&mut weighing, &article(), &counts(50, 2, 0), &counts(950, 2, 2));
     }
     let seen = weighing.weigh(&article()).unwrap();
     assert!(seen.shows_breach(4), "{seen:?}");
@@ -98,7 +113,7 @@ fn a_shift_of_the_median_shows_at_stables_own_edges() {
     };
     let mut weighing = Weighing::default();
     for _ in 0..6 {
-        weighing.add(&article(), &shifted(640), &shifted(490));
+        add(&mut weighing, &article(), &shifted(640), &shifted(490));
     }
     let seen = weighing.weigh(&article()).unwrap();
     assert!(seen.shows_breach(4), "{seen:?}");
@@ -116,7 +131,99 @@ fn what_must_hold_together_is_not_compared_with_stable_one_by_one() {
     let both = Condition::And(parts);
     let mut weighing = Weighing::default();
     for _ in 0..40 {
-        weighing.add(&both, &counts(50, 2, 0), &counts(950, 2, 2));
+        add(&mut weighing, &both, &counts(50, 2, 0), &counts(950, 2, 2));
     }
     assert!(!weighing.weigh(&both).unwrap().shows_breach(1));
+}
+
+#[test]
+fn a_condition_for_a_time_is_shown_by_what_happened_inside_it() {
+    let Condition::Compare(mut leaf) = compare("error_rate", Op::Above, 0.05, "5%") else {
+        panic!("one comparison")
+    };
+    leaf.during = Some(crate::time::Span::minutes(5));
+    let condition = Condition::Compare(leaf);
+    let mut weighing = Weighing::default();
+    // Nothing to compare with: only the line can be broken. An early bad minute is long over.
+    let nobody = Counts::default();
+    for second in (0..60).step_by(15) {
+        add_at(&mut weighing, &condition, (&counts(50, 4, 0), &nobody), second);
+    }
+    for second in (60..1_200).step_by(15) {
+        add_at(&mut weighing, &condition, (&counts(50, 0, 0), &nobody), second);
+    }
+    assert!(!weighing.weigh(&condition).unwrap().shows_breach(1));
+    for second in (1_200..1_400).step_by(15) {
+        add_at(&mut weighing, &condition, (&counts(50, 15, 0), &nobody), second);
+    }
+    let evidence = weighing.weigh(&condition).unwrap();
+    assert!(evidence.shows_breach(1), "{}", evidence.told(1));
+}
+
+#[test]
+fn a_negation_asks_for_the_other_side_of_the_line() {
+    let inner = compare("success_rate", Op::AtLeast, 0.9, "90%");
+    let condition = Condition::Not(Box::new(inner));
+    assert_eq!(condition.plain().to_string(), "success_rate < 90%");
+    let good = weigh(&condition, &counts(500, 5, 0)).unwrap();
+    assert!(!good.shows_breach(1), "{}", good.told(1));
+    assert!(weigh(&condition, &counts(500, 120, 0)).unwrap().shows_breach(1));
+    let both = Condition::Not(Box::new(Condition::Or(vec![
+        compare("error_rate", Op::Above, 0.02, "2%"),
+        compare("error_rate", Op::Above, 0.5, "50%"),
+    ])));
+    assert_eq!(both.plain().to_string(), "error_rate <= 2% && error_rate <= 50%");
+    let mut weighing = Weighing::default();
+    for _ in 0..40 {
+        add(&mut weighing, &both, &counts(50, 0, 0), &counts(950, 0, 0));
+    }
+    assert!(
+        weighing.weigh(&both).unwrap().shows_breach(1),
+        "fewer than 2 % are shown"
+    );
+}
+
+#[test]
+fn a_plain_rule_needs_no_evidence_and_takes_no_share_of_it() {
+    let condition = compare("error_rate", Op::Above, 0.02, "2%").in_mode(Mode::Point);
+    let mut weighing = Weighing::default();
+    add(&mut weighing, &condition, &counts(50, 2, 0), &counts(950, 10, 0));
+    let evidence = weighing.weigh(&condition).unwrap();
+    assert!(evidence.shows_breach(1));
+    assert!(
+        evidence.told(1).contains("by its point: 4.0 %"),
+        "{}",
+        evidence.told(1)
+    );
+    let both = Condition::Or(vec![article(), condition]);
+    let mut weighing = Weighing::default();
+    add(&mut weighing, &both, &counts(50, 0, 0), &counts(950, 10, 0));
+    assert!(!weighing.weigh(&both).unwrap().shows_breach(1));
+}
+
+#[test]
+fn a_number_of_a_source_is_decided_by_its_point_and_its_absence_is_missing() {
+    let condition = compare("answer_quality", Op::Below, 0.8, "0.8");
+    let look = |reading: Reading| {
+        let mut weighing = Weighing::default();
+        let values = [("answer_quality".to_owned(), reading)].into();
+        let block = Block {
+            candidate: &counts(50, 0, 0),
+            stable: &counts(950, 0, 0),
+            values: &values,
+            at: Timestamp(0),
+        };
+        weighing.add(&condition, &block);
+        let breach = weighing.weigh(&condition).is_some_and(|e| e.shows_breach(1));
+        (breach, weighing.missing(&condition, &values))
+    };
+    assert_eq!(look(Reading::Number(0.7)), (true, vec![]));
+    assert_eq!(look(Reading::Number(0.9)), (false, vec![]));
+    for silent in [
+        Reading::NoData,
+        Reading::Error("503".into()),
+        Reading::Number(f64::NAN),
+    ] {
+        assert_eq!(look(silent), (false, vec!["answer_quality".to_owned()]));
+    }
 }

@@ -59,11 +59,16 @@ impl Metric {
         self.asked
     }
 
+    /// How much wider than chance the candidate's counts of a block spread. It comes from earlier blocks: what is done
+    /// with a block never depends on itself.
+    pub fn factor(&self, arms: Arms) -> f64 {
+        let level = self.counted.stable.share().unwrap_or(0.0);
+        self.bursts.factor(level, arms.candidate.total)
+    }
+
     /// Applies a block. Blocks come in order, each once.
     pub fn add(&mut self, arms: Arms) {
-        // The factor comes from earlier blocks: what is done with a block never depends on itself.
-        let level = self.counted.stable.share().unwrap_or(0.0);
-        let factor = self.bursts.factor(level, arms.candidate.total);
+        let factor = self.factor(arms);
         self.relative.add(arms, factor);
         self.bounds.add(arms, factor);
         self.bad += arms.candidate.bad as f64 / factor;

@@ -26,13 +26,17 @@ pub mod power;
 mod proportion;
 pub mod ranks;
 mod ratio;
+mod recent;
 mod relative;
 pub mod replicas;
+mod said;
 mod share;
 pub mod special;
 pub mod split;
 mod step;
 mod tally;
+pub mod watching;
+mod windowed;
 pub mod words;
 
 pub use bounds::RatioBounds;
@@ -46,6 +50,7 @@ pub use relative::Relative;
 pub use share::{ln_e_over, ln_e_under, share_bounds};
 pub use step::{Judge, Question, Verdict};
 pub use tally::{Arms, Tally};
+pub use windowed::{Side, Windowed};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! A comparison of a condition as a question about a proportion: how many of how many, and the line.
 
-use super::{Arms, Tally};
+use super::{Arms, Side, Tally};
 use crate::condition::{Comparison, Op};
 use crate::seen::Counts;
 
@@ -10,6 +10,8 @@ pub(super) struct Proportion<'a> {
     what: What,
     /// The share that must not be passed.
     pub(super) line: f64,
+    /// On which side of it harm is.
+    pub(super) side: Side,
 }
 
 /// What is counted.
@@ -22,29 +24,43 @@ enum What {
 
 impl<'a> Proportion<'a> {
     pub(super) fn of(comparison: &'a Comparison) -> Option<Self> {
-        let above = matches!(comparison.op, Op::Above | Op::AtLeast);
-        let below = matches!(comparison.op, Op::Below | Op::AtMost);
+        let above = match comparison.op {
+            Op::Above | Op::AtLeast => true,
+            Op::Below | Op::AtMost => false,
+            Op::Equal | Op::NotEqual => return None,
+        };
         let value = comparison.line.value;
-        let (what, line) = match comparison.metric.as_str() {
-            "error_rate" if above => (What::Failed, value),
-            "success_rate" if below => (What::Succeeded, 1.0 - value),
-            metric if above => {
+        let side = |over| if over { Side::Over } else { Side::Under };
+        let (what, line, side) = match comparison.metric.as_str() {
+            "error_rate" => (What::Failed, value, side(above)),
+            // A share of successes under a line is a share of failures over another.
+            "success_rate" => (What::Succeeded, 1.0 - value, side(!above)),
+            metric => {
                 let quantile = quantile_of(metric)?;
                 let limit_ms = (value * 1_000.0).round() as u64;
-                (What::SlowerThan { limit_ms, quantile }, 1.0 - quantile)
+                let what = What::SlowerThan { limit_ms, quantile };
+                (what, 1.0 - quantile, side(above))
             }
-            _ => return None,
         };
         Some(Self {
             comparison,
             what,
             line,
+            side,
         })
     }
 
     pub(super) fn tally(&self, counts: &Counts) -> Option<Tally> {
         match self.what {
             What::Failed | What::Succeeded => Some(Tally::new(counts.bad, counts.requests)),
+            // An edge that is not the limit itself is taken where it says less: above it for "slower", below it for
+            // "fast enough".
+            What::SlowerThan { limit_ms, .. } if self.side == Side::Under => {
+                let edge = counts.within_ms.range(..=limit_ms).next_back();
+                let within = edge.map(|(_, within)| *within);
+                let slow = within.map(|within| counts.timed.saturating_sub(within));
+                slow.map(|slow| Tally::new(slow, counts.timed))
+            }
             What::SlowerThan { limit_ms, .. } => slow(counts, limit_ms),
         }
     }

@@ -6,6 +6,8 @@ use super::special::{chi_square_1_above, ln_beta};
 
 /// Chance of a false alarm over the whole step. Small, because an alarm stops the judging.
 pub const ALPHA: f64 = 0.001;
+/// A share that is off by less than this part of what was planned is no fault of the router that matters to a verdict.
+const MATTERS: f64 = 0.1;
 /// How many requests the alternative is worth: it is spread around the planned split as that many would be.
 const PRIOR: f64 = 200.0;
 
@@ -54,7 +56,8 @@ impl Split {
     /// What is wrong, in words, if it is shown.
     pub fn fault(&self) -> Option<String> {
         let all = self.candidate + self.stable;
-        (self.ln_e() >= -ALPHA.ln()).then(|| {
+        let off = (self.candidate - all * self.weight).abs();
+        (self.ln_e() >= -ALPHA.ln() && off > MATTERS * all * self.weight).then(|| {
             let (got, planned) = (100.0 * self.candidate / all, 100.0 * self.weight);
             format!("the candidate got {got:.1} % of {all:.0} requests instead of {planned:.1} %: the route is at fault, nothing is judged")
         })

@@ -1,20 +1,24 @@
 //! What was measured of a candidate, and what follows from it: back at once, hold, or on.
 
 use super::moves::wait;
-use super::phases::Rollout;
+use super::phases::{Phase, Rollout};
 use super::revert::revert_now;
-use crate::audit::Action;
 use crate::decide::Draft;
 use crate::ids::{RevisionId, StepId};
+use crate::judge::condition::Block;
+use crate::judge::{Alpha, power};
 use crate::people::Actor;
-use crate::pipeline::{RolloutRule, Strategy};
-use crate::seen::{Scene, TrafficSeen};
-use crate::time::Span;
+use crate::pipeline::{NoData, RolloutRule, Strategy};
+use crate::seen::{Counts, Scene, TrafficSeen};
+use crate::time::{Span, Timestamp};
 use crate::units::Weight;
+
+/// After a change is in effect everywhere, requests of before may still be on their way: they are left out of the split.
+const SETTLED: Span = Span::seconds(30);
 
 /// What was counted since the last look is one block of evidence. A look that is repeated finds nothing new in the
 /// counters, and so changes nothing. Before the candidate has traffic, the stable revision's level is learned.
-pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene) {
+pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene, now: Timestamp) {
     let (Some(condition), TrafficSeen::Counts(counts)) = (&rule.rollback, &scene.traffic) else {
         return;
     };
@@ -30,9 +34,46 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
     };
     let candidate = block(&rollout.candidate);
     let stable = rollout.stable.as_ref().map(|side| block(&side.revision));
-    rollout
-        .weighing
-        .add(condition, &candidate, &stable.unwrap_or_default());
+    let stable = stable.unwrap_or_default();
+    let block = Block {
+        candidate: &candidate,
+        stable: &stable,
+        values: &scene.values,
+        at: now,
+    };
+    rollout.weighing.add(condition, &block);
+    let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
+    if watched && rule.watch > Span::ZERO {
+        let shown = rollout.watching.add(condition, &block);
+        rollout.alarm = rollout.alarm.take().or(shown);
+    }
+    weigh_split(rollout, &candidate, &stable, now);
+}
+
+/// Requests that were sent under the present weights alone, once they are in effect everywhere.
+fn weigh_split(rollout: &mut Rollout, candidate: &Counts, stable: &Counts, now: Timestamp) {
+    let effective = rollout.changes.last().and_then(|change| change.effective);
+    if effective.is_some_and(|at| now.since(at) >= SETTLED) {
+        let weight = f64::from(rollout.weight.percent()) / 100.0;
+        rollout.split.add(candidate.started, stable.started, weight);
+    }
+}
+
+/// What the step that begins can show, from the traffic seen so far. `None`: no traffic was seen.
+pub(super) fn power(rollout: &Rollout, step: usize, now: Timestamp) -> Option<String> {
+    let planned = rollout.plan.steps.get(step)?;
+    let seconds = now.since(rollout.counted_since?).as_seconds();
+    let (requests, bad) = rollout.counted.values().fold((0, 0), |sum, counts| {
+        (sum.0 + counts.requests, sum.1 + counts.bad)
+    });
+    let alpha = Alpha::default().of_steps(rollout.parts());
+    let step = power::Step {
+        rate: requests as f64 / seconds,
+        weight: f64::from(planned.weight.percent()) / 100.0,
+        seconds: planned.hold.as_seconds(),
+        level: (bad as f64 + 0.5) / (requests as f64 + 1.0),
+    };
+    (requests > 0 && seconds > 0.0).then(|| step.statement(alpha))
 }
 
 /// Why the candidate must not keep its traffic, if so. A crash and silence need no metric; a breach needs evidence.
@@ -50,64 +91,12 @@ pub(super) fn danger(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
     if seen.warm == 0 {
         return Some(format!("no replica answers: {}", seen.words));
     }
-    let parts = rollout.plan.steps.len() + 1;
+    if let Some(alarm) = &rollout.alarm {
+        return Some(alarm.clone());
+    }
+    let parts = rollout.parts();
     let evidence = rollout.weighing.weigh(rule.rollback.as_ref()?)?;
     evidence.shows_breach(parts).then(|| evidence.told(parts))
-}
-
-/// The article's form of promotion: at the end of the interval enough samples, success rate at the threshold, no
-/// breach (invariant 5).
-pub(super) fn passes(
-    draft: &mut Draft,
-    rollout: &mut Rollout,
-    id: StepId,
-    rule: &RolloutRule,
-    watched: Span,
-    hold: Span,
-) -> bool {
-    let Strategy::Canary(canary) = &rule.strategy else {
-        return true;
-    };
-    let counts = rollout.candidate_counts();
-    if counts.requests < canary.min_samples {
-        let words = format!(
-            "{} of {} requests to the candidate so far",
-            counts.requests, canary.min_samples
-        );
-        if watched >= hold + rule.hold_exposure {
-            let why = format!("too little to judge after {watched}: {words}");
-            revert_now(draft, rollout, id, rule, &why, Actor::Weir);
-        } else {
-            wait(draft, rollout, &format!("requests: {words}"));
-        }
-        return false;
-    }
-    let success = 1.0 - counts.bad as f64 / counts.requests as f64;
-    if success < canary.threshold.value() {
-        let why = format!(
-            "success rate {:.1} % of {} requests is under the threshold of {}",
-            success * 100.0,
-            counts.requests,
-            canary.threshold
-        );
-        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
-        return false;
-    }
-    let threshold = canary.threshold.value();
-    draft
-        .note(
-            Action::StepPassed,
-            format!(
-                "success rate {:.1} % of {} requests",
-                success * 100.0,
-                counts.requests
-            ),
-        )
-        .with("success_rate", success)
-        .with("threshold", threshold)
-        .with("requests", counts.requests)
-        .with("bad", counts.bad);
-    true
 }
 
 /// No data and a source that does not answer hold, for at most `hold_exposure`, then weight 0 and a person
@@ -128,7 +117,13 @@ pub(super) fn held_blind(
         TrafficSeen::NoData(why) => format!("no data: {why}"),
         TrafficSeen::SourceError(why) => format!("the source does not answer: {why}"),
     };
-    let blind = draft.now.since(since);
+    if matches!(scene.traffic, TrafficSeen::NoData(_)) && rule.no_data == NoData::Fail {
+        let why = format!("{why}; the definition says that no data fails");
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+        return true;
+    }
+    // What was missing before counts too: a source that fails now and then is not a way around the limit.
+    let blind = rollout.blind_before + draft.now.since(since);
     if blind >= rule.hold_exposure {
         revert_now(
             draft,
@@ -140,6 +135,24 @@ pub(super) fn held_blind(
         );
     } else {
         wait(draft, rollout, &format!("held: {why}"));
+    }
+    true
+}
+
+/// A route that does not split as it was told makes every comparison wrong: nothing is judged, for at most
+/// `hold_exposure`, then weight 0 and a person. Says whether it is so.
+pub(super) fn held_unfair(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule) -> bool {
+    let Some(fault) = rollout.split.fault() else {
+        rollout.unfair_since = None;
+        return false;
+    };
+    let since = *rollout.unfair_since.get_or_insert(draft.now);
+    let held = draft.now.since(since);
+    if held >= rule.hold_exposure {
+        let why = format!("the split was wrong for {held}: {fault}");
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+    } else {
+        wait(draft, rollout, &format!("held, the split is wrong: {fault}"));
     }
     true
 }

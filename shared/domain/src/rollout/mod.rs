@@ -13,6 +13,7 @@ mod borrow;
 mod evidence;
 mod forecast;
 mod moves;
+mod passing;
 mod phases;
 mod plan;
 mod restore;
@@ -26,6 +27,7 @@ mod watch;
 
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
 pub(crate) use moves::leave_lane;
+pub use passing::Inconclusive;
 pub use phases::{Away, Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
 pub(crate) use revert::revert;

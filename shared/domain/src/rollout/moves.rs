@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::evidence::power;
 use super::forecast::{ForecastStep, Timing, forecast};
 use super::phases::{CHANGES_LIMIT, Phase, Rollout};
 use super::plan::{Plan, StepKind};
@@ -15,7 +16,7 @@ use crate::ladder::Load;
 use crate::lane::Served;
 use crate::pipeline::RolloutRule;
 use crate::seen::TrafficChange;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
 /// Takes the first step of a plan. The rollout has its lane, and knows what is stable.
@@ -133,9 +134,7 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
     let before = rollout.weight;
     rollout.fence = rollout.fence.next();
     rollout.weight = weight;
-    rollout.counted_from.clone_from(&rollout.counted);
-    rollout.weighing.restart();
-    rollout.blind_since = None;
+    rollout.restart_measuring();
     if rollout.changes.len() >= CHANGES_LIMIT {
         rollout.changes.remove(0);
     }
@@ -254,7 +253,7 @@ pub(crate) fn leave_lane(draft: &mut Draft, id: StepId) {
 }
 
 /// What the step that is entered is called when it has its share.
-pub(super) fn reason(rollout: &Rollout, step: usize) -> String {
+pub(super) fn reason(rollout: &Rollout, step: usize, now: Timestamp) -> String {
     let Some(planned) = rollout.plan.steps.get(step) else {
         return String::new();
     };
@@ -263,7 +262,12 @@ pub(super) fn reason(rollout: &Rollout, step: usize) -> String {
         rollout.candidate_seen.warm, planned.candidate_replicas
     );
     match planned.kind {
-        StepKind::Stepping => format!("judged after {}; {warm}", planned.hold),
+        StepKind::Stepping => {
+            let power = power(rollout, step, now)
+                .map(|words| format!("; {words}"))
+                .unwrap_or_default();
+            format!("judged after {}; {warm}{power}", planned.hold)
+        }
         kind => format!("{}; {warm}", kind.as_str()),
     }
 }

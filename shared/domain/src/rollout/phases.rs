@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::passing::Inconclusive;
 use super::plan::{Plan, PlannedStep};
 use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
 use crate::judge::condition::Weighing;
+use crate::judge::split::Split;
+use crate::judge::watching::Watching;
 use crate::seen::{Counts, RevisionSeen, TrafficChange};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
@@ -107,6 +110,21 @@ pub struct Rollout {
     /// Evidence since the present weights were set, block by block.
     #[serde(default)]
     pub weighing: Weighing,
+    /// Whether each side gets the share it was given, since the present weights were set.
+    #[serde(default)]
+    pub split: Split,
+    /// The watch after the bake.
+    #[serde(default)]
+    pub watching: Watching,
+    /// What the watch shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<String>,
+    /// A step that ended and could not be decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inconclusive: Option<Inconclusive>,
+    /// When the first counts were seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_since: Option<Timestamp>,
     /// Since when nothing can be measured, while the candidate has traffic.
     pub blind_since: Option<Timestamp>,
     /// Its cluster does not answer.
@@ -121,6 +139,12 @@ pub struct Rollout {
     /// Traffic goes back because of what was seen of the candidate, not because somebody wants it.
     #[serde(default)]
     pub distrusted: bool,
+    /// How long nothing could be measured before, since the present weights were set: failures add up.
+    #[serde(default)]
+    pub blind_before: Span,
+    /// Since when the route is known to be at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfair_since: Option<Timestamp>,
     /// The candidate's crashes when it first got traffic: those before are a matter of loading.
     pub crashes_before: u32,
     /// What the last look showed.
@@ -154,11 +178,18 @@ impl Rollout {
             counted_from: BTreeMap::new(),
             counted: BTreeMap::new(),
             weighing: Weighing::default(),
+            split: Split::default(),
+            watching: Watching::default(),
+            alarm: None,
+            inconclusive: None,
+            counted_since: None,
             blind_since: None,
             away: None,
             candidate_asked: 0,
             stable_asked: None,
             distrusted: false,
+            blind_before: Span::ZERO,
+            unfair_since: None,
             crashes_before: 0,
             candidate_seen: RevisionSeen::default(),
             stable_seen: RevisionSeen::default(),
@@ -239,6 +270,27 @@ impl Rollout {
     /// GPUs that both revisions held at the last look.
     pub fn gpus(&self) -> u32 {
         self.candidate_seen.gpus + self.stable_seen.gpus
+    }
+
+    /// The weights change: what was measured under others does not count.
+    pub(super) fn restart_measuring(&mut self) {
+        self.counted_from.clone_from(&self.counted);
+        self.weighing.restart();
+        self.split = Split::default();
+        self.inconclusive = None;
+        (self.blind_since, self.blind_before, self.unfair_since) = (None, Span::ZERO, None);
+    }
+
+    /// Steps that share the error rate, the bake among them.
+    pub fn parts(&self) -> usize {
+        self.plan.steps.len() + 1
+    }
+
+    /// Whether a person is asked to let a step pass.
+    pub fn asks(&self) -> bool {
+        self.inconclusive
+            .as_ref()
+            .is_some_and(|state| state.asked.is_some())
     }
 
     /// What the candidate answered since the present weights were set.

@@ -193,6 +193,7 @@ mod tests {
             stable: None,
             route: RouteSeen::default(),
             traffic: TrafficSeen::Counts(counts(100 + stable, 10 + candidate)),
+            values: BTreeMap::new(),
         };
         moved_over(&rollout, &scene, weight)
     }

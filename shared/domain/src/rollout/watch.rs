@@ -1,7 +1,8 @@
 //! A look at a rollout, and what follows from it.
 
-use super::evidence::{danger, held_blind, passes, weigh_block};
+use super::evidence::{danger, held_blind, held_unfair, weigh_block};
 use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait};
+use super::passing::{Ended, passes};
 use super::phases::{Away, Phase, Rollout};
 use super::plan::StepKind;
 use super::revert::{remove, removing, revert_now, reverting};
@@ -53,7 +54,7 @@ pub(crate) fn observe(
 ) {
     rollout.away = None;
     settle(draft, rollout, scene);
-    weigh_block(rollout, rule, scene);
+    weigh_block(rollout, rule, scene, draft.now);
     remember(draft, rollout, scene);
     match rollout.phase {
         Phase::Growing { step } => growing(draft, rollout, id, rule, scene, step),
@@ -80,7 +81,10 @@ fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
     match &scene.traffic {
         TrafficSeen::Counts(counts) => {
             rollout.counted.clone_from(counts);
-            rollout.blind_since = None;
+            rollout.counted_since.get_or_insert(draft.now);
+            if let Some(since) = rollout.blind_since.take() {
+                rollout.blind_before = rollout.blind_before + draft.now.since(since);
+            }
         }
         TrafficSeen::NoData(_) | TrafficSeen::SourceError(_) => {
             rollout.blind_since.get_or_insert(draft.now);
@@ -137,7 +141,7 @@ fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     }
     let weight = rollout.plan.steps[step].weight;
     if weight != rollout.weight {
-        set_weight(draft, rollout, id, weight, &reason(rollout, step));
+        set_weight(draft, rollout, id, weight, &reason(rollout, step, draft.now));
     }
     enter(draft, rollout, Phase::Watching { step });
 }
@@ -157,7 +161,7 @@ fn watching(
     if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
         return;
     }
-    if held_blind(draft, rollout, id, rule, scene) {
+    if held_blind(draft, rollout, id, rule, scene) || held_unfair(draft, rollout, id, rule) {
         return;
     }
     let set_at = rollout
@@ -172,7 +176,14 @@ fn watching(
         rollout.waits_for.clear();
         return;
     };
-    if planned.kind == StepKind::Stepping && !passes(draft, rollout, id, rule, watched, planned.hold) {
+    let ended = Ended {
+        id,
+        rule,
+        scene,
+        watched,
+        hold: planned.hold,
+    };
+    if planned.kind == StepKind::Stepping && !passes(draft, rollout, &ended) {
         return;
     }
     if takes_places(rollout, step + 1) && !has_followed(draft, rollout) {
@@ -264,8 +275,17 @@ fn baking(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRu
         .changes
         .last()
         .is_none_or(|change| change.effective.is_some());
-    if baked >= rule.bake && (still || baked >= rule.bake + STILL_WITHIN) {
+    let due = baked >= rule.bake && (still || baked >= rule.bake + STILL_WITHIN);
+    if due && (baked >= rule.bake + rule.watch || !draft.lane_mut(&rule.lane).waiting.is_empty()) {
         promote(draft, rollout, id, rule);
+    } else if due {
+        // A newer release ends the watch, so it never keeps anybody waiting.
+        let rest = rule.watch;
+        wait(
+            draft,
+            rollout,
+            &format!("watched: for {rest}, the old revision stays warm"),
+        );
     }
 }
 
@@ -370,6 +390,10 @@ pub fn look_again(
                     .unwrap_or(rollout.since)
                     + hold,
             ))
+        }
+        // The watch after the bake is long, and nothing but a breach or its end is waited for.
+        Phase::Baking if rule.watch > Span::ZERO && now >= rollout.since + rule.bake + STILL_WITHIN => {
+            Some((now + limits.slow).min((rollout.since + rule.bake + rule.watch).max(now + limits.settle)))
         }
         Phase::Baking => Some(boundary(rollout.since + rule.bake)),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use weir_domain::condition::{Comparison, Condition, Op, Quantity};
+use weir_domain::condition::{Comparison, Condition, Mode, Op, Quantity};
 use weir_domain::time::Span;
 
 use super::lexer::{Token, Word, words};
@@ -232,6 +232,7 @@ impl<'a> Parser<'a> {
             op,
             line,
             during,
+            mode: Mode::Evidence,
         })
     }
 

@@ -3,16 +3,19 @@
 //! The shapes have been checked before, and every fault there was complained about. What does not fit here is left
 //! out without a word.
 
+mod measure;
 mod pipeline;
 mod sections;
 mod service;
 
+pub(crate) use measure::measures;
 pub(crate) use pipeline::{pipeline, trigger_list};
 pub(crate) use sections::{
     builds, clusters, environments, groups, isolation, metrics, policy, rollback_policy,
 };
 pub(crate) use service::service;
 
+use weir_domain::condition::Mode;
 use weir_domain::time::Span;
 
 use crate::shape::{parse_percent, parse_span};
@@ -46,6 +49,14 @@ fn span(node: &Node, key: &str) -> Option<Span> {
     node.get(key)
         .and_then(Node::text)
         .and_then(|text| parse_span(text).ok())
+}
+
+/// The `mode` of a condition.
+fn mode(node: &Node) -> Mode {
+    match plain(node, "mode").as_deref() {
+        Some("point") => Mode::Point,
+        _ => Mode::Evidence,
+    }
 }
 
 fn count<T: TryFrom<i64>>(node: &Node, key: &str) -> Option<T> {

@@ -1,6 +1,7 @@
 //! The `pipeline` section and triggers.
 
-use weir_domain::pipeline::OnNewPush;
+use weir_domain::judge::Promote;
+use weir_domain::pipeline::{DEFAULT_MARGIN, NoData, OnNewPush};
 
 use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
@@ -135,7 +136,9 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
-    let condition = spec.get("rollback").and_then(|node| text(node, "condition"));
+    let rollback = spec.get("rollback");
+    let condition = rollback.and_then(|node| text(node, "condition"));
+    let mode = rollback.map(super::mode).unwrap_or_default();
     RolloutDef {
         place: spec.place.clone(),
         namespace: text(spec, "namespace"),
@@ -145,7 +148,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         canary: spec.get("canary").map(canary),
         rollback: condition.and_then(|text| {
             let parsed = condition::parse(&text.value, metrics).ok()?;
-            Some(Located::new(parsed, text.place))
+            Some(Located::new(parsed.in_mode(mode), text.place))
         }),
         version: spec.get("selector").and_then(|node| text(node, "version")),
         weight: weight(spec, "weight"),
@@ -153,6 +156,10 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         keep: span(spec, "keep"),
         hold_exposure: span(spec, "hold_exposure"),
         warm_within: span(spec, "warm_within"),
+        no_data: match plain(spec, "no_data").as_deref() {
+            Some("fail") => NoData::Fail,
+            _ => NoData::Hold,
+        },
     }
 }
 
@@ -166,5 +173,12 @@ fn canary(node: &Node) -> CanaryDef {
         steps,
         threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD),
         min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
+        promote: match plain(node, "promote").as_deref() {
+            Some("proven") => Promote::Proven,
+            _ => Promote::Article,
+        },
+        margin: plain(node, "margin")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(DEFAULT_MARGIN),
     }
 }

@@ -7,7 +7,7 @@ use weir_domain::pipeline::Provider;
 use weir_domain::time::Span;
 
 use super::pipeline::needs;
-use super::{count, env, plain, span, text};
+use super::{count, env, mode, plain, span, text};
 use crate::condition::{self, Metrics};
 use crate::definition::{
     ApprovalDef, AutomaticRollback, BuildsDef, ClusterAccess, ClusterDef, EnvironmentDef, IsolationDef,
@@ -37,6 +37,7 @@ fn environment(node: &Node) -> Option<EnvironmentDef> {
         variables: env(spec, "variables"),
         route: plain(spec, "route"),
         gateway: plain(spec, "gateway"),
+        watch: span(spec, "watch"),
         production: node.get("production").and_then(Node::bool),
     })
 }
@@ -173,6 +174,7 @@ pub(crate) fn rollback_policy(node: &Node, metrics: &Metrics) -> Vec<Result<Auto
         .filter_map(|item| {
             let text = item.get("condition")?;
             let condition = condition::parse(text.text()?, metrics).ok()?;
+            let condition = condition.in_mode(mode(item));
             let place = text.place.clone();
             match (item.get("duration"), span(item, "duration")) {
                 (Some(at), Some(during)) => Some(match lasting(condition, during) {

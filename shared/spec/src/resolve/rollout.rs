@@ -69,6 +69,9 @@ impl<'a> Resolver<'a> {
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
             hold_exposure: rollout.hold_exposure.unwrap_or(DEFAULT_HOLD),
             warm_within,
+            no_data: rollout.no_data,
+            watch: environment.watch.unwrap_or(Span::ZERO),
+            measures: self.definition.measures.clone(),
         })
     }
 
@@ -196,10 +199,21 @@ impl<'a> Resolver<'a> {
                 interval: *interval,
             });
         }
+        if canary.margin <= 1.0 {
+            let found = format!(
+                "a margin of {}: nothing can be shown to be that good",
+                canary.margin
+            );
+            let complaint = Diagnostic::error(&canary.place, found);
+            self.sink
+                .push(complaint.expected("a ratio above 1; 1.25 rules out 25 % worse"));
+        }
         Some(Canary {
             steps,
             threshold: Ratio::new(canary.threshold / 100.0)?,
             min_samples: canary.min_samples,
+            promote: canary.promote,
+            margin: canary.margin,
         })
     }
 
@@ -207,7 +221,7 @@ impl<'a> Resolver<'a> {
     fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Option<Condition> {
         let mut parts = Vec::new();
         if let Some(own) = &rollout.rollback {
-            crate::weighed::check(&own.value, &own.place, true, self.sink);
+            crate::weighed::check(&own.value, &own.place, &self.definition.measures, self.sink);
         }
         match rollout.rollback.as_ref().map(|own| &own.value) {
             Some(Condition::Or(own)) => parts.extend(own.iter().cloned()),

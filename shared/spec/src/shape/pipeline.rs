@@ -2,7 +2,7 @@
 
 use super::Key;
 use super::Shape::{self, *};
-use super::sections::{QUORUM, REPLICAS};
+use super::sections::{MODE, QUORUM, REPLICAS};
 
 /// One text, or several.
 const TEXTS: Shape = OneOrMany(&Text);
@@ -188,6 +188,11 @@ const ROLLOUT: &[Key] = &[
         "How long traffic may stay on a candidate that nothing can be measured of; 10m without it.",
     ),
     Key::new(
+        "no_data",
+        &Choice(&["hold", "fail"]),
+        "What happens while nothing can be counted: nothing moves, or traffic goes back; `hold` without it.",
+    ),
+    Key::new(
         "warm_within",
         &Span(true),
         "Deadline for the candidate to become warm; 30m without it.",
@@ -208,6 +213,16 @@ const CANARY: &[Key] = &[
         "Requests without which no step passes; 50 without it.",
     ),
     Key::new(
+        "promote",
+        &Choice(&["article", "proven"]),
+        "What a step needs to pass: the success rate and no harm shown, or a proof that harm is ruled out; `article` without it.",
+    ),
+    Key::new(
+        "margin",
+        &Number,
+        "How much worse than stable `proven` must rule out, as a ratio above 1; 1.25 without it.",
+    ),
+    Key::new(
         "steps",
         &List(&Object(CANARY_STEP)),
         "Several steps with rising weights, instead of `weight` and `interval`.",
@@ -219,12 +234,15 @@ const CANARY_STEP: &[Key] = &[
     Key::new("interval", &Span(true), "For at least this long.").required(),
 ];
 
-const ROLLBACK: &[Key] = &[Key::new(
-    "condition",
-    &Condition,
-    "Sends traffic back whenever it is shown to hold, from the first request on.",
-)
-.required()];
+const ROLLBACK: &[Key] = &[
+    Key::new(
+        "condition",
+        &Condition,
+        "Sends traffic back whenever it is shown to hold, from the first request on.",
+    )
+    .required(),
+    Key::new("mode", &MODE, "What shows that it holds; `evidence` without it."),
+];
 
 const SELECTOR: &[Key] = &[Key::new("version", &Text, "The variant's version label.").required()];
 

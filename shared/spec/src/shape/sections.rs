@@ -4,6 +4,7 @@ use super::Key;
 use super::Shape::{self, *};
 use super::pipeline::{PIPELINE, TRIGGERS};
 use super::service::SERVICE;
+use crate::presets;
 
 /// The sections at the top of a file.
 pub(crate) const SECTIONS: &[Key] = &[
@@ -30,9 +31,8 @@ pub(crate) const SECTIONS: &[Key] = &[
     Key::new(
         "metrics",
         &ListOrMap(&List(&Object(METRIC)), &Named(&TextOr(&Object(METRIC_BODY)))),
-        "Metrics of your own, whose names conditions may use.",
-    )
-    .inert("nothing measures them: a condition on one finds no data"),
+        "Servers of metrics to ask instead of gateway and pods, and metrics of your own for conditions.",
+    ),
     Key::new("clusters", &List(&Object(CLUSTER)), "How clusters are reached."),
     Key::new("builds", &Object(BUILDS), "Where Plugin steps run."),
     Key::new(
@@ -68,6 +68,8 @@ pub(crate) const ISOLATION: &[Key] = &[
 
 /// What keys do that describe a cloud's own way to a cluster.
 const BY_HOST: &str = "whoever runs Weir says how a cluster is reached, not the repository";
+/// `evidence`: shown with a stated error rate. `point`: the measured number, at every check.
+pub(super) const MODE: Shape = Choice(&["evidence", "point"]);
 pub(super) const REPLICAS: Shape = Count(1, 10_000);
 pub(super) const PULL_POLICY: Shape = Choice(&["Always", "IfNotPresent", "Never"]);
 
@@ -108,6 +110,11 @@ const ENVIRONMENT_SPEC: &[Key] = &[
         "gateway",
         &Text,
         "The Gateway that the route belongs to, as `name` or `namespace/name`.",
+    ),
+    Key::new(
+        "watch",
+        &Span(false),
+        "How long a new revision is watched after its bake, with the old one warm for an instant way back; 0s without it.",
     ),
     Key::new("region", &Text, "Region of the cloud.").inert(BY_HOST),
     Key::new("project", &Text, "Project of the cloud.").inert(BY_HOST),
@@ -171,23 +178,73 @@ pub(super) const QUORUM: &[Key] = &[
 ];
 
 const METRIC_BODY: &[Key] = &[
-    Key::new("query", &Text, "The query."),
-    Key::new("source", &Text, "Who is asked."),
+    Key::new(
+        "source",
+        &Text,
+        "Name of the server that is asked, as the host was started with it.",
+    ),
+    Key::new(
+        "preset",
+        &Choice(presets::NAMES),
+        "Known queries of Prometheus: requests, latencies or GPU use.",
+    ),
+    Key::new(
+        "query",
+        &Text,
+        "A query for one number per revision. `${revision}`, `${revision_id}`, `${namespace}`, `${service}`, `${route}` and `${window}` are filled in.",
+    ),
+    Key::new(
+        "total",
+        &Text,
+        "A query for requests, with `bad`: the pair is what `error_rate` and `success_rate` are counted from.",
+    ),
+    Key::new("bad", &Text, "A query for failed requests."),
+    Key::new(
+        "buckets",
+        &Text,
+        "A query for buckets by `le`: what `latency_p99` and the like are counted from.",
+    ),
+    Key::new("le", &Choice(&["s", "ms"]), "Unit of `le`; seconds without it."),
     Key::new(
         "unit",
         &Choice(&["ratio", "seconds", "bytes", "tokens/s", "number"]),
-        "What it counts; a plain number without it.",
+        "What `query` counts; a plain number without it.",
     ),
 ];
 
 const METRIC: &[Key] = &[
     Key::new("name", &Text, "Its name.").required(),
-    Key::new("query", &Text, "The query."),
-    Key::new("source", &Text, "Who is asked."),
+    Key::new(
+        "source",
+        &Text,
+        "Name of the server that is asked, as the host was started with it.",
+    ),
+    Key::new(
+        "preset",
+        &Choice(presets::NAMES),
+        "Known queries of Prometheus: requests, latencies or GPU use.",
+    ),
+    Key::new(
+        "query",
+        &Text,
+        "A query for one number per revision. `${revision}`, `${revision_id}`, `${namespace}`, `${service}`, `${route}` and `${window}` are filled in.",
+    ),
+    Key::new(
+        "total",
+        &Text,
+        "A query for requests, with `bad`: the pair is what `error_rate` and `success_rate` are counted from.",
+    ),
+    Key::new("bad", &Text, "A query for failed requests."),
+    Key::new(
+        "buckets",
+        &Text,
+        "A query for buckets by `le`: what `latency_p99` and the like are counted from.",
+    ),
+    Key::new("le", &Choice(&["s", "ms"]), "Unit of `le`; seconds without it."),
     Key::new(
         "unit",
         &Choice(&["ratio", "seconds", "bytes", "tokens/s", "number"]),
-        "What it counts; a plain number without it.",
+        "What `query` counts; a plain number without it.",
     ),
 ];
 
@@ -247,9 +304,9 @@ const AUTOMATIC: &[Key] = &[
     Key::new(
         "duration",
         &Span(true),
-        "It must hold for this long; at once without it.",
-    )
-    .inert("the evidence of the whole step is weighed"),
+        "It is shown by what was measured within this time; of the whole step without it.",
+    ),
+    Key::new("mode", &MODE, "What shows that it holds; `evidence` without it."),
     Key::new("action", &Choice(&["instant_rollback"]), "What happens."),
 ];
 

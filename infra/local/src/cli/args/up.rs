@@ -49,6 +49,10 @@ pub struct Up {
     /// Id of the Slack workspace whose requests are taken
     #[arg(long, env = "WEIR_SLACK_TEAM", value_name = "ID")]
     pub slack_team: Option<String>,
+    /// A server of metrics that definitions may name, such as prom=prometheus:https://prom.example; its keys are read
+    /// from WEIR_SOURCE_NAME; may be repeated
+    #[arg(long = "source", value_name = "NAME=KIND:WHERE", value_parser = source)]
+    pub sources: Vec<(String, String)>,
     /// Look at rollouts this often instead of every 5 to 15 s, for tests and demonstrations: `1s`, `500ms`
     #[arg(long, value_name = "TIME", value_parser = check_every)]
     pub check_every: Option<Span>,
@@ -74,6 +78,19 @@ fn repository(text: &str) -> Result<(String, PathBuf), String> {
 
 fn clone_url(text: &str) -> Result<(String, String), String> {
     named(text, "URL")
+}
+
+fn source(text: &str) -> Result<(String, String), String> {
+    let named = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match text.split_once('=') {
+        Some((name, place)) if named(name) && place.contains(':') => Ok((name.to_owned(), place.to_owned())),
+        _ => Err("expected NAME=KIND:WHERE, with a name of lower-case letters, digits and dashes".into()),
+    }
 }
 
 fn context(text: &str) -> Result<(Option<String>, String), String> {

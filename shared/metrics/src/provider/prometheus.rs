@@ -1,0 +1,248 @@
+//! Prometheus, and what speaks its language: Thanos, Mimir, VictoriaMetrics, Amazon's and Google's managed ones.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use reqwest::Url;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use weir_domain::time::{Span, Timestamp};
+
+use super::http::{Caller, Reach, SetupError, base};
+use super::sign::Signer;
+use super::{Answer, Fold, Labels, Pace, Provider, Secret, Window, finite, short};
+
+/// Series of one answer. A counter by pod and status of eight pods has about forty.
+const SERIES_LIMIT: usize = 400;
+/// What the server is told to take at most; a query that takes longer would end a check late.
+const QUERY_LIMIT: &str = "7s";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// How the server knows us.
+#[derive(Clone, Debug)]
+pub enum Authorization {
+    /// It does not ask.
+    None,
+    /// A token: Google's managed service, Grafana Cloud, a proxy.
+    Bearer(Secret),
+    /// A signature of AWS, for `aps` in this region.
+    Aws(SharedCredentialsProvider, String),
+}
+
+/// A Prometheus server.
+pub struct Prometheus {
+    caller: Caller,
+    url: Url,
+    authorization: Authorization,
+}
+
+impl Prometheus {
+    /// A server under this address, for example `http://prometheus.monitoring.svc:9090`. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// The address is not one that may be called.
+    pub fn new(address: &str, authorization: Authorization) -> Result<Self, SetupError> {
+        let url = base(address)?;
+        let url = url
+            .join("api/v1/query")
+            .map_err(|_| SetupError::Address(address.to_owned()))?;
+        Ok(Self {
+            caller: Caller::new(Reach::Chosen)?,
+            url,
+            authorization,
+        })
+    }
+
+    async fn ask(&self, query: &str, at: Timestamp) -> Result<Data, Answer<IgnoredAny>> {
+        let time = format!("{}.{:03}", at.0 / 1_000, at.0 % 1_000);
+        let form = [("query", query), ("time", &time), ("timeout", QUERY_LIMIT)];
+        let body = serde_urlencoded::to_string(form).expect("text pairs always encode");
+        let mut request = self
+            .caller
+            .client()
+            .post(self.url.clone())
+            .header("content-type", FORM);
+        match &self.authorization {
+            Authorization::None => {}
+            Authorization::Bearer(token) => request = request.bearer_auth(token.expose()),
+            Authorization::Aws(credentials, region) => {
+                let signer = Signer {
+                    credentials: credentials.clone(),
+                    region: region.clone(),
+                    service: "aps",
+                };
+                let headers = signer
+                    .headers(&self.url, &[("content-type", FORM)], body.as_bytes(), at)
+                    .await;
+                for (name, value) in headers.map_err(Answer::Error)? {
+                    request = request.header(name, value);
+                }
+            }
+        }
+        let reply = Caller::call(request.body(body)).await.map_err(Answer::Error)?;
+        read(reply.status, &reply.body)
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    status: String,
+    data: Option<Data>,
+    #[serde(rename = "errorType", default)]
+    error_type: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+/// A result of a query at one moment.
+#[derive(Deserialize)]
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Vector(Vec<Series>),
+    Scalar((f64, String)),
+    Matrix(IgnoredAny),
+    String(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Series {
+    metric: Labels,
+    /// Absent for a native histogram.
+    value: Option<(f64, String)>,
+}
+
+fn read(status: u16, body: &[u8]) -> Result<Data, Answer<IgnoredAny>> {
+    let error = |words: String| Err(Answer::Error(words));
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
+        return error(match status {
+            200 => "its answer is not Prometheus's".into(),
+            401 | 403 => format!("it refused the token ({status})"),
+            _ => format!("it answered {status}"),
+        });
+    };
+    if envelope.status != "success" {
+        return error(format!("{}: {}", envelope.error_type, short(&envelope.error)));
+    }
+    if let Some(warning) = envelope.warnings.first() {
+        return Err(Answer::NoData(format!(
+            "the answer is partial: {}",
+            short(warning)
+        )));
+    }
+    match envelope.data {
+        Some(data) => Ok(data),
+        None => error("its answer has no data field".into()),
+    }
+}
+
+fn parsed(text: &str) -> Answer<f64> {
+    match text.parse() {
+        Ok(number) => finite(number),
+        Err(_) => Answer::Error(format!("{}: not a number", short(text))),
+    }
+}
+
+fn one(data: &Data) -> Answer<f64> {
+    match data {
+        Data::Scalar((_, text)) => parsed(text),
+        Data::Vector(series) => match series.as_slice() {
+            [] => Answer::NoData("no series matches the query".into()),
+            [
+                Series {
+                    value: Some((_, text)),
+                    ..
+                },
+            ] => parsed(text),
+            [_] => Answer::Error("the query gave a histogram, not a number".into()),
+            many => Answer::Error(format!(
+                "the query gave {} series: write sum(…) around it",
+                many.len()
+            )),
+        },
+        Data::Matrix(_) | Data::String(_) => {
+            Answer::Error("the query gave neither a number nor series at one moment".into())
+        }
+    }
+}
+
+fn all(data: Data) -> Answer<BTreeMap<Labels, f64>> {
+    let series = match data {
+        Data::Vector(series) => series,
+        Data::Scalar((_, text)) => {
+            return match parsed(&text) {
+                Answer::Value(number) => Answer::Value([(Labels::new(), number)].into()),
+                Answer::NoData(why) => Answer::NoData(why),
+                Answer::Error(why) => Answer::Error(why),
+            };
+        }
+        Data::Matrix(_) | Data::String(_) => {
+            return Answer::Error("the query gave no series at one moment".into());
+        }
+    };
+    if series.len() > SERIES_LIMIT {
+        return Answer::Error(format!(
+            "the query gave {} series; at most {SERIES_LIMIT} are read: select by pod or revision",
+            series.len()
+        ));
+    }
+    let mut out = BTreeMap::new();
+    for one in series {
+        let Some((_, text)) = &one.value else {
+            return Answer::Error("the query gave native histograms: ask for classic buckets".into());
+        };
+        // A series that is no number is as if it were not there.
+        if let Ok(number) = text.parse::<f64>()
+            && number.is_finite()
+        {
+            out.insert(one.metric, number);
+        }
+    }
+    if out.is_empty() {
+        return Answer::NoData("no series matches the query".into());
+    }
+    Answer::Value(out)
+}
+
+fn into<T>(answer: Answer<IgnoredAny>) -> Answer<T> {
+    match answer {
+        Answer::NoData(why) => Answer::NoData(why),
+        Answer::Error(why) => Answer::Error(why),
+        Answer::Value(_) => Answer::Error("an answer without a value".into()),
+    }
+}
+
+#[async_trait]
+impl Provider for Prometheus {
+    /// Counters are read at the moment; a window ends a scrape ago, and a minute holds four scrapes.
+    fn pace(&self) -> Pace {
+        Pace {
+            lag: Span::seconds(15),
+            step: Span::seconds(60),
+        }
+    }
+
+    async fn number(&self, query: &str, window: Window, _: Fold) -> Answer<f64> {
+        match self.ask(query, window.to).await {
+            Ok(data) => one(&data),
+            Err(other) => into(other),
+        }
+    }
+
+    fn has_series(&self) -> bool {
+        true
+    }
+
+    async fn series(&self, query: &str, at: Timestamp) -> Answer<BTreeMap<Labels, f64>> {
+        match self.ask(query, at).await {
+            Ok(data) => all(data),
+            Err(other) => into(other),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "prometheus_tests.rs"]
+mod tests;

@@ -1,0 +1,88 @@
+//! A server that answers as it was told, for tests of what is sent and of what is read.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+/// One answer: status, headers, body.
+#[derive(Clone, Default)]
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+    /// Waits this long before it answers.
+    pub(crate) after: Duration,
+}
+
+impl Said {
+    pub(crate) fn json(body: impl Into<String>) -> Self {
+        Self {
+            status: 200,
+            headers: vec![("content-type", "application/json".into())],
+            body: body.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn status(status: u16, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            ..Self::json(body)
+        }
+    }
+}
+
+/// What was asked: path with query, headers, body.
+pub(crate) type Heard = (String, HeaderMap, String);
+
+#[derive(Clone, Default)]
+pub(crate) struct StandIn {
+    answers: Arc<Mutex<Vec<Said>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    pub(crate) address: String,
+}
+
+impl StandIn {
+    /// Answers these in order, then the last one for ever.
+    pub(crate) async fn saying(answers: Vec<Said>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stand_in = Self {
+            answers: Arc::new(Mutex::new(answers)),
+            heard: Arc::default(),
+            address: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let app = Router::new().fallback(answer).with_state(stand_in.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        stand_in
+    }
+
+    pub(crate) fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+async fn answer(State(stand_in): State<StandIn>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let path = parts.uri.path_and_query().unwrap().to_string();
+    let text = String::from_utf8(body.into()).unwrap();
+    stand_in.heard.lock().unwrap().push((path, parts.headers, text));
+    let said = {
+        let mut answers = stand_in.answers.lock().unwrap();
+        match answers.len() {
+            1 => answers[0].clone(),
+            _ => answers.remove(0),
+        }
+    };
+    tokio::time::sleep(said.after).await;
+    let mut headers = HeaderMap::new();
+    for (name, value) in said.headers {
+        headers.insert(name, value.parse().unwrap());
+    }
+    (StatusCode::from_u16(said.status).unwrap(), headers, said.body).into_response()
+}
