@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
-use weir_app::{Clock, Store};
+use weir_app::{Store, SystemClock};
 use weir_aws::DynamoStore;
 use weir_aws::queue::Message;
 use weir_contracts::sample::{first, run_id};
@@ -20,19 +19,6 @@ use weir_lambda_host::{Given, Mapping, Stack, Template};
 
 const SECRETS: &str =
     r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1"}"#;
-
-struct Now;
-
-impl Clock for Now {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the programs run on the machine's clock"
-    )]
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-}
 
 /// The stack of the template, and its store seen from outside.
 struct World {
@@ -63,7 +49,11 @@ impl World {
             ..Given::default()
         };
         let stack = Stack::make(template, given).await.unwrap();
-        let store = DynamoStore::new(stack.dynamodb.clone(), stack.reference("Table"), Arc::new(Now));
+        let store = DynamoStore::new(
+            stack.dynamodb.clone(),
+            stack.reference("Table"),
+            Arc::new(SystemClock),
+        );
         Self { stack, store }
     }
 

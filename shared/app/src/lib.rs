@@ -12,6 +12,7 @@
 pub mod door;
 mod engine;
 mod headers;
+mod machine;
 mod perform;
 mod ports;
 mod retry;
@@ -21,6 +22,7 @@ mod store;
 
 pub use engine::{Engine, HandleError, Handled};
 pub use headers::Headers;
+pub use machine::{RandomIds, SystemClock};
 pub use perform::{Rights, performed_by_traffic};
 pub use ports::{
     Clock, Clusters, Counting, EffectError, Ids, People, Placed, PodRef, Ports, Proxy, ProxyError, Queue,

@@ -9,7 +9,7 @@ use aws_config::SdkConfig;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use weir_app::door::{Request, Response};
-use weir_app::{Clock, HandleError, People, Ports};
+use weir_app::{Clock, HandleError, People, Ports, RandomIds, SystemClock};
 use weir_aws::queue::{Address, DeadLetters, EventBridge};
 use weir_aws::{DynamoStore, Eks, SqsQueue};
 use weir_cluster::{Access, Fleet, Places};
@@ -23,7 +23,6 @@ use crate::gate::EksGate;
 use crate::people::Silent;
 use crate::secrets::Secrets;
 use crate::settings::{QueueNames, Settings};
-use crate::world::{RandomIds, SystemClock};
 use crate::{metrics, queue, url};
 
 /// A function could not start.

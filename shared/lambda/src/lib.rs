@@ -16,7 +16,6 @@ mod queue;
 mod secrets;
 mod settings;
 mod url;
-mod world;
 
 pub use host::{Host, HostError, start};
 pub use metrics::SWEEP_LAG;

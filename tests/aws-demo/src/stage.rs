@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use weir_app::Clock;
+use weir_app::SystemClock;
 use weir_aws::DynamoStore;
-use weir_demo::clock::now_ms;
 use weir_demo::cluster::Cluster;
 use weir_demo::github;
 use weir_demo::load::Load;
 use weir_demo::repository::Repository;
 use weir_demo::slack::{self, Slack};
-use weir_domain::time::Timestamp;
 use weir_lambda_host::{Given, Stack, Template};
 use weir_live::GitServer;
 
@@ -86,14 +84,6 @@ pub(crate) struct Stage {
     load: Option<Load>,
 }
 
-struct Now;
-
-impl Clock for Now {
-    fn now(&self) -> Timestamp {
-        Timestamp(now_ms())
-    }
-}
-
 impl Stage {
     /// Starts everything but the users.
     pub(crate) async fn start(places: &Places, kills: bool) -> Result<Self> {
@@ -122,7 +112,11 @@ impl Stage {
         let given = given(places, kills, &cluster, &slack, &api);
         let mut stack = Stack::make(template, given).await?;
         stack.run()?;
-        let store = DynamoStore::new(stack.dynamodb.clone(), stack.reference("Table"), Arc::new(Now));
+        let store = DynamoStore::new(
+            stack.dynamodb.clone(),
+            stack.reference("Table"),
+            Arc::new(SystemClock),
+        );
         println!(
             "   function URL of webhook-intake: {}",
             stack.url("WebhookIntake")

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use weir_app::Clock;
+use weir_app::{Clock, SystemClock};
 
 use super::args::Format;
-use crate::host::SystemClock;
 use crate::view::{Look, Zone};
 
 /// How a command ended.

@@ -10,7 +10,6 @@ mod silent;
 mod socket;
 mod sources;
 mod start;
-mod world;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use weir_app::Ports;
+use weir_app::{Ports, SystemClock};
 
 use crate::cli::{Exit, Failure, Format, Output, Up};
 use crate::dispatch::{Look, sweep, work};
@@ -28,9 +27,6 @@ use crate::store::SqliteStore;
 use crate::words::chain;
 use folder::StateFolder;
 use secrets::Secrets;
-use world::SystemClock as Clock;
-
-pub(crate) use world::SystemClock;
 
 /// Runs the host until it is told to stop.
 ///
@@ -102,10 +98,10 @@ fn start_workers(
         (weir_metric_check::DUTY, traffic),
     ];
     for (duty, look) in duties {
-        let (queue, clock) = (queue.clone(), Arc::new(Clock));
+        let (queue, clock) = (queue.clone(), Arc::new(SystemClock));
         parts.spawn(work(queue, duty, look, clock, stopping.clone()));
     }
-    let (queue, clock) = (queue.clone(), Arc::new(Clock));
+    let (queue, clock) = (queue.clone(), Arc::new(SystemClock));
     parts.spawn(sweep(queue, ports.store.clone(), clock, stopping.clone()));
 }
 

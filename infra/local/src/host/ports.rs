@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir_app::door::Request;
-use weir_app::{People, Ports};
+use weir_app::{People, Ports, RandomIds, SystemClock};
 use weir_approval_callback::Callback;
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::event::Limits;
@@ -18,7 +18,6 @@ use super::secrets::{GITHUB_SECRET, SLACK_SIGNING_SECRET, SLACK_TOKEN, Secrets, 
 use super::silent::SilentPeople;
 use super::sources::Servers;
 use super::start::Starts;
-use super::world::{RandomIds, SystemClock};
 use crate::cli::{Failure, Up};
 use crate::queue::LocalQueue;
 use crate::store::SqliteStore;

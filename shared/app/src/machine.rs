@@ -1,16 +1,17 @@
-//! The clock and the randomness of this machine.
+//! The clock and the randomness of the machine: what a host gives the loop, which itself reads neither.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use weir_app::{Clock, Ids};
 use weir_domain::ids::ApprovalToken;
 use weir_domain::time::Timestamp;
+
+use crate::ports::{Clock, Ids};
 
 /// Random bytes of a token: 160 bits, which nobody guesses.
 const TOKEN_BYTES: usize = 20;
 
-/// This machine's clock.
-pub(crate) struct SystemClock;
+/// The machine's clock.
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the edge where time comes in")]
@@ -22,7 +23,7 @@ impl Clock for SystemClock {
 }
 
 /// Tokens from the kernel's randomness.
-pub(crate) struct RandomIds;
+pub struct RandomIds;
 
 impl Ids for RandomIds {
     fn approval_token(&self) -> ApprovalToken {
@@ -31,7 +32,7 @@ impl Ids for RandomIds {
 }
 
 /// Hexadecimal digits that nobody has seen.
-pub(crate) fn token() -> String {
+fn token() -> String {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).expect("the kernel gives randomness, or nothing on this machine is safe");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
