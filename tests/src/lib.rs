@@ -20,7 +20,7 @@ pub use cluster::{Behaviour, FakeCluster, Outcome};
 pub use doors::{Doors, FakeReplies};
 pub use events::{github_push, push_of, sample, samples, slack_press, slack_reason};
 pub use faults::{Fault, Faults};
-pub use pipelines::{canary_to_production, canary_with, commit, with_approval};
+pub use pipelines::{canary_of_another_service, canary_to_production, canary_with, commit, with_approval};
 pub use ports::{FakePeople, FakeSource, ManualClock};
 pub use replay::{once, replay};
 pub use world::World;

@@ -47,6 +47,21 @@ pub fn canary_with(commit: &Commit, change: impl Fn(&mut RolloutRule)) -> Pipeli
     pipeline
 }
 
+/// Another service of another environment, on the same cluster.
+pub fn canary_of_another_service(commit: &Commit) -> Pipeline {
+    let mut pipeline = pipeline(vec![stage("Deploy to Staging", production(commit))]);
+    pipeline.name = PipelineName::new("Chat-Model-Update");
+    if let StageWork::Steps { steps, .. } = &mut pipeline.stages[0].work
+        && let StepWork::Rollout(rule) = &mut steps[0].work
+    {
+        rule.lane = LaneKey {
+            service: ServiceName::new("chat"),
+            environment: EnvironmentName::new("Staging"),
+        };
+    }
+    pipeline
+}
+
 /// The same with an approval by `ml-team` in between.
 pub fn with_approval(commit: &Commit) -> Pipeline {
     let mut pipeline = canary_to_production(commit);

@@ -299,6 +299,21 @@ impl World {
         self.store.inner.entries(run).await.expect("memory answers")
     }
 
+    /// GPUs that anybody still claims.
+    pub async fn claims(&self) -> u32 {
+        let mut sum = 0;
+        for run in self.runs().await {
+            let loaded = self.store.inner.load(&run.id).await.expect("memory answers");
+            let pools = loaded.expect("the run exists").state.pools;
+            sum += pools
+                .values()
+                .flat_map(|pool| &pool.claims)
+                .map(|claim| claim.gpus)
+                .sum::<u32>();
+        }
+        sum
+    }
+
     /// The one rollout of a run.
     pub async fn rollout(&self, run: &RunId) -> Rollout {
         let run = self.run(run).await;

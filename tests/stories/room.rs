@@ -5,7 +5,7 @@ use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_tests::{Behaviour, World, canary_to_production, commit, replay};
+use weir_tests::{Behaviour, World, canary_of_another_service, canary_to_production, commit, replay};
 
 /// Four replicas serve on four GPUs: nothing is free.
 async fn full_pool(world: &World) -> RevisionId {
@@ -206,6 +206,41 @@ fn a_place_that_somebody_else_takes_ends_with_a_page_and_never_silently() {
         world.run_until_idle().await;
         assert!(world.people.pages.lock().unwrap().contains(&run));
         assert_eq!(world.cluster.shares("Production"), [(good.clone(), 100)]);
+        world
+    });
+}
+
+#[test]
+fn two_rollouts_never_count_on_the_same_gpu() {
+    replay(async |world| {
+        // Four serve. Both want four more, and there is room for six.
+        world.cluster.set_pool(10);
+        let first = canary_to_production(&commit(1));
+        let run = world.push(&commit(1), Behaviour::default(), first).await;
+        world.run_until_run(&run, Run::is_over).await;
+        let llm = push(&world, Behaviour::default()).await;
+        let moves = |run: &Run| stands(run).is_some_and(|(_, asked, _)| asked > 0);
+        world.run_until_run(&llm, moves).await;
+        let other = canary_of_another_service(&commit(3));
+        let chat = world.push(&commit(3), Behaviour::default(), other).await;
+        world.pass(Span::minutes(2)).await;
+        let waits: Vec<String> = world
+            .run(&chat)
+            .await
+            .steps()
+            .map(|(.., s)| s.waits_for.clone())
+            .collect();
+        assert!(
+            waits.iter().any(|words| words.contains("have a claim on")),
+            "{waits:?}"
+        );
+        assert_eq!(world.cluster.replicas("Staging"), [], "nothing moved");
+        world.run_until_run(&llm, Run::is_over).await;
+        world.run_until_run(&chat, Run::is_over).await;
+        world.expect_status(&llm, "succeeded").await;
+        world.expect_status(&chat, "succeeded").await;
+        assert_eq!(world.cluster.lost("Production"), 0);
+        assert_eq!(world.claims().await, 0, "whoever ended claims nothing");
         world
     });
 }

@@ -232,6 +232,7 @@ impl Engine {
             run: state.run.clone(),
             expected: before.version,
             lanes: changed_lanes(&before, &state),
+            pools: changed_pools(&before, &state),
             entries,
             outbox: outbox.clone(),
             looks,
@@ -352,4 +353,20 @@ fn changed_lanes(before: &Loaded, after: &State) -> Vec<(weir_domain::lane::Lane
         .filter(|(key, lane)| before.state.lanes.get(*key) != Some(*lane))
         .map(|(key, lane)| (lane.clone(), versions.get(key).copied().unwrap_or(0)))
         .collect()
+}
+
+/// The same of pools. Rollouts of many lanes share a pool, so it is written only when a claim changes.
+fn changed_pools(before: &Loaded, after: &State) -> Vec<(weir_domain::pool::Pool, u64)> {
+    let version = |key| {
+        before
+            .pools
+            .iter()
+            .find(|(own, _)| own == key)
+            .map_or(0, |(_, version)| *version)
+    };
+    let changed = after
+        .pools
+        .iter()
+        .filter(|(key, pool)| before.state.pools.get(*key) != Some(*pool));
+    changed.map(|(key, pool)| (pool.clone(), version(key))).collect()
 }

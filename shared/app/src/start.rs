@@ -103,11 +103,13 @@ impl Engine {
         let before = State {
             run: decision.next.run.clone(),
             lanes,
+            pools: BTreeMap::new(),
         };
         let loaded = Loaded {
             state: before,
             version: 0,
             lanes: versions,
+            pools: Vec::new(),
             looks: Vec::new(),
         };
         self.commit(loaded, decision, By::Event, None, Some(start.push.clone()))

@@ -89,6 +89,21 @@ impl fmt::Display for LaneKey {
     }
 }
 
+/// The GPUs of one kind in one cluster, on which rollouts have claims.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct PoolKey {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The resource that they are asked by, for example `nvidia.com/gpu`.
+    pub resource: String,
+}
+
+impl fmt::Display for PoolKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.resource, self.cluster)
+    }
+}
+
 /// A number that only grows per lane. A write to a cluster that carries a lower one than the object is dropped
 /// (invariant 8).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]

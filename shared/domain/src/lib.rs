@@ -25,6 +25,7 @@ pub mod ladder;
 pub mod lane;
 pub mod people;
 pub mod pipeline;
+pub mod pool;
 pub mod rollout;
 pub mod run;
 pub mod seen;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName};
+use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey};
 use crate::judge::Promote;
 use crate::people::Group;
 use crate::time::Span;
@@ -40,19 +40,31 @@ pub struct Pipeline {
 impl Pipeline {
     /// The lanes that its rollout steps move in, sorted, each once.
     pub fn lanes(&self) -> Vec<LaneKey> {
+        let mut keys: Vec<LaneKey> = self.rules().map(|rule| rule.lane.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+}
+
+impl Pipeline {
+    /// The pools that its rollout steps claim GPUs of, sorted, each once.
+    pub fn pools(&self) -> Vec<PoolKey> {
+        let mut keys: Vec<PoolKey> = self.rules().filter_map(RolloutRule::pool).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &RolloutRule> {
         let steps = self.stages.iter().flat_map(|stage| match &stage.work {
             StageWork::Steps { steps, .. } => steps.as_slice(),
             StageWork::Approval(_) => &[],
         });
-        let mut keys: Vec<LaneKey> = steps
-            .filter_map(|step| match &step.work {
-                StepWork::Rollout(rule) => Some(rule.lane.clone()),
-                _ => None,
-            })
-            .collect();
-        keys.sort();
-        keys.dedup();
-        keys
+        steps.filter_map(|step| match &step.work {
+            StepWork::Rollout(rule) => Some(&**rule),
+            _ => None,
+        })
     }
 }
 
@@ -268,6 +280,16 @@ pub enum Query {
         /// Milliseconds of the unit that `le` counts in: 1000 for seconds.
         unit_ms: u32,
     },
+}
+
+impl RolloutRule {
+    /// The pool that its GPUs come from; none for a service without.
+    pub fn pool(&self) -> Option<PoolKey> {
+        (self.workload.gpus > 0).then(|| PoolKey {
+            cluster: self.target.cluster.clone(),
+            resource: self.workload.gpu_resource.clone(),
+        })
+    }
 }
 
 /// Where a service lives.

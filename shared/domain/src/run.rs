@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Approval;
-use crate::ids::{Commit, LaneKey, PersonName, RunId, StepId};
+use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RunId, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
 use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork};
+use crate::pool::Pool;
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
 
@@ -23,6 +24,24 @@ pub struct State {
     /// The lanes that its rollout steps move in.
     #[serde(with = "lanes_as_list")]
     pub lanes: BTreeMap<LaneKey, Lane>,
+    /// The pools that they claim GPUs of.
+    #[serde(default, with = "pools_as_list", skip_serializing_if = "BTreeMap::is_empty")]
+    pub pools: BTreeMap<PoolKey, Pool>,
+}
+
+/// The same for pools.
+mod pools_as_list {
+    use super::{BTreeMap, Deserialize, Pool, PoolKey};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(pools: &BTreeMap<PoolKey, Pool>, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(pools.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<PoolKey, Pool>, D::Error> {
+        let pools = Vec::<Pool>::deserialize(d)?;
+        Ok(pools.into_iter().map(|pool| (pool.key.clone(), pool)).collect())
+    }
 }
 
 /// JSON has no structured keys; a lane carries its own.
@@ -295,6 +314,11 @@ impl Run {
     /// The lanes that its rollout steps move in.
     pub fn lanes(&self) -> Vec<LaneKey> {
         self.pipeline.lanes()
+    }
+
+    /// The pools that its rollout steps claim GPUs of.
+    pub fn pools(&self) -> Vec<PoolKey> {
+        self.pipeline.pools()
     }
 
     /// Whether its status is final.

@@ -11,7 +11,7 @@ use weir_domain::effect::Effect;
 use weir_domain::event::{Limits, Moment};
 use weir_domain::ids::{
     ApprovalToken, ClusterName, Commit as CommitId, EnvironmentName, Fence, GroupName, LaneKey, Namespace,
-    PipelineName, PushKey, RevisionId, RunId, ServiceName, StepId,
+    PipelineName, PoolKey, PushKey, RevisionId, RunId, ServiceName, StepId,
 };
 use weir_domain::lane::Lane;
 use weir_domain::people::Actor;
@@ -19,6 +19,7 @@ use weir_domain::pipeline::{
     ApprovalRule, Builds, NoData, OnNewPush, Pipeline, Provider, Quorum, RolloutRule, Stage, StageWork, Step,
     StepWork, Strategy, Target,
 };
+use weir_domain::pool::Pool;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::units::Weight;
@@ -45,6 +46,14 @@ pub fn lane_key() -> LaneKey {
     LaneKey {
         service: ServiceName::new("llm#1%"),
         environment: EnvironmentName::new("Production / EU"),
+    }
+}
+
+/// The pool that every sample run claims GPUs of.
+pub fn pool_key() -> PoolKey {
+    PoolKey {
+        cluster: ClusterName::new("local"),
+        resource: "nvidia.com/gpu".into(),
     }
 }
 
@@ -162,6 +171,7 @@ pub fn commit(run: Run, expected: u64) -> Commit {
         run,
         expected,
         lanes: Vec::new(),
+        pools: Vec::new(),
         entries: Vec::new(),
         outbox: Vec::new(),
         looks: [(Duty::Traffic, None), (Duty::Steps, None)],
@@ -181,6 +191,13 @@ pub fn lane(fence: u64) -> Lane {
         fence: Fence(fence),
         ..Lane::new(lane_key())
     }
+}
+
+/// The pool of every sample run, in which somebody claims so many GPUs.
+pub fn pool(gpus: u32) -> Pool {
+    let mut pool = Pool::new(pool_key());
+    pool.claim(&run_id("claims"), ROLLOUT, gpus, START);
+    pool
 }
 
 /// An effect of a run: traffic's if `traffic`, else of steps.

@@ -89,7 +89,7 @@ impl World {
         let mut bindings = manifests::read(file)?;
         for binding in &mut bindings {
             // Roles that a file brings with it have none.
-            let Some(subjects) = binding["subjects"].as_array_mut() else {
+            let Some(subjects) = binding.get_mut("subjects").and_then(Value::as_array_mut) else {
                 continue;
             };
             let named = |role: &Role| subjects.iter().any(|subject| subject["name"] == role.group());

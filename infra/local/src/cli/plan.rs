@@ -8,7 +8,7 @@ use weir_domain::fit::{Ask, Snapshot, stable_pods};
 use weir_domain::ids::ServiceName;
 use weir_domain::ladder::Action as Rung;
 use weir_domain::pipeline::RolloutRule;
-use weir_domain::rollout::{Choice, Forecast, ForecastStep, Site, Timing, choose, forecast, plan};
+use weir_domain::rollout::{Ahead, Choice, Forecast, ForecastStep, Site, Timing, choose, forecast, plan};
 use weir_domain::seen::Ground;
 use weir_domain::time::Span;
 
@@ -63,9 +63,16 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         snapshot: cluster.snapshot,
         ask: workload.ask,
     };
-    let plan = match choose(&rule, stable, &ground, load(question), Span::ZERO) {
+    let plan = match choose(
+        &rule,
+        stable,
+        &ground,
+        Ahead::default(),
+        load(question),
+        Span::ZERO,
+    ) {
         Choice::Go(plan) => plan,
-        Choice::Wait(words) => {
+        Choice::Wait { words, .. } => {
             warnings.push(format!("the run would wait for {words}"));
             plan(&rule, stable)
         }

@@ -6,8 +6,9 @@ use serde_json::Value;
 use weir_app::{EffectKey, OutboxRow, StoreError};
 use weir_domain::audit::Entry;
 use weir_domain::effect::Effect;
-use weir_domain::ids::{LaneKey, RunId};
+use weir_domain::ids::{LaneKey, PoolKey, RunId};
 use weir_domain::lane::Lane;
+use weir_domain::pool::Pool;
 use weir_domain::run::{Run, SCHEMA};
 use weir_domain::time::Timestamp;
 
@@ -69,6 +70,15 @@ pub(super) fn lane(key: &LaneKey, body: &str) -> Result<Lane, StoreError> {
     match lane.key == *key {
         true => Ok(lane),
         false => Err(decode(pk, format!("it holds the lane of {}", lane.key))),
+    }
+}
+
+pub(super) fn pool(key: &PoolKey, body: &str) -> Result<Pool, StoreError> {
+    let pk = keys::pool(key);
+    let pool: Pool = json(&pk, body)?;
+    match pool.key == *key {
+        true => Ok(pool),
+        false => Err(decode(pk, format!("it holds the pool {}", pool.key))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use weir_app::EffectKey;
 use weir_domain::Duty;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
 
 /// Sort key of an item that stands alone under its partition key, and of a run itself.
 pub(super) const STATE: &str = "STATE";
@@ -43,6 +43,14 @@ pub(super) fn lane(key: &LaneKey) -> String {
         "LANE#{}#{}",
         escaped(key.service.as_str()),
         escaped(key.environment.as_str())
+    )
+}
+
+pub(super) fn pool(key: &PoolKey) -> String {
+    format!(
+        "POOL#{}#{}",
+        escaped(key.cluster.as_str()),
+        escaped(&key.resource)
     )
 }
 

@@ -5,8 +5,9 @@ use serde_json::Value;
 use weir_app::{Loaded, Lookout, OutboxRow, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PipelineName, RunId, StepId};
+use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId, StepId};
 use weir_domain::lane::Lane;
+use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
 use weir_domain::time::Timestamp;
 
@@ -45,11 +46,21 @@ pub(super) fn load(sp: &Savepoint<'_>, id: &RunId) -> Result<Option<Loaded>, Sto
         .into_iter()
         .map(|(lane, _)| (lane.key.clone(), lane))
         .collect();
+    let found = pools(sp, &run.pools())?;
+    let of_pools = found
+        .iter()
+        .map(|(pool, version)| (pool.key.clone(), *version))
+        .collect();
+    let pools = found
+        .into_iter()
+        .map(|(pool, _)| (pool.key.clone(), pool))
+        .collect();
     Ok(Some(Loaded {
         version: decode::version(&pk, version)?,
         looks: looks(sp, &pk)?,
-        state: State { run, lanes },
+        state: State { run, lanes, pools },
         lanes: versions,
+        pools: of_pools,
     }))
 }
 
@@ -82,6 +93,17 @@ pub(super) fn lanes(sp: &Savepoint<'_>, wanted: &[LaneKey]) -> Result<Vec<(Lane,
         }
     }
     Ok(lanes)
+}
+
+fn pools(sp: &Savepoint<'_>, wanted: &[PoolKey]) -> Result<Vec<(Pool, u64)>, StoreError> {
+    let mut pools = Vec::new();
+    for key in wanted {
+        let pk = keys::pool(key);
+        if let Some((version, body)) = item(sp, &pk, keys::STATE)? {
+            pools.push((decode::pool(key, &body)?, decode::version(&pk, version)?));
+        }
+    }
+    Ok(pools)
 }
 
 /// The run that a push or an approval points to.

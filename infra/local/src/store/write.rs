@@ -6,7 +6,6 @@ use weir_app::{Commit, EffectKey, OutboxRow, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
 use weir_domain::ids::RunId;
-use weir_domain::lane::Lane;
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
@@ -36,7 +35,22 @@ pub(super) fn commit(sp: &Savepoint<'_>, commit: &Commit) -> Result<(), StoreErr
         expected => next_run(sp, &pk, &commit.run, expected)?,
     }
     for (lane, expected) in &commit.lanes {
-        put_lane(sp, lane, *expected)?;
+        put_versioned(
+            sp,
+            &keys::lane(&lane.key),
+            &format!("lane {}", lane.key),
+            &json(lane)?,
+            *expected,
+        )?;
+    }
+    for (pool, expected) in &commit.pools {
+        put_versioned(
+            sp,
+            &keys::pool(&pool.key),
+            &format!("pool {}", pool.key),
+            &json(pool)?,
+            *expected,
+        )?;
     }
     for approval in commit
         .run
@@ -124,7 +138,14 @@ fn next_run(sp: &Savepoint<'_>, pk: &str, run: &Run, expected: u64) -> Result<()
     }
 }
 
-fn put_lane(sp: &Savepoint<'_>, lane: &Lane, expected: u64) -> Result<(), StoreError> {
+/// An item that several runs share, at the version it was read at.
+fn put_versioned(
+    sp: &Savepoint<'_>,
+    pk: &str,
+    called: &str,
+    body: &str,
+    expected: u64,
+) -> Result<(), StoreError> {
     let sql = match expected {
         0 => {
             "insert into item (pk, sk, version, body) values (?1, ?2, ?4 + 1, ?3) on conflict (pk, sk) do nothing"
@@ -133,16 +154,11 @@ fn put_lane(sp: &Savepoint<'_>, lane: &Lane, expected: u64) -> Result<(), StoreE
     };
     let mut put = sp.prepare_cached(sql).map_err(failed)?;
     let written = put
-        .execute(params![
-            keys::lane(&lane.key),
-            keys::STATE,
-            json(lane)?,
-            number(expected)?
-        ])
+        .execute(params![pk, keys::STATE, body, number(expected)?])
         .map_err(failed)?;
     match written {
         1 => Ok(()),
-        _ => Err(StoreError::Conflict(format!("lane {}", lane.key))),
+        _ => Err(StoreError::Conflict(called.to_owned())),
     }
 }
 

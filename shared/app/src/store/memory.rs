@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
 use weir_domain::lane::Lane;
+use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
 use weir_domain::time::Timestamp;
 
@@ -25,6 +26,7 @@ struct Table {
     runs: BTreeMap<RunId, (Run, u64)>,
     order: Vec<RunId>,
     lanes: BTreeMap<LaneKey, (Lane, u64)>,
+    pools: BTreeMap<PoolKey, (Pool, u64)>,
     entries: BTreeMap<RunId, Vec<Entry>>,
     outbox: BTreeMap<EffectKey, OutboxRow>,
     looks: BTreeMap<(RunId, Duty), Timestamp>,
@@ -65,6 +67,12 @@ impl Table {
                 return Err(StoreError::Conflict(format!("lane {}", lane.key)));
             }
         }
+        for (pool, expected) in &commit.pools {
+            let version = self.pools.get(&pool.key).map_or(0, |(_, version)| *version);
+            if version != *expected {
+                return Err(StoreError::Conflict(format!("pool {}", pool.key)));
+            }
+        }
         Ok(())
     }
 
@@ -73,6 +81,7 @@ impl Table {
             run,
             expected,
             lanes,
+            pools,
             entries,
             outbox,
             looks,
@@ -91,6 +100,9 @@ impl Table {
         }
         for (lane, expected) in lanes {
             self.lanes.insert(lane.key.clone(), (lane, expected + 1));
+        }
+        for (pool, expected) in pools {
+            self.pools.insert(pool.key.clone(), (pool, expected + 1));
         }
         self.entries.entry(run.id.clone()).or_default().extend(entries);
         self.outbox
@@ -122,12 +134,20 @@ impl Store for MemoryStore {
         let (lanes, versions) = found
             .map(|(lane, version)| ((lane.key.clone(), lane.clone()), (lane.key, version)))
             .unzip();
+        let found = run
+            .pools()
+            .into_iter()
+            .filter_map(|key| table.pools.get(&key).cloned());
+        let (pools, of_pools) = found
+            .map(|(pool, version)| ((pool.key.clone(), pool.clone()), (pool.key, version)))
+            .unzip();
         let due = |duty| table.looks.get(&(id.clone(), duty)).map(|at| (duty, *at));
         let looks = Duty::ALL.into_iter().filter_map(due).collect();
         Ok(Some(Loaded {
-            state: State { run, lanes },
+            state: State { run, lanes, pools },
             version,
             lanes: versions,
+            pools: of_pools,
             looks,
         }))
     }

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
 use weir_domain::effect::Effect;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
 use weir_domain::lane::Lane;
+use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
 use weir_domain::time::{Span, Timestamp};
 
@@ -25,6 +26,8 @@ pub struct Loaded {
     pub version: u64,
     /// Versions of the lanes; a lane that is absent here does not exist yet.
     pub lanes: Vec<(LaneKey, u64)>,
+    /// Versions of the pools; a pool that is absent here does not exist yet.
+    pub pools: Vec<(PoolKey, u64)>,
     /// When each duty is due; a duty that is absent here is not.
     pub looks: Vec<(Duty, Timestamp)>,
 }
@@ -95,6 +98,8 @@ pub struct Commit {
     pub expected: u64,
     /// Lanes that changed, each with the version it must still have.
     pub lanes: Vec<(Lane, u64)>,
+    /// Pools that changed, each with the version it must still have.
+    pub pools: Vec<(Pool, u64)>,
     /// New entries of the log.
     pub entries: Vec<Entry>,
     /// New effects.
@@ -175,7 +180,7 @@ impl Classified for StoreError {
 /// names; entries are never changed or removed.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// A run with the lanes its definition names.
+    /// A run with the lanes and pools its definition names.
     async fn load(&self, run: &RunId) -> Result<Option<Loaded>, StoreError>;
 
     /// Lanes as they stand, for a run that does not exist yet.

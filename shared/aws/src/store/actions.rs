@@ -4,8 +4,7 @@ use serde_json::Value;
 use weir_app::{Commit, OutboxRow, StoreError};
 use weir_domain::approval::{Approval, ApprovalState};
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PushKey, RunId};
-use weir_domain::lane::Lane;
+use weir_domain::ids::{LaneKey, PoolKey, PushKey, RunId};
 use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
 
@@ -35,6 +34,8 @@ pub(super) enum Role {
     Push,
     /// A lane.
     Lane(LaneKey),
+    /// A pool.
+    Pool(PoolKey),
     /// New entries of the log.
     Entries,
     /// Anything that is written unconditionally.
@@ -61,7 +62,10 @@ pub(super) enum Write {
 /// Whether a decision only says how the run stands and when to look next. Whoever asks, notes, moves or starts
 /// something also records it (invariant 10), so that nothing but the run itself changes.
 pub(super) fn is_quiet(commit: &Commit) -> bool {
-    let only_the_run = commit.entries.is_empty() && commit.outbox.is_empty() && commit.lanes.is_empty();
+    let only_the_run = commit.entries.is_empty()
+        && commit.outbox.is_empty()
+        && commit.lanes.is_empty()
+        && commit.pools.is_empty();
     commit.expected > 0 && commit.push.is_none() && only_the_run
 }
 
@@ -80,7 +84,20 @@ pub(super) fn of(commit: &Commit, token: &str, born: Timestamp) -> Result<Vec<Ac
         actions.push(pushed(run, push)?);
     }
     for (lane, expected) in &commit.lanes {
-        actions.push(moved(lane, *expected)?);
+        actions.push(shared(
+            Role::Lane(lane.key.clone()),
+            keys::lane(&lane.key),
+            json(lane)?,
+            *expected,
+        ));
+    }
+    for (pool, expected) in &commit.pools {
+        actions.push(shared(
+            Role::Pool(pool.key.clone()),
+            keys::pool(&pool.key),
+            json(pool)?,
+            *expected,
+        ));
     }
     for approval in run.stages.iter().filter_map(|stage| stage.approval.as_ref()) {
         actions.extend(asked(run, approval)?);
@@ -212,20 +229,21 @@ fn asked(run: &Run, approval: &Approval) -> Result<Option<Action>, StoreError> {
     Ok(Some(action.expiring(approval.expires + AFTERLIFE)))
 }
 
-fn moved(lane: &Lane, expected: u64) -> Result<Action, StoreError> {
+/// An item that several runs share, at the version it was read at.
+fn shared(role: Role, pk: String, body: String, expected: u64) -> Action {
     let change = Change::default()
         .set(keys::VERSION, number(expected + 1))
-        .set(keys::BODY, text(json(lane)?));
+        .set(keys::BODY, text(body));
     let change = match expected {
         0 => change.if_it_is_not_there(),
         expected => change.if_equal(keys::VERSION, number(expected)),
     };
-    Ok(Action {
-        role: Role::Lane(lane.key.clone()),
-        pk: keys::lane(&lane.key),
+    Action {
+        role,
+        pk,
         sk: keys::STATE.to_owned(),
         write: Write::Change(change),
-    })
+    }
 }
 
 /// Entries, in as few items as hold them.

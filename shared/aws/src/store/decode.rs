@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use weir_app::{EffectKey, OutboxRow, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, RunId};
+use weir_domain::ids::{LaneKey, PoolKey, RunId};
 use weir_domain::lane::Lane;
+use weir_domain::pool::Pool;
 use weir_domain::run::{Run, SCHEMA};
 use weir_domain::time::Timestamp;
 
@@ -89,6 +90,14 @@ pub(super) fn lane(key: &LaneKey, item: &Attributes) -> Result<Lane, StoreError>
             name_of(item),
             format!("it holds the lane of {}", lane.key),
         )),
+    }
+}
+
+pub(super) fn pool(key: &PoolKey, item: &Attributes) -> Result<Pool, StoreError> {
+    let pool: Pool = body(item)?;
+    match pool.key == *key {
+        true => Ok(pool),
+        false => Err(decode(name_of(item), format!("it holds the pool {}", pool.key))),
     }
 }
 

@@ -3,7 +3,7 @@
 use weir_app::EffectKey;
 use weir_domain::Duty;
 use weir_domain::digest::sha256_hex;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
 
 /// Partition key.
 pub(super) const PK: &str = "pk";
@@ -75,6 +75,14 @@ pub(super) fn lane(key: &LaneKey) -> String {
         "LANE#{}#{}",
         escaped(key.service.as_str()),
         escaped(key.environment.as_str())
+    )
+}
+
+pub(super) fn pool(key: &PoolKey) -> String {
+    format!(
+        "POOL#{}#{}",
+        escaped(key.cluster.as_str()),
+        escaped(&key.resource)
     )
 }
 

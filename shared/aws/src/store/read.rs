@@ -1,12 +1,13 @@
 //! What is read by key, strongly consistent.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use futures::future::try_join_all;
+use futures::future::{try_join, try_join_all};
 use serde_json::Value;
 use weir_app::{Loaded, OutboxRow, StoreError};
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PipelineName, RunId, StepId};
+use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId, StepId};
 use weir_domain::lane::Lane;
+use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
 
 use super::decode::{self, decode};
@@ -91,7 +92,16 @@ pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loade
     let Some(Stored { run, state }) = run(store, &keys::run(id)).await? else {
         return Ok(None);
     };
-    let found = lanes(store, &run.lanes()).await?;
+    let (lanes_wanted, pools_wanted) = (run.lanes(), run.pools());
+    let (found, found_pools) = try_join(lanes(store, &lanes_wanted), pools(store, &pools_wanted)).await?;
+    let of_pools = found_pools
+        .iter()
+        .map(|(pool, version)| (pool.key.clone(), *version))
+        .collect();
+    let pools = found_pools
+        .into_iter()
+        .map(|(pool, _)| (pool.key.clone(), pool))
+        .collect();
     let versions = found
         .iter()
         .map(|(lane, version)| (lane.key.clone(), *version))
@@ -103,8 +113,9 @@ pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loade
     Ok(Some(Loaded {
         version: decode::version(&state)?,
         looks: decode::looks(&state)?,
-        state: State { run, lanes },
+        state: State { run, lanes, pools },
         lanes: versions,
+        pools: of_pools,
     }))
 }
 
@@ -115,6 +126,16 @@ pub(super) async fn lanes(store: &DynamoStore, wanted: &[LaneKey]) -> Result<Vec
         found.map(read).transpose()
     });
     let found: Vec<Option<(Lane, u64)>> = try_join_all(reads).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn pools(store: &DynamoStore, wanted: &[PoolKey]) -> Result<Vec<(Pool, u64)>, StoreError> {
+    let reads = wanted.iter().map(|key| async move {
+        let found = item(store, "load pools", &keys::pool(key), keys::STATE).await?;
+        let read = |item: Attributes| Ok((decode::pool(key, &item)?, decode::version(&item)?));
+        found.map(read).transpose()
+    });
+    let found: Vec<Option<(Pool, u64)>> = try_join_all(reads).await?;
     Ok(found.into_iter().flatten().collect())
 }
 

@@ -158,6 +158,7 @@ fn words(role: &Role, commit: &Commit) -> String {
     let run = &commit.run;
     match role {
         Role::Lane(key) => format!("lane {key}"),
+        Role::Pool(key) => format!("pool {key}"),
         Role::Number => format!("number {} of {}", run.number, run.pipeline.name),
         Role::Run | Role::Push | Role::Entries | Role::Rest => format!("run {}", run.id),
     }

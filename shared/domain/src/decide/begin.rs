@@ -87,7 +87,15 @@ fn started(
         logged: 0,
         unknown: BTreeMap::new(),
     };
-    let mut draft = Draft::new(&State { run, lanes }, moment);
+    let mut draft = Draft::new(
+        &State {
+            run,
+            lanes,
+            // What a run claims, it claims after a look.
+            pools: BTreeMap::new(),
+        },
+        moment,
+    );
     let (git_ref, before, after) = (
         draft.run.cause.git_ref.clone(),
         draft.run.cause.before.to_string(),

@@ -8,9 +8,11 @@ use super::{Decision, Reply};
 use crate::audit::{Action, Note};
 use crate::effect::Effect;
 use crate::event::Moment;
-use crate::ids::{ApprovalToken, LaneKey, StepId};
+use crate::ids::{ApprovalToken, LaneKey, PoolKey, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
+use crate::pipeline::RolloutRule;
+use crate::pool::Pool;
 use crate::rollout::Rollout;
 use crate::run::{Run, State, StepRun};
 use crate::time::Timestamp;
@@ -19,6 +21,7 @@ use crate::time::Timestamp;
 pub(crate) struct Draft {
     pub(crate) run: Run,
     pub(crate) lanes: BTreeMap<LaneKey, Lane>,
+    pub(crate) pools: BTreeMap<PoolKey, Pool>,
     pub(crate) now: Timestamp,
     pub(crate) token: ApprovalToken,
     pub(crate) effects: Vec<Effect>,
@@ -31,6 +34,7 @@ impl Draft {
         Self {
             run: state.run.clone(),
             lanes: state.lanes.clone(),
+            pools: state.pools.clone(),
             now: moment.now,
             token: moment.token.clone(),
             effects: Vec::new(),
@@ -46,6 +50,7 @@ impl Draft {
             next: State {
                 run: self.run,
                 lanes: self.lanes,
+                pools: self.pools,
             },
             effects: self.effects,
             notes: self.notes,
@@ -81,6 +86,12 @@ impl Draft {
         self.lanes
             .entry(key.clone())
             .or_insert_with(|| Lane::new(key.clone()))
+    }
+
+    /// The pool of a rollout's GPUs; a new one if nobody ever claimed any. None for a service without GPUs.
+    pub(crate) fn pool_mut(&mut self, rule: &RolloutRule) -> Option<&mut Pool> {
+        let key = rule.pool()?;
+        Some(self.pools.entry(key.clone()).or_insert_with(|| Pool::new(key)))
     }
 
     /// Takes the rollout out of its step while it is worked on; [`Draft::put_rollout`] puts it back.

@@ -7,6 +7,7 @@ use crate::effect::Effect;
 use crate::ids::{RevisionId, StepId};
 use crate::ladder::Load;
 use crate::pipeline::{RolloutRule, StepWork};
+use crate::rollout::claims::ahead;
 use crate::rollout::{Choice, choose, told};
 use crate::run::{PartStatus, State};
 use crate::seen::GroundSeen;
@@ -43,9 +44,16 @@ pub(super) fn foresee(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: &
         _ if !pending => return,
         GroundSeen::Unreachable(_) => return,
         GroundSeen::Hidden(why) => format!("what fits is not known: {why}"),
-        GroundSeen::Known(ground) => match choose(rule, stable, ground, Load::default(), Span::ZERO) {
+        GroundSeen::Known(ground) => match choose(
+            rule,
+            stable,
+            ground,
+            ahead(draft, id, rule),
+            Load::default(),
+            Span::ZERO,
+        ) {
             Choice::Go(plan) => told(&plan, rule),
-            Choice::Wait(words) => format!("would wait for {words}"),
+            Choice::Wait { words, .. } => format!("would wait for {words}"),
             Choice::Refuse(why) => format!("would be refused as the cluster stands now: {why}"),
         },
     };

@@ -10,6 +10,7 @@
 //! a revert gives them back (`restore`).
 
 mod borrow;
+pub(crate) mod claims;
 mod evidence;
 mod forecast;
 mod moves;
@@ -25,6 +26,7 @@ pub(crate) mod testing;
 mod told;
 mod watch;
 
+pub use claims::Ahead;
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
 pub(crate) use moves::leave_lane;
 pub use passing::Inconclusive;

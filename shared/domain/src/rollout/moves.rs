@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::claims::{claim, let_go};
 use super::evidence::power;
 use super::forecast::{ForecastStep, Timing, forecast};
 use super::phases::{CHANGES_LIMIT, Phase, Rollout};
@@ -227,11 +228,14 @@ pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule
             fence,
         });
     }
+    // The old revision only gives back from here on; who waits for it sees that by the place that is kept.
+    claim(draft, id, rule, 0);
     enter(draft, rollout, Phase::Draining);
 }
 
-/// Gives the lane free and wakes who comes next.
+/// Gives the lane free and wakes who comes next. What was claimed is free too.
 pub(super) fn release(draft: &mut Draft, rollout: &Rollout, id: StepId, rule: &RolloutRule) {
+    let_go(draft, id, rule);
     let (run, fence) = (draft.run.id.clone(), rollout.fence);
     let lane = draft.lane_mut(&rule.lane);
     let moved = lane.is_moved_by(&run);

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::claims::{claim, let_go};
 use super::moves::{enter, release, set_weight, wait};
 use super::phases::{Phase, Rollout};
 use super::restore::{give_back, share_on_the_way_back, shift_back};
@@ -166,6 +167,8 @@ fn back(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule
         .is_none_or(|stable| rollout.stable_warm() >= stable.replicas);
     enter(draft, rollout, Phase::Reverted { until });
     release(draft, rollout, id, rule);
+    // The candidate holds GPUs until it is removed, and then gives them back.
+    claim(draft, id, rule, 0);
     // Where stable had lent replicas, the page went out when traffic was back.
     if !rollout.has_lent() || !whole {
         draft.effects.push(Effect::Page { step: id });
@@ -184,12 +187,19 @@ pub(super) fn remove(draft: &mut Draft, rollout: &mut Rollout, id: StepId) {
 }
 
 /// A look while the candidate is being removed.
-pub(super) fn removing(draft: &mut Draft, rollout: &mut Rollout, scene: &Scene) {
+pub(super) fn removing(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+) {
     if scene.candidate.pods == 0 && scene.candidate.terminating == 0 {
         draft.note(
             Action::Removed,
             format!("{} holds nothing any more", rollout.candidate),
         );
+        let_go(draft, id, rule);
         enter(draft, rollout, Phase::Removed);
     }
 }

@@ -1,6 +1,7 @@
 //! What fits is asked before anything moves, and the plan follows from the answer.
 
 use super::borrow::borrowing;
+use super::claims::{Ahead, ahead, claim, claim_rest};
 use super::moves::{enter, leave_lane, start, wait};
 use super::phases::{Phase, StableSide};
 use super::plan::{Plan, plan};
@@ -54,15 +55,20 @@ pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: 
         }
         GroundSeen::Known(ground) => {
             let waited = draft.now.since(rollout.since);
-            Some(choose(rule, stable, ground, Load::default(), waited))
+            let ahead = ahead(draft, id, rule);
+            Some(choose(rule, stable, ground, ahead, Load::default(), waited))
         }
     };
     let refused = match choice {
         Some(Choice::Go(plan)) => {
+            let held = stable.unwrap_or(0) * rule.workload.gpus;
             start(draft, &mut rollout, id, rule, plan);
+            claim_rest(draft, &rollout, id, rule, held);
             None
         }
-        Some(Choice::Wait(words)) => {
+        Some(Choice::Wait { words, gpus }) => {
+            // First come, first served: who comes later gives way.
+            claim(draft, id, rule, gpus);
             wait(draft, &mut rollout, &words);
             None
         }
@@ -93,13 +99,26 @@ pub enum Choice {
     /// Begin, with this plan.
     Go(Plan),
     /// Look again later: what would make room is on its way.
-    Wait(String),
+    Wait {
+        /// What is waited for.
+        words: String,
+        /// GPUs that are waited for, beside those that stable holds.
+        gpus: u32,
+    },
     /// Do not begin; why, and what would make it fit.
     Refuse(String),
 }
 
-/// The first rung of the ladder on which the rollout can stand. `waited`: for how long it has waited for room.
-pub fn choose(rule: &RolloutRule, stable: Option<u32>, ground: &Ground, load: Load, waited: Span) -> Choice {
+/// The first rung of the ladder on which the rollout can stand. `ahead`: who came before in the pool;
+/// `waited`: for how long it has waited for room.
+pub fn choose(
+    rule: &RolloutRule,
+    stable: Option<u32>,
+    ground: &Ground,
+    ahead: Ahead,
+    load: Load,
+    waited: Span,
+) -> Choice {
     let roomy = plan(rule, stable);
     let (snapshot, ask) = (&ground.snapshot, &ground.ask);
     let here = u32::try_from(stable_pods(snapshot, ask).len()).unwrap_or(u32::MAX);
@@ -107,10 +126,19 @@ pub fn choose(rule: &RolloutRule, stable: Option<u32>, ground: &Ground, load: Lo
     let unseen = u64::from(stable.unwrap_or(0).saturating_sub(here));
     let most = roomy.steps.iter().map(|step| step.candidate_replicas).max();
     let needed = u64::from(most.unwrap_or(0)) + unseen;
-    let verdict = fit(snapshot, ask, needed);
+    let given_way = u64::from(ahead.gpus.div_ceil(rule.workload.gpus.max(1)));
+    let verdict = fit(snapshot, ask, needed + given_way);
+    let gpus = most.unwrap_or(0) * rule.workload.gpus;
     if verdict.fits == Fits::Yes {
         let why = format!("{needed} of {} replicas that fit", verdict.sure_replicas);
         return Choice::Go(Plan { why, ..roomy });
+    }
+    if given_way > 0 && waited < rule.warm_within && fit(snapshot, ask, needed).fits == Fits::Yes {
+        let words = format!(
+            "room: rollouts that came before have a claim on {} GPUs",
+            ahead.gpus
+        );
+        return Choice::Wait { words, gpus };
     }
     let found = ladder(snapshot, ask, &verdict, load);
     let rung = |action| {
@@ -120,15 +148,20 @@ pub fn choose(rule: &RolloutRule, stable: Option<u32>, ground: &Ground, load: Lo
             .find(|rung| rung.action == action && rung.possible)
     };
     if let Some(rung) = rung(Action::Wait).filter(|_| waited < rule.warm_within) {
-        return Choice::Wait(format!("room: {}", rung.why));
+        let words = format!("room: {}", rung.why);
+        return Choice::Wait { words, gpus };
     }
     let mut not = Vec::new();
     if let Some(stable) = stable.filter(|_| unseen == 0) {
-        let places = room(snapshot, ask, u64::from(rule.workload.replicas));
+        let places = room(snapshot, ask, u64::from(rule.workload.replicas) + given_way).less(given_way);
         match borrowing(&roomy, rule, stable, &places, load) {
             Ok(plan) => return Choice::Go(plan),
             Err(why) => not.push(format!("borrow: {why}")),
         }
+    }
+    if ahead.rollouts > 0 && waited < rule.warm_within {
+        let words = "room: rollouts that came before hold GPUs that they may give back".to_owned();
+        return Choice::Wait { words, gpus };
     }
     if let Some(grows) = rung(Action::ScaleUp) {
         let (rung, why) = (Action::ScaleUp, grows.why.clone());

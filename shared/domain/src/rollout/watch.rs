@@ -1,5 +1,6 @@
 //! A look at a rollout, and what follows from it.
 
+use super::claims::claim_rest;
 use super::evidence::{danger, held_blind, held_unfair, weigh_block};
 use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait};
 use super::passing::{Ended, passes};
@@ -56,6 +57,9 @@ pub(crate) fn observe(
     settle(draft, rollout, scene);
     weigh_block(rollout, rule, scene, draft.now);
     remember(draft, rollout, scene);
+    if rollout.can_revert() || rollout.phase == Phase::Reverting {
+        claim_rest(draft, rollout, id, rule, rollout.gpus());
+    }
     match rollout.phase {
         Phase::Growing { step } => growing(draft, rollout, id, rule, scene, step),
         Phase::Watching { step } => watching(draft, rollout, id, rule, scene, step),
@@ -63,7 +67,7 @@ pub(crate) fn observe(
         Phase::Draining => draining(draft, rollout, id, rule),
         Phase::Reverting => reverting(draft, rollout, id, rule, scene),
         Phase::Reverted { until } if draft.now >= until => remove(draft, rollout, id),
-        Phase::Removing => removing(draft, rollout, scene),
+        Phase::Removing => removing(draft, rollout, id, rule, scene),
         // A late look; nothing is waited for.
         Phase::Queued
         | Phase::Comparing

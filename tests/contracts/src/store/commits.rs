@@ -6,7 +6,9 @@ use weir_domain::audit::verify;
 use weir_domain::time::Span;
 
 use super::Fresh;
-use crate::sample::{ROLLOUT, START, ask, commit, effect, first, lane, lane_key, log, push_key, run, run_id};
+use crate::sample::{
+    ROLLOUT, START, ask, commit, effect, first, lane, lane_key, log, pool, pool_key, push_key, run, run_id,
+};
 
 /// One commit that uses every part.
 fn everything() -> Commit {
@@ -14,6 +16,7 @@ fn everything() -> Commit {
     log(&mut commit, 2);
     ask(&mut commit, "token");
     commit.lanes.push((lane(0), 0));
+    commit.pools.push((pool(2), 0));
     commit
         .outbox
         .push(effect(&run_id("a"), 1, 0, true, START + Span::seconds(10)));
@@ -48,6 +51,8 @@ pub(super) async fn what_was_committed_is_read_back(store: Fresh) {
     assert_eq!(loaded.version, 1);
     assert_eq!(loaded.lanes, [(lane_key(), 1)]);
     assert_eq!(loaded.state.lanes.get(&lane_key()), Some(&lane(0)));
+    assert_eq!(loaded.pools, [(pool_key(), 1)]);
+    assert_eq!(loaded.state.pools.get(&pool_key()), Some(&pool(2)));
     assert_eq!(loaded.due(Duty::Traffic), Some(START + Span::seconds(1)));
     assert_eq!(loaded.due(Duty::Steps), Some(START + Span::seconds(2)));
     assert_eq!(store.outbox(&run_id("a")).await.unwrap(), commit.outbox);
@@ -99,6 +104,25 @@ pub(super) async fn a_lane_is_committed_at_its_expected_version_only(store: Fres
     conflicts(&*store, with_lane("b", 1, 2)).await;
     store.commit(with_lane("b", 1, 1)).await.unwrap();
     assert_eq!(store.lanes(&[lane_key()]).await.unwrap(), [(lane(1), 2)]);
+}
+
+/// Two rollouts that found the same GPUs free: the second one to say so must look again.
+pub(super) async fn a_pool_is_committed_at_its_expected_version_only(store: Fresh) {
+    let claims = |name: &str, gpus, expected| Commit {
+        pools: vec![(pool(gpus), expected)],
+        ..first(name)
+    };
+    store.commit(claims("a", 1, 0)).await.unwrap();
+    conflicts(&*store, claims("b", 2, 0)).await;
+    conflicts(&*store, claims("b", 2, 2)).await;
+    assert!(
+        store.load(&run_id("b")).await.unwrap().is_none(),
+        "a conflict stores nothing"
+    );
+    store.commit(claims("b", 2, 1)).await.unwrap();
+    let loaded = store.load(&run_id("a")).await.unwrap().expect("it was committed");
+    assert_eq!(loaded.pools, [(pool_key(), 2)]);
+    assert_eq!(loaded.state.pools.get(&pool_key()), Some(&pool(2)));
 }
 
 pub(super) async fn a_number_is_given_once_per_pipeline(store: Fresh) {

@@ -29,6 +29,7 @@ where
         commits::a_run_is_committed_at_its_expected_version_only,
         commits::a_run_that_exists_cannot_begin_again,
         commits::a_lane_is_committed_at_its_expected_version_only,
+        commits::a_pool_is_committed_at_its_expected_version_only,
         commits::a_number_is_given_once_per_pipeline,
         commits::a_push_starts_a_pipeline_once,
         commits::a_commit_that_conflicts_stores_nothing,
