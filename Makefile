@@ -30,11 +30,8 @@ demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes;
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL))
 
-# The stages on real control planes wait more than they work, so two run at a time. Third-party programs are built before:
-# two stages must not build the same.
-test: doctor lint unit ## everything, the real cluster and the demonstrations included
-	tests/cluster/build.sh >/dev/null
-	CI=true $(MAKE) --no-print-directory --output-sync=target -j2 KILL=20 demo demo-aws cluster-check live fit
+test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstrations included
+	CI=true $(MAKE) --no-print-directory KILL=20 demo-aws demo
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
