@@ -10,6 +10,10 @@ use weir_domain::workload::Workload;
 
 use crate::cluster::SIMULATOR;
 
+/// Time that a pod has to leave: a third of it until the gateway has noticed, the rest for streams of 1 to 2 s and a second
+/// without any request.
+const GRACE_S: u64 = 9;
+
 /// The Plugin step.
 pub const PLUGIN: StepId = StepId { stage: 0, step: 0 };
 /// The rollout step.
@@ -146,7 +150,7 @@ impl Shape {
             "template": {
                 "metadata": {"labels": {"app.kubernetes.io/name": "chat"}},
                 "spec": {
-                    "terminationGracePeriodSeconds": 2,
+                    "terminationGracePeriodSeconds": GRACE_S,
                     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
                     "containers": [{
                         "name": "server",
