@@ -105,12 +105,16 @@ impl Inside {
             .flat_map(|place| place.revisions.values_mut());
         self.pool.settle(lists.map(|revision| &mut revision.pods), now);
     }
-}
 
-impl Inside {
     /// Requests per second, and whether the route does as it is told.
     fn flows(&self) -> (u64, bool) {
         (self.rate_per_second, self.misrouted)
+    }
+
+    /// Whether the cluster is away; counts the call if so.
+    fn called_in_vain(&mut self) -> bool {
+        self.calls_in_vain += u64::from(self.away);
+        self.away
     }
 }
 
@@ -196,14 +200,6 @@ impl Revision {
             crashes: if crashed { replicas } else { 0 },
             last_crash: crashed.then(|| "pod exited with code 139 (Error)".to_owned()),
         }
-    }
-}
-
-impl Inside {
-    /// Whether the cluster is away; counts the call if so.
-    fn called_in_vain(&mut self) -> bool {
-        self.calls_in_vain += u64::from(self.away);
-        self.away
     }
 }
 

@@ -19,6 +19,7 @@ use weir_domain::time::{Span, Timestamp};
 use crate::cluster::{Behaviour, FakeCluster};
 use crate::doors::Doors;
 use crate::faults::{Fault, Faults};
+use crate::pipelines::{canary_to_production, commit};
 use crate::ports::{CountedIds, FakePeople, FakeSource, HeldQueue, ManualClock};
 use crate::store::FaultyStore;
 
@@ -297,6 +298,17 @@ impl World {
     /// The log of a run.
     pub async fn log(&self, run: &RunId) -> Vec<Entry> {
         self.store.inner.entries(run).await.expect("memory answers")
+    }
+
+    /// A good model goes out as the first release; what serves then.
+    pub async fn good_model_serves(&self) -> RevisionId {
+        let first = commit(1);
+        let run = self
+            .push(&first, Behaviour::default(), canary_to_production(&first))
+            .await;
+        self.run_until_run(&run, Run::is_over).await;
+        self.expect_status(&run, "succeeded").await;
+        self.revision(&run).await
     }
 
     /// GPUs that anybody still claims.

@@ -2,21 +2,12 @@
 
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
-use weir_tests::{Behaviour, Outcome, World, canary_to_production, commit, replay};
-
-async fn good_model_serves(world: &World) -> weir_domain::ids::RevisionId {
-    let run = world
-        .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
-        .await;
-    world.run_until_run(&run, |run| run.is_over()).await;
-    world.expect_status(&run, "succeeded").await;
-    world.revision(&run).await
-}
+use weir_tests::{Behaviour, Outcome, canary_to_production, commit, replay};
 
 #[test]
 fn the_first_release_goes_to_everything_at_once_and_says_so() {
     replay(async |world| {
-        let revision = good_model_serves(&world).await;
+        let revision = world.good_model_serves().await;
         world.expect_serving("Production", &revision);
         assert_eq!(world.cluster.plain("Production"), Some(revision));
         world
@@ -26,7 +17,7 @@ fn the_first_release_goes_to_everything_at_once_and_says_so() {
 #[test]
 fn a_good_model_is_stepped_ramped_baked_and_the_old_one_drained() {
     replay(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         let run = world
             .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
             .await;
@@ -52,7 +43,7 @@ fn a_good_model_is_stepped_ramped_baked_and_the_old_one_drained() {
 #[test]
 fn a_model_that_errs_under_load_is_sent_back_with_what_was_measured() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         let bad = Behaviour {
             errors_per_mille: 100,
             ..Behaviour::default()
@@ -75,7 +66,7 @@ fn a_model_that_errs_under_load_is_sent_back_with_what_was_measured() {
 #[test]
 fn a_slow_model_is_sent_back_too() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         let slow = Behaviour {
             slow_per_mille: 150,
             ..Behaviour::default()
@@ -95,7 +86,7 @@ fn a_slow_model_is_sent_back_too() {
 #[test]
 fn a_model_that_crashes_while_serving_is_sent_back_without_waiting_for_a_metric() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.silence_metrics(true);
         let crashing = Behaviour {
             crash_after: Some(Span::seconds(30)),
@@ -117,7 +108,7 @@ fn a_model_that_crashes_while_serving_is_sent_back_without_waiting_for_a_metric(
 #[test]
 fn a_model_that_never_becomes_warm_never_gets_traffic() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         let writes = world.cluster.route_writes("Production");
         let stuck = Behaviour {
             load: Span::hours(9),
@@ -137,7 +128,7 @@ fn a_model_that_never_becomes_warm_never_gets_traffic() {
 #[test]
 fn without_measurements_nothing_is_promoted_and_a_person_is_called() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.silence_metrics(true);
         let run = world
             .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
@@ -155,7 +146,7 @@ fn without_measurements_nothing_is_promoted_and_a_person_is_called() {
 #[test]
 fn a_cluster_that_is_away_holds_the_run_and_then_it_goes_on() {
     replay(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         world.cluster.set_away(true);
         let run = world
             .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
@@ -186,7 +177,7 @@ const CALLS_AN_HOUR: u64 = 1_140;
 #[test]
 fn a_cluster_that_is_away_for_an_hour_is_asked_calmly_and_the_timeline_says_it_once() {
     replay(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         let run = world
             .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
             .await;
@@ -215,7 +206,7 @@ fn a_cluster_that_is_away_for_an_hour_is_asked_calmly_and_the_timeline_says_it_o
 #[test]
 fn a_step_whose_commands_fail_ends_the_run_and_nothing_is_rolled_out() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.end_step(
             "check-model",
             Outcome {
@@ -238,7 +229,7 @@ fn a_step_whose_commands_fail_ends_the_run_and_nothing_is_rolled_out() {
 #[test]
 fn a_foreign_write_of_the_route_is_corrected() {
     replay(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         let run = world
             .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
             .await;

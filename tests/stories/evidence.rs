@@ -2,21 +2,12 @@
 
 use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity, Reading};
 use weir_domain::event::Event;
-use weir_domain::ids::{RevisionId, RunId};
+use weir_domain::ids::RunId;
 use weir_domain::judge::Promote;
 use weir_domain::people::Identity;
 use weir_domain::pipeline::{NoData, RolloutRule, Strategy};
 use weir_domain::time::Span;
 use weir_tests::{Behaviour, World, canary_to_production, canary_with, commit, once, replay};
-
-async fn good_model_serves(world: &World) -> RevisionId {
-    let run = world
-        .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
-        .await;
-    world.run_until_run(&run, |run| run.is_over()).await;
-    world.expect_status(&run, "succeeded").await;
-    world.revision(&run).await
-}
 
 async fn pushed(world: &World, behaviour: Behaviour, change: impl Fn(&mut RolloutRule)) -> RunId {
     world
@@ -64,7 +55,7 @@ fn quality(rule: &mut RolloutRule) {
 #[test]
 fn a_step_with_too_few_requests_asks_a_person_and_goes_back_if_nobody_answers() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.set_rate(1);
         let many = |rule: &mut RolloutRule| {
             if let Strategy::Canary(canary) = &mut rule.strategy {
@@ -89,7 +80,7 @@ fn a_step_with_too_few_requests_asks_a_person_and_goes_back_if_nobody_answers() 
 #[test]
 fn who_lets_an_undecided_step_pass_is_recorded_and_so_is_that_nothing_was_shown() {
     replay(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         world.cluster.set_rate(1);
         let run = pushed(&world, Behaviour::default(), |_| ()).await;
         asks(&world, &run).await;
@@ -121,7 +112,7 @@ fn who_lets_an_undecided_step_pass_is_recorded_and_so_is_that_nothing_was_shown(
 #[test]
 fn a_proof_that_the_traffic_cannot_give_is_never_taken_for_granted() {
     once(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         let run = pushed(&world, Behaviour::default(), proven).await;
         world.run_until_run(&run, |run| run.is_over()).await;
         world.expect_status(&run, "rolled_back").await;
@@ -136,7 +127,7 @@ fn a_proof_that_the_traffic_cannot_give_is_never_taken_for_granted() {
 #[test]
 fn with_enough_traffic_a_good_model_is_proven() {
     once(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         world.cluster.set_rate(6_000);
         let run = pushed(&world, Behaviour::default(), proven).await;
         world.run_until_run(&run, |run| run.is_over()).await;
@@ -148,7 +139,7 @@ fn with_enough_traffic_a_good_model_is_proven() {
 #[test]
 fn what_a_step_can_show_is_said_before_it_begins() {
     once(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         let run = pushed(&world, Behaviour::default(), |_| ()).await;
         world.run_until_run(&run, |run| run.is_over()).await;
         let log = world.log(&run).await;
@@ -171,7 +162,7 @@ fn what_a_step_can_show_is_said_before_it_begins() {
 #[test]
 fn a_route_that_splits_wrongly_is_not_judged_and_goes_back() {
     replay(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.misroute(true);
         let run = pushed(&world, Behaviour::default(), |_| ()).await;
         world.run_until_run(&run, |run| run.is_over()).await;
@@ -188,7 +179,7 @@ fn a_route_that_splits_wrongly_is_not_judged_and_goes_back() {
 fn a_fault_after_promotion_is_sent_back_at_once_while_it_is_watched() {
     // Told once: two hours of looks, each of them crashed and told again, say nothing new about the watch.
     once(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         let late = Behaviour {
             errors_per_mille: 200,
             healthy_for: Span::minutes(35),
@@ -208,7 +199,7 @@ fn a_fault_after_promotion_is_sent_back_at_once_while_it_is_watched() {
 #[test]
 fn a_newer_release_ends_the_watch() {
     once(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         let watched = |rule: &mut RolloutRule| rule.watch = Span::hours(72);
         let first = pushed(&world, Behaviour::default(), watched).await;
         world.pass(Span::hours(2)).await;
@@ -227,7 +218,7 @@ fn a_newer_release_ends_the_watch() {
 #[test]
 fn a_metric_of_a_source_decides_and_its_silence_does_not_promote() {
     once(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.measure("answer_quality", Reading::NoData);
         let run = pushed(&world, Behaviour::default(), quality).await;
         world.run_until_run(&run, |run| run.is_over()).await;
@@ -239,7 +230,7 @@ fn a_metric_of_a_source_decides_and_its_silence_does_not_promote() {
         world
     });
     once(async |world| {
-        let good = good_model_serves(&world).await;
+        let good = world.good_model_serves().await;
         world.cluster.measure("answer_quality", Reading::Number(0.7));
         let run = pushed(&world, Behaviour::default(), quality).await;
         world.run_until_run(&run, |run| run.is_over()).await;
@@ -253,7 +244,7 @@ fn a_metric_of_a_source_decides_and_its_silence_does_not_promote() {
         world
     });
     once(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         world.cluster.measure("answer_quality", Reading::Number(0.9));
         let run = pushed(&world, Behaviour::default(), quality).await;
         world.run_until_run(&run, |run| run.is_over()).await;
@@ -265,7 +256,7 @@ fn a_metric_of_a_source_decides_and_its_silence_does_not_promote() {
 #[test]
 fn no_data_fails_at_once_where_the_definition_says_so_and_a_silent_source_does_not() {
     once(async |world| {
-        good_model_serves(&world).await;
+        world.good_model_serves().await;
         let run = pushed(&world, Behaviour::default(), |rule| rule.no_data = NoData::Fail).await;
         world
             .run_until_run(&run, |run| {

@@ -10,12 +10,7 @@ use weir_tests::{Behaviour, World, canary_of_another_service, canary_to_producti
 /// Four replicas serve on four GPUs: nothing is free.
 async fn full_pool(world: &World) -> RevisionId {
     world.cluster.set_pool(4);
-    let run = world
-        .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
-        .await;
-    world.run_until_run(&run, |run| run.is_over()).await;
-    world.expect_status(&run, "succeeded").await;
-    world.revision(&run).await
+    world.good_model_serves().await
 }
 
 async fn push(world: &World, behaviour: Behaviour) -> RunId {

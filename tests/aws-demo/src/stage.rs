@@ -25,9 +25,6 @@ const PROGRAMS: [&str; 4] = [
     "webhook-intake",
 ];
 
-/// Time between two looks at the cluster.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// A revision that was sent back is kept for two seconds, and its streams may take thirty more to end.
 const GONE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -155,15 +152,7 @@ impl Stage {
 
     /// Waits until nothing of the revisions that were sent back is left.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let gone = async {
-            while self.cluster.pods().await?.len() != 1 {
-                tokio::time::sleep(LOOK).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(GONE_LIMIT, gone)
-            .await
-            .context("revisions that were sent back are still there")?
+        self.cluster.until_one_revision_is_left(GONE_LIMIT).await
     }
 
     /// Stops everything, the users first.

@@ -22,6 +22,9 @@ use crate::process::Process;
 /// Control plane, nodes and gateway on a busy machine.
 const UP_LIMIT: Duration = Duration::from_secs(180);
 
+/// Time between two looks at the cluster.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Where the Kubernetes Jobs of steps run.
 pub const BUILDS: &str = "weir-builds";
 
@@ -127,6 +130,19 @@ impl Cluster {
             *pods.entry(revision.to_owned()).or_insert(0) += 1;
         }
         Ok(pods)
+    }
+
+    /// Waits until nothing of the revisions that were sent back is left in production.
+    pub async fn until_one_revision_is_left(&self, limit: Duration) -> Result<()> {
+        let gone = async {
+            while self.pods().await?.len() != 1 {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(limit, gone)
+            .await
+            .context("revisions that were sent back are still there")?
     }
 
     /// When the first Kubernetes Job of a run was seen.

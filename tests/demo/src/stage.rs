@@ -14,9 +14,6 @@ use weir_demo::process::output;
 use weir_demo::repository::Repository;
 use weir_demo::slack::Slack;
 
-/// Time between two looks at the cluster.
-const LOOK: Duration = Duration::from_millis(200);
-
 /// A revision that was sent back is kept for two seconds, and its streams may take thirty more to end.
 const GONE_LIMIT: Duration = Duration::from_secs(90);
 
@@ -141,15 +138,7 @@ impl Stage {
 
     /// Waits until nothing of the revisions that were sent back is left.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let gone = async {
-            while self.cluster.pods().await?.len() != 1 {
-                tokio::time::sleep(LOOK).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(GONE_LIMIT, gone)
-            .await
-            .context("revisions that were sent back are still there")?
+        self.cluster.until_one_revision_is_left(GONE_LIMIT).await
     }
 
     /// For whoever wants to go on looking.

@@ -65,7 +65,7 @@ pub(crate) enum Shape {
 }
 
 /// One key of a mapping.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) shape: &'static Shape,

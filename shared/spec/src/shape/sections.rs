@@ -212,41 +212,16 @@ const METRIC_BODY: &[Key] = &[
     ),
 ];
 
-const METRIC: &[Key] = &[
-    Key::new("name", &Text, "Its name.").required(),
-    Key::new(
-        "source",
-        &Text,
-        "Name of the server that is asked, as the host was started with it.",
-    ),
-    Key::new(
-        "preset",
-        &Choice(presets::NAMES),
-        "Known queries of Prometheus: requests, latencies or GPU use.",
-    ),
-    Key::new(
-        "query",
-        &Text,
-        "A query for one number per revision. `${revision}`, `${revision_id}`, `${namespace}`, `${service}`, `${route}` and `${window}` are filled in.",
-    ),
-    Key::new(
-        "total",
-        &Text,
-        "A query for requests, with `bad`: the pair is what `error_rate` and `success_rate` are counted from.",
-    ),
-    Key::new("bad", &Text, "A query for failed requests."),
-    Key::new(
-        "buckets",
-        &Text,
-        "A query for buckets by `le`: what `latency_p99` and the like are counted from.",
-    ),
-    Key::new("le", &Choice(&["s", "ms"]), "Unit of `le`; seconds without it."),
-    Key::new(
-        "unit",
-        &Choice(&["ratio", "seconds", "bytes", "tokens/s", "number"]),
-        "What `query` counts; a plain number without it.",
-    ),
-];
+/// An item of a list of metrics: its name, then what a mapping says below the name.
+const METRIC: &[Key] = &{
+    let mut keys = [Key::new("name", &Text, "Its name.").required(); METRIC_BODY.len() + 1];
+    let mut n = 0;
+    while n < METRIC_BODY.len() {
+        keys[n + 1] = METRIC_BODY[n];
+        n += 1;
+    }
+    keys
+};
 
 const CLUSTER: &[Key] = &[
     Key::new("name", &Text, "The name that environments use.").required(),
