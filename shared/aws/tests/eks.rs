@@ -11,7 +11,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use weir_app::{Classified, Retry};
 use weir_aws::Eks;
-use weir_aws::eks::{Cluster, SignError, Token, sign};
+use weir_aws::eks::{Cluster, Shelf, SignError, Token, sign};
 use weir_domain::time::{Span, Timestamp};
 
 /// 2023-11-14T22:13:20Z.
@@ -174,17 +174,22 @@ fn described(address: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_cluster_is_described_once_and_again_when_it_was_forgotten() {
+async fn a_cluster_is_described_once_and_again_when_it_was_lost() {
     let server = kit::Canned::serve(vec![described("https://one"), described("https://two")]).await;
-    let eks = Eks::new(kit::config(&server.url).await);
+    let eks = Eks::new(kit::config(&server.url).await, None);
     let prod = cluster("us-east-2", "prod-1");
-    for _ in 0..3 {
-        let endpoint = eks.endpoint(&prod).await.unwrap();
+    for minute in 0..3 {
+        let now = NOW + Span::minutes(minute);
+        let endpoint = eks.endpoint(&prod, now).await.unwrap();
         assert_eq!(endpoint.url, "https://one");
         assert_eq!(endpoint.authorities, [b"der".to_vec()]);
     }
-    eks.forget(&prod);
-    assert_eq!(eks.endpoint(&prod).await.unwrap().url, "https://two");
+    eks.lost(&prod, NOW + Span::seconds(9));
+    let soon = eks.endpoint(&prod, NOW + Span::seconds(9)).await.unwrap();
+    assert_eq!(soon.url, "https://one", "EKS has just said so");
+    eks.lost(&prod, NOW + Span::seconds(10));
+    let later = eks.endpoint(&prod, NOW + Span::seconds(10)).await.unwrap();
+    assert_eq!(later.url, "https://two");
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert!(
@@ -201,17 +206,52 @@ async fn a_cluster_is_described_once_and_again_when_it_was_forgotten() {
 }
 
 #[tokio::test]
+async fn where_a_cluster_is_stands_in_the_table_for_the_function_that_asked() {
+    let (_, client, table) = kit::store().await;
+    let server = kit::Canned::serve(vec![
+        described("https://one"),
+        described("https://two"),
+        described("https://three"),
+    ])
+    .await;
+    let config = kit::config(&server.url).await;
+    let started = |owner: &str| {
+        let shelf = Shelf::new(client.clone(), &table, owner);
+        Eks::new(config.clone(), Some(shelf))
+    };
+    let prod = cluster("eu-central-1", "prod-1");
+    let at = async |eks: &Eks| eks.endpoint(&prod, NOW).await.unwrap().url;
+    assert_eq!(at(&started("metric-check")).await, "https://one");
+    let next = started("metric-check");
+    assert_eq!(at(&next).await, "https://one");
+    assert_eq!(
+        server.requests().len(),
+        1,
+        "EKS is not asked by those that start later"
+    );
+    assert_eq!(
+        at(&started("webhook-intake")).await,
+        "https://two",
+        "one function does not say to another whom a token is given to"
+    );
+    next.lost(&prod, NOW);
+    assert_eq!(at(&next).await, "https://three");
+    assert_eq!(at(&started("metric-check")).await, "https://three");
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn why_a_cluster_cannot_be_entered_is_told_with_what_to_do() {
     let denied = json!({ "__type": "AccessDeniedException", "message": "no eks:DescribeCluster" });
     let young = json!({ "cluster": { "name": "prod-1", "status": "CREATING" } });
     let answers = vec![(403, denied.to_string()), (200, young.to_string())];
     let server = kit::Canned::serve(answers).await;
-    let eks = Eks::new(kit::config(&server.url).await);
+    let eks = Eks::new(kit::config(&server.url).await, None);
     let prod = cluster("eu-central-1", "prod-1");
-    let error = eks.endpoint(&prod).await.unwrap_err();
+    let error = eks.endpoint(&prod, NOW).await.unwrap_err();
     assert_eq!(error.retry(), Retry::Never);
     assert!(error.to_string().contains("no eks:DescribeCluster"), "{error}");
-    let error = eks.endpoint(&prod).await.unwrap_err();
+    let error = eks.endpoint(&prod, NOW).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "EKS describes cluster prod-1 in eu-central-1 without an https address: it is being created, or deleted"

@@ -1,5 +1,6 @@
 //! Requests to one API server, as JSON: limits on time and size, and every failure sorted.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,15 +36,38 @@ pub(crate) enum NoAnswer {
     TooLarge,
 }
 
+/// What a client is not good for any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Doubt {
+    /// Nobody is where it goes, or somebody whose certificate no authority of the cluster has signed.
+    Place,
+    /// The API server does not know who it is.
+    Token,
+}
+
 /// One API server.
 #[derive(Clone)]
 pub(crate) struct Api {
     client: Client,
+    doubt: Arc<OnceLock<Doubt>>,
 }
 
 impl Api {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            doubt: Arc::default(),
+        }
+    }
+
+    /// Why another client should be made, if one should. All copies of this one share it.
+    pub(crate) fn doubts(&self) -> Option<Doubt> {
+        self.doubt.get().copied()
+    }
+
+    fn doubt(&self, doubt: Doubt) {
+        // The first one stands: whoever makes another client does so for either.
+        let _ = self.doubt.set(doubt);
     }
 
     /// The object at a path.
@@ -174,6 +198,11 @@ impl Api {
                 .client
                 .send(request)
                 .await
+                .inspect_err(|error| {
+                    if never_connected(error) {
+                        self.doubt(Doubt::Place);
+                    }
+                })
                 .map_err(|error| NoAnswer::Away(words(&error)))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, limit).collect().await.map_err(|error| {
@@ -183,9 +212,14 @@ impl Api {
                     NoAnswer::Away(words(error.as_ref()))
                 }
             })?;
+            let body = body.to_bytes();
+            let said = || serde_json::from_slice(&body).unwrap_or_default();
+            if head.status == StatusCode::UNAUTHORIZED && is_status(&said()) {
+                self.doubt(Doubt::Token);
+            }
             Ok(Answer {
                 status: head.status,
-                body: body.to_bytes(),
+                body,
             })
         };
         tokio::time::timeout(REQUEST_LIMIT, whole)
@@ -197,6 +231,24 @@ impl Api {
                 )))
             })
     }
+}
+
+/// Whether there was no connection to send a request on: no answer to the call, or a TLS handshake that failed.
+fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let client = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        if client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        at = error.source();
+    }
+    false
+}
+
+/// Whether an answer is the API server's own, and not that of a pod behind its proxy.
+pub(crate) fn is_status(said: &Value) -> bool {
+    said["kind"] == "Status" && said["apiVersion"] == "v1"
 }
 
 /// An error with its causes: the innermost says what happened.

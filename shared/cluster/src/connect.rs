@@ -25,6 +25,10 @@ pub trait Gate: Send + Sync {
     /// # Errors
     /// Why this host is not let in.
     async fn pass(&self, cluster: &ClusterName) -> Result<Pass, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Nobody answered where the last pass led, or somebody with a certificate of others: the cluster may have been
+    /// made anew. The next pass must not rest on what is remembered.
+    fn lost(&self, cluster: &ClusterName);
 }
 
 /// What a cluster is entered with for some minutes.
@@ -112,6 +116,13 @@ impl Places {
     pub fn allow_exec(mut self, allow: bool) -> Self {
         self.allow_exec = allow;
         self
+    }
+
+    /// Tells the gate of a cluster, if it has one, that it was not found.
+    pub(crate) fn lost(&self, name: &ClusterName) {
+        if let Some(Access::Gate(gate)) = self.access(name) {
+            gate.lost(name);
+        }
     }
 
     fn access(&self, name: &ClusterName) -> Option<&Access> {

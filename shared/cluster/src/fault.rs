@@ -20,7 +20,7 @@ pub(crate) enum Fault {
     /// Somebody else wrote in between.
     #[error("{0}")]
     Conflict(String),
-    /// A right is missing, or the admission policy said no.
+    /// A right is missing, or the admission policy said no. Who it is was known.
     #[error("{0}")]
     Denied(String),
     /// The API server does not take the object.
@@ -42,7 +42,9 @@ pub(crate) fn sort(status: StatusCode, body: &[u8]) -> Fault {
         StatusCode::CONFLICT => Fault::Conflict(said),
         // A `test` of a JSON Patch that fails is answered like an invalid object, but without naming what is invalid.
         StatusCode::UNPROCESSABLE_ENTITY if answer["details"]["causes"].is_null() => Fault::Conflict(said),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Fault::Denied(said),
+        StatusCode::FORBIDDEN => Fault::Denied(said),
+        // A token that ended on its way, or whoever knows tokens is away: another client brings another one.
+        StatusCode::UNAUTHORIZED => Fault::Away(format!("the API server does not know who this is: {said}")),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Fault::Away(said),
         status if status.is_server_error() => Fault::Away(said),
         _ => Fault::Refused(said),
@@ -97,6 +99,10 @@ mod tests {
             Fault::Missing("gone".into())
         );
         assert_eq!(sorted(403, r#"{"message":"no"}"#), Fault::Denied("no".into()));
+        assert_eq!(
+            sorted(401, r#"{"message":"Unauthorized"}"#),
+            Fault::Away("the API server does not know who this is: Unauthorized".into())
+        );
         assert_eq!(
             sorted(503, "<html>"),
             Fault::Away("the API server answered 503 Service Unavailable".into())

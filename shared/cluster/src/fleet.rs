@@ -13,14 +13,15 @@ use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, GroundSeen};
 use weir_domain::time::Timestamp;
 
-use crate::api::Api;
+use crate::api::{Api, Doubt};
 use crate::connect::{ConnectError, Places, connect};
 use crate::{execution, ground, revision, scenery, traffic};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
 
-/// The clusters that a host drives. Clients are made at the first use and kept.
+/// The clusters that a host drives. Clients are made at the first use and kept until their pass ends, or until one met
+/// what another might not: no API server, or one that does not know who it is.
 pub struct Fleet {
     places: Places,
     pub(crate) clock: Arc<dyn Clock>,
@@ -41,10 +42,14 @@ impl Fleet {
     pub(crate) async fn api(&self, cluster: &ClusterName) -> Result<Api, ConnectError> {
         let mut clients = self.clients.lock().await;
         let now = self.clock.now();
-        if let Some(Kept(api, until)) = clients.get(cluster)
-            && until.is_none_or(|until| now < until)
-        {
-            return Ok(api.clone());
+        if let Some(Kept(api, until)) = clients.get(cluster) {
+            let doubts = api.doubts();
+            if until.is_none_or(|until| now < until) && doubts.is_none() {
+                return Ok(api.clone());
+            }
+            if doubts == Some(Doubt::Place) {
+                self.places.lost(cluster);
+            }
         }
         let (client, until) = connect(&self.places, cluster).await?;
         let api = Api::new(client);

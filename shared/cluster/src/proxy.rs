@@ -6,7 +6,7 @@ use serde_json::Value;
 use weir_app::{PodRef, Proxy, ProxyError};
 use weir_domain::ids::ClusterName;
 
-use crate::api::{Answer, NoAnswer};
+use crate::api::{Answer, NoAnswer, is_status};
 use crate::fleet::{Fleet, chain};
 use crate::pods::cut;
 
@@ -44,14 +44,14 @@ impl Proxy for Fleet {
 /// Which hop failed. What the API server says itself is a `Status`; all else came from the pod.
 fn sort(answer: &Answer) -> ProxyError {
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let own = said["kind"] == "Status" && said["apiVersion"] == "v1";
+    let own = is_status(&said);
     let words = match said["message"].as_str() {
         Some(message) if own => cut(message),
         _ => format!("it answered {}", answer.status),
     };
     match answer.status {
         _ if !own => ProxyError::Pod(words),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProxyError::Denied(words),
+        StatusCode::FORBIDDEN => ProxyError::Denied(words),
         // `error trying to reach service: …` with 503, or 500 and 502 from the node: the API server itself is fine.
         StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => ProxyError::Pod(words),
         status if status.is_server_error() && reached_out(&words) => ProxyError::Pod(words),

@@ -11,10 +11,13 @@ use weir_cluster::{Gate, Pass};
 use weir_domain::ids::ClusterName;
 
 /// The clusters of the settings.
-pub(crate) struct EksGate {
-    pub(crate) eks: Eks,
-    pub(crate) clusters: BTreeMap<ClusterName, Cluster>,
-    pub(crate) clock: Arc<dyn Clock>,
+pub struct EksGate {
+    /// What enters them.
+    pub eks: Eks,
+    /// What the clusters of definitions are in EKS.
+    pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// Tokens are signed by it.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// A definition names a cluster that the settings do not.
@@ -26,16 +29,20 @@ struct Unlisted(ClusterName);
 impl Gate for EksGate {
     async fn pass(&self, name: &ClusterName) -> Result<Pass, Box<dyn std::error::Error + Send + Sync>> {
         let cluster = self.clusters.get(name).ok_or_else(|| Unlisted(name.clone()))?;
-        // Asked again with each token, so that a cluster that was made anew is found within minutes without anybody
-        // having to tell a lost connection from a changed address.
-        self.eks.forget(cluster);
-        let endpoint = self.eks.endpoint(cluster).await?;
-        let token = self.eks.token(cluster, self.clock.now()).await?;
+        let now = self.clock.now();
+        let endpoint = self.eks.endpoint(cluster, now).await?;
+        let token = self.eks.token(cluster, now).await?;
         Ok(Pass {
             url: endpoint.url,
             authorities: endpoint.authorities,
             token: token.secret().to_owned(),
             until: token.until,
         })
+    }
+
+    fn lost(&self, name: &ClusterName) {
+        if let Some(cluster) = self.clusters.get(name) {
+            self.eks.lost(cluster, self.clock.now());
+        }
     }
 }

@@ -10,6 +10,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use weir_app::door::{Request, Response};
 use weir_app::{Clock, HandleError, People, Ports, RandomIds, SystemClock};
+use weir_aws::eks::Shelf;
 use weir_aws::queue::{Address, DeadLetters, EventBridge};
 use weir_aws::{DynamoStore, Eks, SqsQueue};
 use weir_cluster::{Access, Fleet, Places};
@@ -46,15 +47,19 @@ pub struct Host {
     pub settings: Settings,
     /// What it must not say.
     pub secrets: Secrets,
+    function: &'static str,
     config: SdkConfig,
 }
 
-/// Reads settings and secrets, and sets up the log. Secrets are the one thing that is asked for over the network, and
+/// Reads settings and secrets of a function, and sets up the log. Secrets are the one thing that is asked for over the network, and
 /// with it the connection is made while starting still has the whole CPU.
 ///
 /// # Errors
 /// A setting is missing, or the secrets cannot be read.
-pub async fn start(variable: &dyn Fn(&str) -> Option<String>) -> Result<Host, HostError> {
+pub async fn start(
+    function: &'static str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Host, HostError> {
     log(variable);
     let settings = Settings::read(variable).map_err(|error| failed("read its settings", error))?;
     let config = weir_aws::config::load().await;
@@ -71,6 +76,7 @@ pub async fn start(variable: &dyn Fn(&str) -> Option<String>) -> Result<Host, Ho
     Ok(Host {
         settings,
         secrets,
+        function,
         config,
     })
 }
@@ -94,7 +100,8 @@ impl Host {
     /// An address in the settings cannot be used.
     pub fn ports(&self) -> Result<Ports, HostError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let fleet = Arc::new(Fleet::new(self.places(&clock), clock.clone()));
+        let table = aws_sdk_dynamodb::Client::new(&self.config);
+        let fleet = Arc::new(Fleet::new(self.places(&table, &clock), clock.clone()));
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
         let traffic = weir_metrics::Sources::new(
             direct,
@@ -102,7 +109,6 @@ impl Host {
             clock.clone(),
             weir_cluster::names::revision_name,
         );
-        let table = aws_sdk_dynamodb::Client::new(&self.config);
         Ok(Ports {
             store: Arc::new(DynamoStore::new(table, &self.settings.table, clock.clone())),
             clusters: fleet,
@@ -116,9 +122,10 @@ impl Host {
         })
     }
 
-    fn places(&self, clock: &Arc<dyn Clock>) -> Places {
+    fn places(&self, table: &aws_sdk_dynamodb::Client, clock: &Arc<dyn Clock>) -> Places {
+        let shelf = Shelf::new(table.clone(), &self.settings.table, self.function);
         let gate = Access::Gate(Arc::new(EksGate {
-            eks: Eks::new(self.config.clone()),
+            eks: Eks::new(self.config.clone(), Some(shelf)),
             clusters: self.settings.clusters.clone(),
             clock: clock.clone(),
         }));

@@ -17,6 +17,7 @@ mod secrets;
 mod settings;
 mod url;
 
+pub use gate::EksGate;
 pub use host::{Host, HostError, start};
 pub use metrics::SWEEP_LAG;
 pub use queue::SWEEP_EVENT;

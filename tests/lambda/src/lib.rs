@@ -23,5 +23,5 @@ pub use door::Door;
 pub use function::{Function, Invoked, Tally};
 pub use mapping::Mapping;
 pub use sandbox::Program;
-pub use stack::{Given, Stack, StackError};
+pub use stack::{Given, Key, Stack, StackError, entrance};
 pub use template::{Names, Resource, Template, TemplateError, Unknown};

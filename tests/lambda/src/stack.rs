@@ -1,5 +1,6 @@
 //! A stack: everything that a template makes, running on this machine.
 
+mod entrance;
 mod made;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ use crate::function::{Function, Tally};
 use crate::mapping::Mapping;
 use crate::sandbox::Program;
 use crate::template::{Names, Template};
+
+pub use entrance::{Key, entrance};
 
 /// A stack cannot be made, in words.
 #[derive(Debug, thiserror::Error)]

@@ -60,8 +60,24 @@ impl Api {
 
     /// Reaches the same server as nobody: requests bring their own credentials.
     pub(crate) async fn nobody(kubeconfig: &Path) -> Result<Self> {
+        Self::with(kubeconfig, kube::config::AuthInfo::default()).await
+    }
+
+    /// Reaches the same server with a token.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub async fn bearing(kubeconfig: &Path, token: &str) -> Result<Self> {
+        let auth = kube::config::AuthInfo {
+            token: Some(token.to_owned().into()),
+            ..Default::default()
+        };
+        Self::with(kubeconfig, auth).await
+    }
+
+    async fn with(kubeconfig: &Path, auth: kube::config::AuthInfo) -> Result<Self> {
         let mut config = config(kubeconfig).await?;
-        config.auth_info = kube::config::AuthInfo::default();
+        config.auth_info = auth;
         Ok(Self {
             client: Client::try_from(config)?,
         })

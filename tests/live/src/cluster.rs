@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::Api;
+use crate::eks;
 use crate::manifests;
 use crate::wait::eventually;
 
@@ -18,7 +19,7 @@ pub(crate) const SIMULATOR: &str = "weir/simulator";
 
 /// Starts a cluster and stops it when its own input ends: that is when the tests' process is gone, however it went.
 const GUARD: &str = r#"
-"$1" up --state "$2" --image "$3" &
+"$1" up --state "$2" --image "$3" --eks "$5" &
 pid=$!
 exec >&-
 cat >/dev/null
@@ -79,12 +80,15 @@ fn start() -> Result<Cluster> {
     let kept = root().join(".cache/live");
     let state = kept.join(std::process::id().to_string());
     std::fs::create_dir_all(&state)?;
+    let entrance = state.join("eks.json");
+    std::fs::write(&entrance, eks::entrance()?.to_string())?;
     let mut guard = Command::new("sh")
         .args(["-c", GUARD, "guard"])
         .arg(bin.join("weir-cluster"))
         .arg(&state)
         .arg(format!("{SIMULATOR}={}", simulator.display()))
         .arg(kept.join("logs"))
+        .arg(entrance)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

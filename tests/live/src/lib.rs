@@ -11,6 +11,7 @@
 mod api;
 mod clock;
 mod cluster;
+mod eks;
 mod gate;
 mod git;
 mod host;
@@ -23,8 +24,9 @@ mod wait;
 mod world;
 
 pub use api::{Answer, Api};
-pub use clock::WallClock;
+pub use clock::{ShiftedClock, WallClock};
 pub use cluster::{Cluster, root, shared};
+pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Gate, Held};
 pub use git::GitServer;
 pub use host::Host;

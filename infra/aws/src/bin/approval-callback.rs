@@ -7,7 +7,7 @@ use weir_slack::Addressee;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
-    let host = weir_lambda::start(&variable).await?;
+    let host = weir_lambda::start("approval-callback", &variable).await?;
     let replies = host
         .slack()?
         .ok_or("the secret has no slack_token to answer Slack with")?;

@@ -2,7 +2,7 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
-    let host = weir_lambda::start(&variable).await?;
+    let host = weir_lambda::start("metric-check", &variable).await?;
     let ports = host.ports()?;
     let engine = weir_metric_check::engine(ports.clone());
     let engine = &engine;

@@ -2,7 +2,7 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
-    let host = weir_lambda::start(&variable).await?;
+    let host = weir_lambda::start("stage-executor", &variable).await?;
     let ports = host.ports()?;
     let engine = weir_stage_executor::engine(ports.clone());
     let engine = &engine;

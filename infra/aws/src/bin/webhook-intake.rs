@@ -6,7 +6,7 @@ use weir_webhook_intake::Intake;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
-    let host = weir_lambda::start(&variable).await?;
+    let host = weir_lambda::start("webhook-intake", &variable).await?;
     let intake = Intake {
         engine: weir_webhook_intake::engine(host.ports()?),
         secrets: host.secrets.github(),

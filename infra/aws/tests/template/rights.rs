@@ -251,7 +251,7 @@ fn each_function_has_a_role_of_its_own_that_only_lambda_takes() {
 #[test]
 fn the_table_is_reached_by_the_keys_that_a_function_writes() {
     let template = template();
-    for (function, _) in FUNCTIONS {
+    for (function, folder) in FUNCTIONS {
         for statement in statements(&template, &role_of(&template, function)) {
             let of_the_table = list(&statement["Resource"]).iter().any(|one| on(one) == "Table");
             let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
@@ -259,6 +259,12 @@ fn the_table_is_reached_by_the_keys_that_a_function_writes() {
             // Only webhook-intake starts runs.
             let starts = keys.to_string().contains("PUSH#");
             assert!(!starts || function == "WebhookIntake", "{function}: {statement}");
+            // What stands there says whom a function gives its token to: no other may write it.
+            let own = format!("[\"CLUSTER#{folder}#*\"]");
+            assert!(
+                !keys.to_string().contains("CLUSTER#") || keys.to_string() == own,
+                "{function}: {keys}"
+            );
             // A condition over all values also holds where there are none.
             assert!(!of_the_table || statement["Condition"]["Null"]["dynamodb:LeadingKeys"] == false);
         }

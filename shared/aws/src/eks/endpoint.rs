@@ -2,16 +2,18 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
 /// What a client needs besides a token.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Address of the API server.
     pub url: String,
     /// The authorities that its certificate may be signed by, in DER. No other is trusted, the host's own neither.
+    #[serde(with = "der")]
     pub authorities: Vec<Vec<u8>>,
 }
 
@@ -31,6 +33,24 @@ impl Endpoint {
                 authorities,
             }),
         }
+    }
+}
+
+/// Certificates in JSON: a list of texts in base64.
+mod der {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(all: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.iter().map(|one| STANDARD.encode(one)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        let all = Vec::<String>::deserialize(from)?;
+        let decoded = all.iter().map(|one| STANDARD.decode(one));
+        decoded.collect::<Result<_, _>>().map_err(D::Error::custom)
     }
 }
 
@@ -59,6 +79,8 @@ mod tests {
         let text = STANDARD.encode(pem(b"one") + &pem(b"two"));
         let endpoint = Endpoint::read(Some("https://x.eks.amazonaws.com"), Some(&text)).unwrap();
         assert_eq!(endpoint.authorities, [b"one".to_vec(), b"two".to_vec()]);
+        let kept = serde_json::to_string(&endpoint).unwrap();
+        assert_eq!(serde_json::from_str::<Endpoint>(&kept).unwrap(), endpoint);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Clusters in EKS: where they are, and a token to enter them with.
 //!
-//! Nothing is stored (invariant 12). Where a cluster is and by which certificate it is known is asked of EKS once and
-//! kept until a caller could not connect. The token is a request to STS that is signed here and sent by the cluster, to
-//! hear who signed it: making one costs no network and under a millisecond, so each caller makes its own.
+//! No secret is stored (invariant 12). Where a cluster is and by which certificate it is known is asked of EKS once,
+//! kept in the table ([`Shelf`]) and in memory, and asked again after a caller could not connect. The token is a request
+//! to STS that is signed here and sent by the cluster, to hear who signed it: making one costs no network and under a
+//! millisecond, so each caller makes its own.
 
 mod endpoint;
+mod shelf;
 mod token;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use weir_app::{Classified, Retry};
 use weir_domain::time::{Span, Timestamp};
 
 pub use endpoint::Endpoint;
+pub use shelf::Shelf;
 pub use token::{SignError, Token, sign};
 
 /// A cluster, as EKS names it.
@@ -95,39 +98,79 @@ const FINAL: [&str; 4] = [
     "InvalidParameterException",
 ];
 
+/// EKS is not asked again about a cluster sooner than this after it answered: while an API server is away, every look
+/// would ask.
+const ASK_PAUSE: Span = Span::seconds(10);
+
+/// What is known of a cluster here.
+enum Known {
+    /// Where it is.
+    At {
+        endpoint: Endpoint,
+        /// When EKS said so, if it was this process that asked.
+        told: Option<Timestamp>,
+    },
+    /// What stands in the table led nowhere.
+    Lost,
+}
+
 /// The clusters that this host's credentials lead to.
 pub struct Eks {
     config: SdkConfig,
-    known: Mutex<BTreeMap<Cluster, Endpoint>>,
+    shelf: Option<Shelf>,
+    known: Mutex<BTreeMap<Cluster, Known>>,
 }
 
 impl Eks {
-    /// Clusters that are entered with the credentials of this configuration. Nothing is asked yet.
-    pub fn new(config: SdkConfig) -> Self {
+    /// Clusters that are entered with the credentials of this configuration. Where they are is kept on the shelf, if
+    /// there is one. Nothing is asked yet.
+    pub fn new(config: SdkConfig, shelf: Option<Shelf>) -> Self {
         Self {
             config,
+            shelf,
             known: Mutex::default(),
         }
     }
 
-    /// Where a cluster is. Asked once; then known until it is forgotten.
+    /// Where a cluster is: from memory, else from the shelf, else from EKS.
     ///
     /// # Errors
     /// EKS did not say.
-    pub async fn endpoint(&self, cluster: &Cluster) -> Result<Endpoint, EksError> {
-        let known = self.known().get(cluster).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
+    pub async fn endpoint(&self, cluster: &Cluster, now: Timestamp) -> Result<Endpoint, EksError> {
+        let lost = match self.known().get(cluster) {
+            Some(Known::At { endpoint, .. }) => return Ok(endpoint.clone()),
+            Some(Known::Lost) => true,
+            None => false,
+        };
+        let kept = match &self.shelf {
+            Some(shelf) if !lost => shelf.find(cluster).await,
+            _ => None,
+        };
         // Two that ask at once ask twice; the answers are the same.
-        let endpoint = self.describe(cluster).await?;
-        self.known().insert(cluster.clone(), endpoint.clone());
+        let (endpoint, told) = match kept {
+            Some(endpoint) => (endpoint, None),
+            None => (self.describe(cluster).await?, Some(now)),
+        };
+        if let (Some(shelf), Some(_)) = (&self.shelf, told) {
+            shelf.keep(cluster, &endpoint).await;
+        }
+        let known = Known::At {
+            endpoint: endpoint.clone(),
+            told,
+        };
+        self.known().insert(cluster.clone(), known);
         Ok(endpoint)
     }
 
-    /// Whoever could not connect, or met another certificate, says so: the cluster may have been made anew.
-    pub fn forget(&self, cluster: &Cluster) {
-        self.known().remove(cluster);
+    /// Whoever could not connect, or met another certificate, says so: the cluster may have been made anew. EKS is
+    /// asked next, unless it was just now.
+    pub fn lost(&self, cluster: &Cluster, now: Timestamp) {
+        let mut known = self.known();
+        let just_told =
+            matches!(known.get(cluster), Some(Known::At { told: Some(told), .. }) if now < *told + ASK_PAUSE);
+        if !just_told {
+            known.insert(cluster.clone(), Known::Lost);
+        }
     }
 
     /// A token for a cluster, signed now.
@@ -151,7 +194,7 @@ impl Eks {
         })
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<Cluster, Endpoint>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<Cluster, Known>> {
         // Nothing in here panics half-way.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

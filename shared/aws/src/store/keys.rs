@@ -6,13 +6,13 @@ use weir_domain::digest::sha256_hex;
 use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
 
 /// Partition key.
-pub(super) const PK: &str = "pk";
+pub(crate) const PK: &str = "pk";
 /// Sort key.
-pub(super) const SK: &str = "sk";
+pub(crate) const SK: &str = "sk";
 /// How often an item was written; an effect's: its tries in vain and one.
 pub(super) const VERSION: &str = "version";
 /// The domain's JSON.
-pub(super) const BODY: &str = "body";
+pub(crate) const BODY: &str = "body";
 /// Token of the commit that wrote a run last.
 pub(super) const COMMIT: &str = "commit";
 /// When an item is due, milliseconds since 1970: sort key of the index.
@@ -29,7 +29,7 @@ pub(super) const BORN_SHARD: &str = "born_shard";
 pub(super) const EXPIRES: &str = "expires";
 
 /// Sort key of an item that stands alone under its partition key, and of a run itself.
-pub(super) const STATE: &str = "STATE";
+pub(crate) const STATE: &str = "STATE";
 /// Sort key of a run's pipeline: next to the run, so that one query reads both and nothing else.
 pub(super) const PIPELINE: &str = "STATE#PIPELINE";
 /// What the sort keys of entries begin with.
@@ -96,6 +96,11 @@ pub(super) fn approval(token: &ApprovalToken) -> String {
 
 pub(super) fn numbers(pipeline: &PipelineName) -> String {
     format!("NUMBER#{}", escaped(pipeline.as_str()))
+}
+
+/// Where a cluster is, as its owner keeps it.
+pub(crate) fn cluster(owner: &str, region: &str, name: &str) -> String {
+    format!("CLUSTER#{}#{}#{}", escaped(owner), escaped(region), escaped(name))
 }
 
 pub(super) fn number(n: u64) -> String {

@@ -12,6 +12,7 @@
 //! PUSH#<pipeline>#<key> STATE body, expires            the run that a push started
 //! APPROVAL#<token>    STATE   body, expires            the run that asks
 //! NUMBER#<pipeline>   <n>     body                     the run that has the number
+//! CLUSTER#…           STATE   body                     where a cluster is (`eks::Shelf`)
 //! ```
 //!
 //! **What is written.** A decision that only says when to look next is one `UpdateItem` of `STATE`, because the looks
@@ -44,7 +45,7 @@ mod decode;
 mod dynamo;
 mod fault;
 mod item;
-mod keys;
+pub(crate) mod keys;
 mod read;
 mod sparse;
 pub mod table;

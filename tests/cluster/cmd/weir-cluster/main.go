@@ -56,6 +56,11 @@ func up(args []string) error {
 	flags.IntVar(&o.APIPort, "api-port", 0, "port of 127.0.0.1 for the API server; 0 takes a free one")
 	flags.IntVar(&o.GatewayPort, "gateway-port", 0, "port of 127.0.0.1 for the gateway; 0 takes a free one")
 	flags.BoolVar(&o.NoGateway, "no-gateway", false, "leave the Gateway API and Envoy out")
+	flags.Func("eks", "file that says which roles of AWS are let in with tokens of EKS; see authenticator/config.go", func(value string) error {
+		path, err := filepath.Abs(value)
+		o.EKS = path
+		return err
+	})
 	flags.Func("image", "NAME=PATH: the executable that stands for an image; may be repeated", func(value string) error {
 		name, path, ok := strings.Cut(value, "=")
 		if !ok {

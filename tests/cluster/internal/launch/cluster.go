@@ -76,14 +76,21 @@ func (c *cluster) startAPI(ctx context.Context, config *rest.Config) error {
 	if err := c.run("controlplane", "etcd", "--data-dir="+o.path("etcd")); err != nil {
 		return err
 	}
-	err := c.run("controlplane", "kube-apiserver",
+	args := []string{"kube-apiserver",
 		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address="+network.APIAddress,
 		"--tls-cert-file="+pki("apiserver.crt"), "--tls-private-key-file="+pki("apiserver.key"), "--cert-dir="+o.path("pki"),
 		"--token-auth-file="+pki("tokens.csv"), "--authorization-mode=RBAC",
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+pki("sa.key"),
 		"--service-account-signing-key-file="+pki("sa.key"), "--service-cluster-ip-range="+network.ServiceRange,
-		"--allow-privileged=true")
-	if err != nil {
+		"--allow-privileged=true"}
+	if o.EKS != "" {
+		flags, err := c.startAuthenticator()
+		if err != nil {
+			return err
+		}
+		args = append(args, flags...)
+	}
+	if err := c.run("controlplane", args...); err != nil {
 		return err
 	}
 	client, err := rest.HTTPClientFor(config)

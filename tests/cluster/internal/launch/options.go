@@ -20,6 +20,7 @@ type Options struct {
 	GatewayPort int      `json:"gatewayPort"`
 	Expose      []int    `json:"expose"`
 	NoGateway   bool     `json:"noGateway"`
+	EKS         string   `json:"eks"`
 }
 
 // maxNodes is what the nodes' address range holds.
@@ -45,7 +46,11 @@ func (o *Options) check() error {
 			return fmt.Errorf("--expose %d: expected a port, 1 to 65535", port)
 		}
 	}
-	for _, name := range []string{"controlplane", "node", "container-init"} {
+	tools := []string{"controlplane", "node", "container-init"}
+	if o.EKS != "" {
+		tools = append(tools, "authenticator")
+	}
+	for _, name := range tools {
 		if _, err := os.Stat(filepath.Join(o.Bin, name)); err != nil {
 			return fmt.Errorf("cannot find %s beside weir-cluster; build with tests/cluster/build.sh: %w", name, err)
 		}

@@ -28,14 +28,25 @@ pub(super) async fn config(url: &str) -> SdkConfig {
 
 /// A function signs with this.
 pub(super) fn access_key(function: &str) -> String {
-    format!("AKIA{}", function.to_uppercase())
+    format!("ASIA{}", function.to_uppercase())
+}
+
+/// And proves it with this.
+pub(super) fn secret_key(function: &str) -> String {
+    format!("secret of {function}")
+}
+
+/// What role it has says this.
+pub(super) fn session_token(function: &str) -> String {
+    format!("session+of/{function}=")
 }
 
 /// What Lambda tells a function about its role, and where this account is.
 pub(super) fn credentials(function: &str, account: &str) -> Vec<(String, String)> {
     let pairs = [
         ("AWS_ACCESS_KEY_ID", access_key(function)),
-        ("AWS_SECRET_ACCESS_KEY", format!("secret of {function}")),
+        ("AWS_SECRET_ACCESS_KEY", secret_key(function)),
+        ("AWS_SESSION_TOKEN", session_token(function)),
         ("AWS_REGION", REGION.to_owned()),
         ("AWS_ENDPOINT_URL", account.to_owned()),
     ];

@@ -6,6 +6,7 @@
 )]
 
 mod capacity;
+mod eks;
 mod fence;
 mod plugin;
 mod rights;
