@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! signed push, Slack taps ─▶ function URLs ─▶ programs ─▶ DynamoDB Local, ElasticMQ, schedules
-//!                                                │
-//!           users ─▶ gateway ─▶ pods ◀── API server of a real control plane
+//!                                                │ EKS says where, a token of the role says who
+//!                                                ▼
+//!           users ─▶ gateway ─▶ pods ◀── API server of a real control plane ◀─▶ aws-iam-authenticator's verifier
 //! ```
 //! It ends with 0 only if the states read back from the table and what the cluster shows agree. `--kill N` kills N
 //! functions in the middle of what they do; the end must be the same.
@@ -18,6 +19,7 @@ mod acts;
 mod kills;
 mod price;
 mod report;
+mod rights;
 mod stage;
 
 use std::process::ExitCode;

@@ -42,18 +42,27 @@ pub(crate) async fn report(
     for words in &denied {
         println!("denied: {words}");
     }
+    let entered = stage.entered()?;
+    println!("cluster: entered with tokens of EKS by {:?}", entered.by);
+    for why in &entered.refused {
+        println!("cluster: refused a token: {why}");
+    }
+    // Whoever has nothing to do there need not enter: no client is made before it is needed.
+    let let_in = ["MetricCheck", "StageExecutor"].map(|name| entered.by.contains_key(name));
+    let let_in = let_in == [true; 2] && entered.refused.is_empty();
     let word = |act: &Act| act.run.status.word();
     let told = (word(first), word(good), word(bad));
     println!(
-        "demo-aws: first={} good={} bad={} killed={killed} audit={} denied={}",
+        "demo-aws: first={} good={} bad={} killed={killed} audit={} denied={} refused={}",
         told.0,
         told.1,
         told.2,
         if intact { "intact" } else { "broken" },
-        denied.len()
+        denied.len(),
+        entered.refused.len(),
     );
     let ends = told == ("succeeded", "succeeded", "rolled_back") && alone && only;
-    Ok(ends && intact && denied.is_empty() && killed >= kills)
+    Ok(ends && intact && denied.is_empty() && let_in && killed >= kills)
 }
 
 fn users(counted: &serde_json::Value) -> String {

@@ -14,8 +14,10 @@ use weir_demo::github;
 use weir_demo::load::Load;
 use weir_demo::repository::Repository;
 use weir_demo::slack::{self, Slack};
-use weir_lambda_host::{Given, Stack, Template};
+use weir_lambda_host::{Given, Stack, Template, entrance};
 use weir_live::GitServer;
+
+use crate::rights::{self, Entered};
 
 /// The functions' programs.
 const PROGRAMS: [&str; 4] = [
@@ -27,6 +29,9 @@ const PROGRAMS: [&str; 4] = [
 
 /// A revision that was sent back is kept for two seconds, and its streams may take thirty more to end.
 const GONE_LIMIT: Duration = Duration::from_secs(120);
+
+/// What EKS calls the cluster.
+const EKS_CLUSTER: &str = "prod-1";
 
 /// Events of one function that are handled at once.
 const AT_ONCE: usize = 2;
@@ -92,20 +97,18 @@ impl Stage {
         let sample = places.project.join("tests/demo/sample");
         let repository = Repository::create(&sample, &state.join("repository"), 0).await?;
         let git = GitServer::start(state).await?;
-        let manifests = [
-            include_str!("../../demo/manifests/cluster.yaml"),
-            include_str!("../../../infra/cluster/rbac.yaml"),
-            include_str!("../../../infra/cluster/admission.yaml"),
-        ];
+        let template = Template::read(include_str!("../../../infra/aws/template.yaml"))?;
+        let side = Template::read(include_str!("../../../infra/aws/cluster.yaml"))?;
+        let entrance = entrance(&template, &side, EKS_CLUSTER)?;
         println!("   starting the control plane, GPU nodes and the gateway …");
-        let simulator = places.bin.join("weir-simulator");
-        let cluster = Cluster::start(&places.cluster_bin, state, &simulator, git.port(), &manifests).await?;
+        let (bin, simulator) = (&places.cluster_bin, places.bin.join("weir-simulator"));
+        let manifests = rights::manifests();
+        let cluster = Cluster::start(bin, state, &simulator, git.port(), &manifests, Some(&entrance)).await?;
         let (slack, api) = (
             Slack::start().await?,
             github::Api::serve(repository.path.clone()).await?,
         );
         println!("   making the stack of infra/aws/template.yaml …");
-        let template = Template::read(include_str!("../../../infra/aws/template.yaml"))?;
         let given = given(places, kills, &cluster, &slack, &api);
         let mut stack = Stack::make(template, given).await?;
         stack.run()?;
@@ -150,6 +153,11 @@ impl Stage {
         status["state"].as_str().unwrap_or("nothing").to_owned()
     }
 
+    /// Who entered the cluster so far.
+    pub(crate) fn entered(&self) -> Result<Entered> {
+        Entered::read(&self.state)
+    }
+
     /// Waits until nothing of the revisions that were sent back is left.
     pub(crate) async fn settle(&self) -> Result<()> {
         self.cluster.until_one_revision_is_left(GONE_LIMIT).await
@@ -171,7 +179,7 @@ fn given(places: &Places, kills: bool, cluster: &Cluster, slack: &Slack, api: &g
             "SecretArn",
             "arn:aws:secretsmanager:eu-central-1:000000000000:secret:weir-abcdef",
         ),
-        ("Clusters", "prod=eu-central-1/prod-1"),
+        ("Clusters", "local=eu-central-1/prod-1"),
         (
             "ClusterArns",
             "arn:aws:eks:eu-central-1:000000000000:cluster/prod-1",
@@ -198,10 +206,10 @@ fn given(places: &Places, kills: bool, cluster: &Cluster, slack: &Slack, api: &g
         parameters: parameters.collect(),
         programs,
         secret: secret.to_string(),
-        variables: vec![(
-            "WEIR_KUBECONFIG".to_owned(),
-            cluster.kubeconfig.display().to_string(),
-        )],
+        clusters: BTreeMap::from([(
+            EKS_CLUSTER.to_owned(),
+            (cluster.address.clone(), cluster.authority.clone()),
+        )]),
         at_once: AT_ONCE,
         minute: kills.then_some(SHORT_MINUTE),
         logs: Some(places.state.join("logs")),

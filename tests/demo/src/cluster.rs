@@ -28,12 +28,19 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Where the Kubernetes Jobs of steps run.
 pub const BUILDS: &str = "weir-builds";
 
+/// What is applied, and where: in a namespace, or for the cluster as a whole.
+pub type Manifest<'a> = (Option<&'a str>, &'a str);
+
 /// A running test cluster.
 pub struct Cluster {
     process: Process,
     client: Client,
     /// For clients of the cluster.
     pub kubeconfig: PathBuf,
+    /// Address of the API server.
+    pub address: String,
+    /// The authority that its certificate is signed by: PEM in base64.
+    pub authority: String,
     /// Where users come in.
     pub gateway: String,
     /// When the first Kubernetes Job of a run was seen, by the run's label; milliseconds since 1970.
@@ -41,13 +48,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster and applies the manifests. Pods reach the port `git` of this machine as `host`.
+    /// Starts a cluster and applies the manifests. Pods reach the port `git` of this machine as `host`. The roles of the
+    /// entrance, if there is one, are let in with tokens of EKS.
     pub async fn start(
         bin: &Path,
         state: &Path,
         simulator: &Path,
         git: u16,
-        manifests: &[&str],
+        manifests: &[Manifest<'_>],
+        entrance: Option<&Value>,
     ) -> Result<Self> {
         let mut command = Command::new(bin.join("weir-cluster"));
         command
@@ -56,6 +65,11 @@ impl Cluster {
             .arg("--image")
             .arg(format!("ai-service={}", simulator.display()))
             .args(["--expose", &git.to_string()]);
+        if let Some(entrance) = entrance {
+            let file = state.join("eks.json");
+            std::fs::write(&file, entrance.to_string())?;
+            command.arg("--eks").arg(file);
+        }
         let (process, line) =
             Process::start("the cluster", &mut command, &state.join("cluster.log"), UP_LIMIT).await?;
         let text = |key: &str| {
@@ -66,24 +80,31 @@ impl Cluster {
         };
         let kubeconfig = PathBuf::from(text("kubeconfig")?);
         let file = Kubeconfig::read_from(&kubeconfig)?;
+        let named = file.clusters.first().and_then(|named| named.cluster.as_ref());
+        let authority = named.and_then(|cluster| cluster.certificate_authority_data.clone());
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
         let cluster = Self {
             process,
             client: Client::try_from(config)?,
             kubeconfig,
+            address: text("api")?,
+            authority: authority.context("the kubeconfig names no authority")?,
             gateway: text("gateway")?,
             first_jobs: Arc::default(),
         };
-        for manifest in manifests {
-            cluster.apply(manifest).await?;
+        for (namespace, text) in manifests {
+            cluster.apply(*namespace, text).await?;
         }
         tokio::spawn(watch_jobs(cluster.client.clone(), cluster.first_jobs.clone()));
         Ok(cluster)
     }
 
     /// Applies every document of a manifest.
-    async fn apply(&self, text: &str) -> Result<()> {
-        for object in serde_saphyr::from_multiple::<Value>(text)? {
+    async fn apply(&self, namespace: Option<&str>, text: &str) -> Result<()> {
+        for mut object in serde_saphyr::from_multiple::<Value>(text)? {
+            if let Some(namespace) = namespace {
+                object["metadata"]["namespace"] = namespace.into();
+            }
             let path = format!("{}?fieldManager=platform&force=true", path_of(&object)?);
             let request = Request::builder()
                 .method(Method::PATCH)

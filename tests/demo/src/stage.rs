@@ -84,12 +84,12 @@ impl Stage {
         let simulator = bin.join("weir-simulator");
         let git = GitServer::start(state).await?;
         let manifests = [
-            include_str!("../manifests/cluster.yaml"),
-            include_str!("../../../infra/cluster/rbac.yaml"),
-            include_str!("../../../infra/cluster/admission.yaml"),
+            (None, include_str!("../manifests/cluster.yaml")),
+            (None, include_str!("../../../infra/cluster/rbac.yaml")),
+            (None, include_str!("../../../infra/cluster/admission.yaml")),
         ];
         println!("   starting the control plane, GPU nodes and the gateway …");
-        let cluster = Cluster::start(cluster_bin, state, &simulator, git.port(), &manifests).await?;
+        let cluster = Cluster::start(cluster_bin, state, &simulator, git.port(), &manifests, None).await?;
         println!(
             "   gateway {}, kubeconfig {}",
             cluster.gateway,
