@@ -239,6 +239,12 @@ impl Engine {
             scrape,
             push,
         };
+        // Before the commit: whoever is killed right after it has moved no traffic and sent no hint. If the commit fails,
+        // somebody looks for nothing.
+        if outbox.iter().any(|row| row.effect.moves_traffic()) {
+            let run = &state.run.id;
+            self.ports.queue.hint(run, Duty::Traffic, now + GUARD).await;
+        }
         self.ports.store.commit(commit).await?;
         self.hint(&state.run.id, &outbox, &before, looks, now).await;
         Ok(state)
@@ -263,9 +269,6 @@ impl Engine {
             if let Some(at) = at.filter(|at| before.due(duty) != Some(*at)) {
                 self.ports.queue.hint(run, duty, at).await;
             }
-        }
-        if outbox.iter().any(|row| row.effect.moves_traffic()) {
-            self.ports.queue.hint(run, Duty::Traffic, now + GUARD).await;
         }
     }
 

@@ -5,11 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use weir_app::door::{Request, Response};
-use weir_app::{Clock, HandleError, People, Ports, RandomIds, SystemClock};
+use weir_app::{Clock, Engine, HandleError, People, Ports, RandomIds, SystemClock};
 use weir_aws::eks::Shelf;
 use weir_aws::queue::{Address, DeadLetters, EventBridge};
 use weir_aws::{DynamoStore, Eks, SqsQueue};
@@ -20,7 +19,9 @@ use weir_domain::time::Timestamp;
 use weir_github::{GitHubApi, Repositories};
 use weir_slack::{SlackClient, SlackPeople};
 
+use crate::clients::Clients;
 use crate::gate::EksGate;
+use crate::kept::{Kept, SECRETS_LIFE};
 use crate::people::Silent;
 use crate::secrets::Secrets;
 use crate::settings::{QueueNames, Settings};
@@ -32,6 +33,13 @@ use crate::{metrics, queue, url};
 pub struct HostError {
     operation: &'static str,
     why: String,
+}
+
+impl HostError {
+    /// A function that answers Slack has no token to do it with.
+    pub fn no_slack() -> Self {
+        failed("answer Slack", "the secret has no slack_token")
+    }
 }
 
 fn failed(operation: &'static str, why: impl std::fmt::Display) -> HostError {
@@ -48,11 +56,11 @@ pub struct Host {
     /// What it must not say.
     pub secrets: Secrets,
     function: &'static str,
-    config: SdkConfig,
+    clients: Clients,
 }
 
-/// Reads settings and secrets of a function, and sets up the log. Secrets are the one thing that is asked for over the network, and
-/// with it the connection is made while starting still has the whole CPU.
+/// Reads settings and secrets of a function, sets up the log, and connects: while a function starts it has the whole CPU,
+/// and a connection is mostly cryptography.
 ///
 /// # Errors
 /// A setting is missing, or the secrets cannot be read.
@@ -62,22 +70,13 @@ pub async fn start(
 ) -> Result<Host, HostError> {
     log(variable);
     let settings = Settings::read(variable).map_err(|error| failed("read its settings", error))?;
-    let config = weir_aws::config::load().await;
-    let client = aws_sdk_secretsmanager::Client::new(&config);
-    let call = client.get_secret_value().secret_id(&settings.secret);
-    let value = call.send().await.map_err(|error| {
-        failed(
-            "read its secrets",
-            aws_sdk_secretsmanager::error::DisplayErrorContext(error),
-        )
-    })?;
-    let text = value.secret_string().unwrap_or_default();
-    let secrets = Secrets::parse(text).map_err(|error| failed("read its secrets", error))?;
+    let clients = Clients::of(weir_aws::config::load().await);
+    let (secrets, ()) = tokio::join!(clients.secrets(&settings.secret), clients.warm(&settings));
     Ok(Host {
+        secrets: secrets.map_err(|why| failed("read its secrets", why))?,
         settings,
-        secrets,
         function,
-        config,
+        clients,
     })
 }
 
@@ -100,8 +99,8 @@ impl Host {
     /// An address in the settings cannot be used.
     pub fn ports(&self) -> Result<Ports, HostError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let table = aws_sdk_dynamodb::Client::new(&self.config);
-        let fleet = Arc::new(Fleet::new(self.places(&table, &clock), clock.clone()));
+        let table = self.clients.dynamodb.clone();
+        let fleet = Arc::new(Fleet::new(self.places(&clock), clock.clone()));
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
         let traffic = weir_metrics::Sources::new(
             direct,
@@ -122,10 +121,11 @@ impl Host {
         })
     }
 
-    fn places(&self, table: &aws_sdk_dynamodb::Client, clock: &Arc<dyn Clock>) -> Places {
-        let shelf = Shelf::new(table.clone(), &self.settings.table, self.function);
+    fn places(&self, clock: &Arc<dyn Clock>) -> Places {
+        let table = self.clients.dynamodb.clone();
+        let shelf = Shelf::new(table, &self.settings.table, self.function);
         let gate = Access::Gate(Arc::new(EksGate {
-            eks: Eks::new(self.config.clone(), Some(shelf)),
+            eks: Eks::new(self.clients.config.clone(), Some(shelf)),
             clusters: self.settings.clusters.clone(),
             clock: clock.clone(),
         }));
@@ -145,12 +145,12 @@ impl Host {
             arn: names.arn.clone(),
         };
         let schedules = EventBridge::new(
-            aws_sdk_scheduler::Client::new(&self.config),
+            aws_sdk_scheduler::Client::new(&self.clients.config),
             &self.settings.schedule_group,
             &self.settings.schedule_role,
         );
         SqsQueue::new(
-            aws_sdk_sqs::Client::new(&self.config),
+            self.clients.sqs.clone(),
             address(&self.settings.steps),
             address(&self.settings.traffic),
             Arc::new(schedules),
@@ -185,18 +185,41 @@ impl Host {
         }
     }
 
-    /// Answers requests of a function URL until Lambda ends the function.
+    /// The same function with the secrets as they are now, if they have changed.
     ///
     /// # Errors
-    /// Lambda cannot be reached.
-    pub async fn serve_door<F>(&self, handle: impl Fn(Request) -> F) -> Result<(), crate::Error>
+    /// They cannot be read.
+    pub(crate) async fn renewed(&self) -> Result<Option<Self>, HostError> {
+        let read = self.clients.secrets(&self.settings.secret).await;
+        let secrets = read.map_err(|why| failed("read its secrets again", why))?;
+        if secrets == self.secrets {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            settings: self.settings.clone(),
+            secrets,
+            function: self.function,
+            clients: self.clients.clone(),
+        }))
+    }
+
+    /// Answers requests of a function URL until Lambda ends the function. What answers them is built of the host, and
+    /// again when the secrets have changed.
+    ///
+    /// # Errors
+    /// It cannot be built, or Lambda cannot be reached.
+    pub async fn serve_door<T, F>(
+        self,
+        build: impl Fn(&Self) -> Result<T, HostError>,
+        handle: impl Fn(Arc<T>, Request) -> F,
+    ) -> Result<(), crate::Error>
     where
         F: Future<Output = Response>,
     {
-        let handle = &handle;
+        let (kept, handle) = (&Kept::new(self, SECRETS_LIFE, build)?, &handle);
         run(service_fn(|event: LambdaEvent<Value>| async move {
             let answer = match url::request(&event.payload) {
-                Ok(request) => handle(request).await,
+                Ok(request) => Box::pin(handle(kept.current().await, request)).await,
                 Err(answer) => answer,
             };
             Ok::<_, Infallible>(url::response(&answer))
@@ -207,18 +230,26 @@ impl Host {
     /// Answers batches of a queue, and sweeps, until Lambda ends the function.
     ///
     /// # Errors
-    /// Lambda cannot be reached.
-    pub async fn serve_queue<F>(&self, ports: &Ports, look: impl Fn(RunId) -> F) -> Result<(), crate::Error>
+    /// A port cannot be made, or Lambda cannot be reached.
+    pub async fn serve_queue<F>(
+        self,
+        engine: impl Fn(Ports) -> Engine,
+        look: impl Fn(Arc<Engine>, RunId) -> F,
+    ) -> Result<(), crate::Error>
     where
         F: Future<Output = Result<(), HandleError>>,
     {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let parking = DeadLetters::new(client, &self.settings.dead_letters);
-        let (parking, look) = (&parking, &look);
+        let client = self.clients.sqs.clone();
+        let parking = &DeadLetters::new(client, &self.settings.dead_letters);
+        let kept = &Kept::new(self, SECRETS_LIFE, |host| Ok(engine(host.ports()?)))?;
+        let look = &look;
         run(service_fn(|event: LambdaEvent<Value>| async move {
+            let engine = kept.current().await;
+            let ports = &engine.ports;
             let deadline = Timestamp(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
             let left = Duration::from_millis(deadline.since(ports.clock.now()).0);
-            let answer = queue::answer(&event.payload, left, ports, parking, look).await;
+            let look = |run| look(engine.clone(), run);
+            let answer = queue::answer(&event.payload, left, ports, parking, &look).await;
             if let Ok(answer) = &answer {
                 let records = event.payload["Records"].as_array().map_or(0, Vec::len);
                 let function = &event.context.env_config.function_name;
@@ -231,5 +262,25 @@ impl Host {
             })
         }))
         .await
+    }
+}
+
+#[cfg(test)]
+impl Host {
+    /// A host whose services are all at one address.
+    pub(crate) async fn for_tests(url: &str, secrets: &str) -> Self {
+        let key = aws_credential_types::Credentials::new("KEY", "secret", None, None, "tests");
+        let config = weir_aws::config::loader()
+            .endpoint_url(url)
+            .region(aws_config::Region::from_static("eu-central-1"))
+            .credentials_provider(key)
+            .load()
+            .await;
+        Self {
+            settings: Settings::read(&|name| (name != "WEIR_CLUSTERS").then(|| name.to_owned())).unwrap(),
+            secrets: Secrets::parse(secrets).unwrap(),
+            function: "tests",
+            clients: Clients::of(config),
+        }
     }
 }

@@ -5,11 +5,14 @@
 //!   SQS batch    ─▶ queue ─▶ one look a run ─▶ the function's handler ─▶ which records to deliver again
 //!   schedule     ─▶ queue ─▶ sweep: what is due is hinted again
 //! ```
-//! A function's `main` is [`start`], then [`Host::serve_door`] or [`Host::serve_queue`]. Everything is read once, before
-//! the first event; clients of clusters are made when one is needed.
+//! A function's `main` is [`start`], then [`Host::serve_door`] or [`Host::serve_queue`]. Settings are read once, before
+//! the first event, and the connections that every event needs are made there; secrets are read again every five minutes,
+//! and clients of clusters are made when one is needed.
 
+mod clients;
 mod gate;
 mod host;
+mod kept;
 mod metrics;
 mod people;
 mod queue;

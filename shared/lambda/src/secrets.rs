@@ -1,12 +1,12 @@
-//! Secrets, in one item of Secrets Manager. They are read when a function starts; one that is exchanged stands beside
-//! its successor until every function that knew only the first is gone, which is hours.
+//! Secrets, in one item of Secrets Manager. They are read when a function starts, and every five minutes; one that is
+//! exchanged stands beside its successor until every function has read both.
 
 use std::fmt;
 
 use serde::Deserialize;
 
 /// Everything that is secret. Shown, it is counts.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Secrets {
     /// What GitHub signs deliveries with; several while one is exchanged.

@@ -4,6 +4,7 @@
 //! They are Java programs that `fetch.sh` gets once. An emulator is started by a shell that holds the other end of a
 //! pipe to the test: when the pipe closes, the shell ends what it started. So a test that is killed leaves nothing.
 
+mod canned;
 mod java;
 mod lossy;
 
@@ -11,6 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+pub use canned::Canned;
 pub use java::Emulator;
 pub use lossy::Lossy;
 

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use weir_approval_callback::Callback;
+use weir_lambda::{Host, HostError};
 use weir_slack::Addressee;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
     let host = weir_lambda::start("approval-callback", &variable).await?;
-    let replies = host
-        .slack()?
-        .ok_or("the secret has no slack_token to answer Slack with")?;
-    let callback = Callback {
+    host.serve_door(callback, |callback, request| async move {
+        callback.handle(&request).await
+    })
+    .await
+}
+
+fn callback(host: &Host) -> Result<Callback, HostError> {
+    Ok(Callback {
         engine: weir_approval_callback::engine(host.ports()?),
         secrets: host.secrets.slack(),
         addressee: Addressee {
@@ -19,11 +24,8 @@ async fn main() -> Result<(), weir_lambda::Error> {
             team_id: host.settings.slack_team.clone(),
             extra_response_hosts: host.settings.slack_stand_in(),
         },
-        replies: Arc::new(replies),
-    };
-    let callback = &callback;
-    host.serve_door(|request| async move { callback.handle(&request).await })
-        .await
+        replies: Arc::new(host.slack()?.ok_or_else(HostError::no_slack)?),
+    })
 }
 
 #[expect(

@@ -3,11 +3,10 @@
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
     let host = weir_lambda::start("metric-check", &variable).await?;
-    let ports = host.ports()?;
-    let engine = weir_metric_check::engine(ports.clone());
-    let engine = &engine;
-    let look = |run| async move { weir_metric_check::handle(engine, &run).await };
-    host.serve_queue(&ports, look).await
+    host.serve_queue(weir_metric_check::engine, |engine, run| async move {
+        weir_metric_check::handle(&engine, &run).await
+    })
+    .await
 }
 
 #[expect(

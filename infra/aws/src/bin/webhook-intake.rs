@@ -2,20 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use weir_lambda::{Host, HostError};
 use weir_webhook_intake::Intake;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
     let host = weir_lambda::start("webhook-intake", &variable).await?;
-    let intake = Intake {
+    host.serve_door(
+        intake,
+        |intake, request| async move { intake.handle(&request).await },
+    )
+    .await
+}
+
+fn intake(host: &Host) -> Result<Intake, HostError> {
+    Ok(Intake {
         engine: weir_webhook_intake::engine(host.ports()?),
         secrets: host.secrets.github(),
         // Pods clone from where the payload says.
         clone_urls: BTreeMap::new(),
-    };
-    let intake = &intake;
-    host.serve_door(|request| async move { intake.handle(&request).await })
-        .await
+    })
 }
 
 #[expect(

@@ -2,17 +2,16 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use aws_config::Region;
 use aws_credential_types::Credentials;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use weir_app::Clock;
 use weir_aws::DynamoStore;
 use weir_aws::queue::Address;
 use weir_aws::store::table;
 use weir_domain::time::Timestamp;
+pub(crate) use weir_emulators::Canned;
 use weir_emulators::Emulator;
 
 /// The machine's clock.
@@ -88,58 +87,4 @@ pub(crate) async fn sqs_queue(client: &aws_sdk_sqs::Client, what: &str) -> Addre
 
 pub(crate) async fn sqs_client() -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(&config(&elasticmq().url()).await)
-}
-
-/// A server that gives prepared answers, one after another, and keeps the requests.
-pub(crate) struct Canned {
-    pub(crate) url: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl Canned {
-    pub(crate) async fn serve(answers: Vec<(u16, String)>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let kept = requests.clone();
-        tokio::spawn(async move {
-            for (status, body) in answers {
-                let (mut client, _) = listener.accept().await.unwrap();
-                let request = request(&mut client).await;
-                kept.lock().unwrap().push(request);
-                let answer = format!(
-                    "HTTP/1.1 {status} Canned\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-                client.write_all(answer.as_bytes()).await.unwrap();
-            }
-        });
-        Self { url, requests }
-    }
-
-    pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-/// Reads one request, head and body.
-async fn request(client: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4_096];
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .to_lowercase()
-                .split_once("content-length: ")
-                .map_or(0, |(_, rest)| rest.lines().next().unwrap().parse().unwrap());
-            if body.len() >= length {
-                return text;
-            }
-        }
-        match client.read(&mut piece).await.unwrap() {
-            0 => return text,
-            n => bytes.extend(&piece[..n]),
-        }
-    }
 }
