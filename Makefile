@@ -1,5 +1,5 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo demo-aws test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench bench-cold
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,17 @@ demo: doctor-demo ## three pushes on a real control plane with live traffic; sta
 demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes; KILL=20 kills 20 of them meanwhile
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL))
+
+soak: doctor ## the same until KILL=1000 functions were killed, reverts cut short among them
+	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000)
+
+package: ## the functions' programs for Lambda, x86_64 and arm64, zipped; too large or too new ends with an error
+	infra/aws/package.sh
+
+bench-cold: ## how long each function takes to start, 200 times each, beside floors that do less
+	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions -p weir-cold --bins
+	target/x86_64-unknown-linux-gnu/lambda/bench-cold target/x86_64-unknown-linux-gnu/lambda $(RUNS)
 
 test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstrations included
 	CI=true $(MAKE) --no-print-directory KILL=20 demo-aws demo

@@ -8,7 +8,7 @@
 //!           users ─▶ gateway ─▶ pods ◀── API server of a real control plane ◀─▶ aws-iam-authenticator's verifier
 //! ```
 //! It ends with 0 only if the states read back from the table and what the cluster shows agree. `--kill N` kills N
-//! functions in the middle of what they do; the end must be the same.
+//! functions in the middle of what they do, one of them between the commit of a revert and its patch; the end must be the same.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -16,6 +16,7 @@
 )]
 
 mod acts;
+mod cut;
 mod kills;
 mod price;
 mod report;
@@ -24,8 +25,11 @@ mod stage;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use acts::Act;
 use anyhow::{Context, Result};
+use cut::Cut;
 use kills::Kills;
 use stage::{Places, Stage};
 use weir_demo::model;
@@ -55,18 +59,40 @@ async fn demonstrate() -> Result<bool> {
     told
 }
 
-/// Tells the story; whether it went as it must.
+/// Functions that are killed during one push, at most: more would leave it no time to do anything.
+const KILLS_A_PUSH: u32 = 20;
+
+/// A good model that is promoted, and a bad one that is sent back.
+pub(crate) struct Round {
+    good: Act,
+    bad: Act,
+    /// From the death of the function that stored the revert until traffic was back.
+    back: Option<Duration>,
+}
+
+/// Tells the story, again until enough were killed; whether it went as it must.
 async fn tell(stage: &mut Stage, kills: u32) -> Result<bool> {
     let first = acts::push(stage, "first", "The first model", &model::good()).await?;
     stage.open().await?;
-    // Half of them while a good model is promoted, the rest while a bad one is sent back.
-    let killing = Kills::start(Arc::clone(&stage.stack), kills - kills / 2);
-    let good = acts::push(stage, "good", "A better model", &model::good()).await?;
-    let killed = killing.ended().await;
-    let killing = Kills::start(Arc::clone(&stage.stack), kills / 2);
-    let bad = model::errs_under_load();
-    let bad = acts::push(stage, "bad", "A model that errs under load", &bad).await?;
-    let killed = killed + killing.ended().await;
-    stage.settle().await?;
-    report::report(stage, &first, &good, &bad, killed, kills).await
+    let (mut rounds, mut killed) = (Vec::new(), 0);
+    while rounds.is_empty() || killed < kills {
+        let left = kills.saturating_sub(killed);
+        // Half of them while a good model is promoted, the rest while a bad one is sent back.
+        let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(left - left / 2));
+        let good = acts::push(stage, "good", "A better model", &model::good()).await?;
+        killed += killing.ended().await;
+        let cut = (kills > 0).then(|| Cut::set(stage));
+        let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(left / 2));
+        let bad = model::errs_under_load();
+        let bad = acts::push(stage, "bad", "A model that errs under load", &bad).await?;
+        killed += killing.ended().await;
+        let back = match cut {
+            Some(cut) => cut.took().await?,
+            None => None,
+        };
+        killed += u32::from(back.is_some());
+        stage.settle().await?;
+        rounds.push(Round { good, bad, back });
+    }
+    report::report(stage, &first, &rounds, killed, kills).await
 }

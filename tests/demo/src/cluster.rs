@@ -124,20 +124,14 @@ impl Cluster {
         Ok(self.client.request(request).await?)
     }
 
+    /// The production route, for whoever follows it beside the story.
+    pub fn route(&self) -> Route {
+        Route(self.client.clone())
+    }
+
     /// Shares of the production route by backend, without those of nothing.
     pub async fn shares(&self) -> Result<BTreeMap<String, u64>> {
-        let route = self
-            .get("/apis/gateway.networking.k8s.io/v1/namespaces/production/httproutes/ai-service")
-            .await?;
-        let backends = route["spec"]["rules"][0]["backendRefs"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let share = |backend: &Value| {
-            let weight = backend["weight"].as_u64().unwrap_or(1);
-            Some((backend["name"].as_str()?.to_owned(), weight)).filter(|_| weight > 0)
-        };
-        Ok(backends.iter().filter_map(share).collect())
+        self.route().shares().await
     }
 
     /// Production's pods by revision, those that leave included.
@@ -175,6 +169,26 @@ impl Cluster {
     /// Stops everything.
     pub async fn stop(self) -> Result<()> {
         self.process.stop().await
+    }
+}
+
+/// The production route.
+pub struct Route(Client);
+
+impl Route {
+    /// Shares by backend, without those of nothing.
+    pub async fn shares(&self) -> Result<BTreeMap<String, u64>> {
+        let path = "/apis/gateway.networking.k8s.io/v1/namespaces/production/httproutes/ai-service";
+        let route: Value = self.0.request(Request::get(path).body(Vec::new())?).await?;
+        let backends = route["spec"]["rules"][0]["backendRefs"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let share = |backend: &Value| {
+            let weight = backend["weight"].as_u64().unwrap_or(1);
+            Some((backend["name"].as_str()?.to_owned(), weight)).filter(|_| weight > 0)
+        };
+        Ok(backends.iter().filter_map(share).collect())
     }
 }
 

@@ -148,6 +148,14 @@ impl Function {
         }
         busy
     }
+
+    /// Kills every program that handles an event.
+    pub async fn kill_all(&self) {
+        let busy = self.inner.sandboxes().busy.clone();
+        for victim in busy {
+            victim.kill().await;
+        }
+    }
 }
 
 impl Inner {

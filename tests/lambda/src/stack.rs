@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use weir_emulators::Emulator;
 
-use crate::account::{Account, Behind, Bill, Rights};
+use crate::account::{Account, Behind, Bill, Rights, Trap};
 use crate::door::Door;
 use crate::function::{Function, Tally};
 use crate::mapping::Mapping;
@@ -198,6 +198,29 @@ impl Stack {
                 })
             })
             .collect()
+    }
+
+    /// Kills a function right after a write: it is done, and whoever made it does not hear of it. The write is told by the
+    /// body of the call. Ends when that has happened; whoever drops it calls it off.
+    pub fn kill_after(
+        &self,
+        id: &str,
+        is_it: impl Fn(&Value) -> bool + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (caught, catching) = tokio::sync::oneshot::channel();
+        self.account.set(Trap {
+            function: id.to_owned(),
+            is_it: Box::new(is_it),
+            caught,
+        });
+        let function = self.function(id);
+        async move {
+            // It is set aside only by the next trap; then nothing happens any more.
+            if catching.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            function.kill_all().await;
+        }
     }
 
     /// What functions asked for and their roles did not grant, in words.

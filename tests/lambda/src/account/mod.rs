@@ -22,6 +22,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use asked::Call;
@@ -61,8 +62,19 @@ pub struct Bill {
     pub write_units: f64,
 }
 
+/// A write whose answer a function does not live to hear.
+pub(crate) struct Trap {
+    /// Whose.
+    pub(crate) function: String,
+    /// Which, by the body of the call.
+    pub(crate) is_it: Box<dyn Fn(&serde_json::Value) -> bool + Send>,
+    /// Rung once it is done.
+    pub(crate) caught: oneshot::Sender<()>,
+}
+
 struct Shared {
     behind: Behind,
+    trap: Mutex<Option<Trap>>,
     http: reqwest::Client,
     bill: Mutex<Bill>,
     denied: Mutex<Vec<String>>,
@@ -80,6 +92,7 @@ impl Account {
     pub(crate) async fn serve(behind: Behind) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             behind,
+            trap: Mutex::default(),
             http: reqwest::Client::new(),
             bill: Mutex::default(),
             denied: Mutex::default(),
@@ -106,6 +119,11 @@ impl Account {
     /// What was refused, in words.
     pub(crate) fn denied(&self) -> Vec<String> {
         locked(&self.shared.denied).clone()
+    }
+
+    /// Keeps the answer to the next such write from whoever makes it.
+    pub(crate) fn set(&self, trap: Trap) {
+        *locked(&self.shared.trap) = Some(trap);
     }
 
     /// What was granted so far.
@@ -150,7 +168,23 @@ async fn answer(
         let action = (function.clone(), asked.action);
         *locked(&shared.bill).actions.entry(action).or_default() += 1;
     }
-    served::answer(&shared, call).await
+    let trap = locked(&shared.trap).take_if(|trap| trap.function == *function && (trap.is_it)(&call.parsed));
+    let response = served::answer(&shared, call).await;
+    match trap {
+        Some(trap) if response.status().is_success() => {
+            // If nobody waits for it any more, nobody is killed either, and the answer must not get lost.
+            match trap.caught.send(()) {
+                Ok(()) => std::future::pending().await,
+                Err(()) => response,
+            }
+        }
+        // It was not done: the next one may be.
+        Some(trap) => {
+            locked(&shared.trap).get_or_insert(trap);
+            response
+        }
+        None => response,
+    }
 }
 
 /// An error as all services of JSON have it.
