@@ -15,11 +15,12 @@ mod replay;
 mod store;
 mod world;
 
-pub use cluster::{Behaviour, FakeCluster, Outcome};
+pub use cluster::FakeCluster;
 pub use doors::{Doors, FakeReplies};
 pub use events::{github_push, push_of, sample, samples, slack_press, slack_reason};
 pub use faults::{Fault, Faults};
 pub use pipelines::{canary_to_production, canary_with, commit, with_approval};
-pub use ports::{FakePeople, FakeSource, ManualClock};
+pub use ports::{FakePeople, FakeSource};
 pub use replay::{once, replay};
+pub use weir_simulation::{Behaviour, ManualClock, Outcome};
 pub use world::World;

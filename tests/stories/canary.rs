@@ -53,7 +53,7 @@ fn a_model_that_errs_under_load_is_sent_back_with_what_was_measured() {
     replay(async |world| {
         let good = good_model_serves(&world).await;
         let bad = Behaviour {
-            errors_per_mille: 100,
+            errors_per_mille: 100.0,
             ..Behaviour::default()
         };
         let run = world
@@ -76,7 +76,7 @@ fn a_slow_model_is_sent_back_too() {
     replay(async |world| {
         let good = good_model_serves(&world).await;
         let slow = Behaviour {
-            slow_per_mille: 150,
+            slow_per_mille: 150.0,
             ..Behaviour::default()
         };
         let run = world

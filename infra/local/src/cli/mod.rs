@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod read;
 mod rule;
+mod simulate;
 mod trigger;
 mod validate;
 mod watch;
@@ -34,6 +35,7 @@ pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failu
         Command::Fit(args) => Some(fit::answer(args, out)),
         Command::Plan(args) => Some(plan::answer(args, out)),
         Command::Judge(args) => Some(judge::judge(args, out)),
+        Command::Simulate(args) => Some(simulate::answer(args, out)),
         Command::Audit(args) => args.file().map(|file| audit::verify(file, out)),
         _ => None,
     }
@@ -71,6 +73,7 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
         | Command::Fit(_)
         | Command::Plan(_)
         | Command::Judge(_)
+        | Command::Simulate(_)
         | Command::Up(_) => unreachable!("these ask no host"),
     }
 }

@@ -129,7 +129,12 @@ pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Answer {
 /// Whether a rollout asks a person to let an undecided step pass.
 fn asks(run: &Run) -> bool {
     let mut steps = run.steps();
-    steps.any(|(.., state)| state.rollout.as_deref().is_some_and(weir_domain::rollout::Rollout::asks))
+    steps.any(|(.., state)| {
+        state
+            .rollout
+            .as_deref()
+            .is_some_and(weir_domain::rollout::Rollout::asks)
+    })
 }
 
 /// The approval that people are asked for now. Stages come one after another, so there is one at most.
