@@ -1,5 +1,5 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench bench-cold
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench bench-cold prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -30,6 +30,7 @@ demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes;
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL))
 
+<<<<<<< HEAD
 soak: doctor ## the same until KILL=1000 functions were killed, reverts cut short among them
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000)
@@ -43,6 +44,11 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 
 test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstrations included
 	CI=true $(MAKE) --no-print-directory KILL=20 demo-aws demo
+=======
+# Stages on a cluster wait more than they work, and each has a cluster of its own.
+test: doctor lint unit ## everything, the real cluster and the demonstrations included
+	CI=true $(MAKE) --no-print-directory -j3 --output-sync=target KILL=20 demo-aws demo cluster-check live fit
+>>>>>>> main
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
@@ -57,6 +63,9 @@ unit: ## everything that needs no cluster
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories
+
+prometheus: ## the Prometheus source against a real server, built from its Go module
+	cargo run -q -p weir-metrics --example real_prometheus -- $$(tests/prometheus/build.sh)
 
 bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the plots of docs/judge.md
 	cargo run --release -p weir-bench --bin bench-judge -- 2000 docs
