@@ -30,7 +30,6 @@ demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes;
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL))
 
-<<<<<<< HEAD
 soak: doctor ## the same until KILL=1000 functions were killed, reverts cut short among them
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000)
@@ -42,13 +41,9 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions -p weir-cold --bins
 	target/x86_64-unknown-linux-gnu/lambda/bench-cold target/x86_64-unknown-linux-gnu/lambda $(RUNS)
 
-test: doctor lint unit cluster-check live fit ## everything, the real cluster and the demonstrations included
-	CI=true $(MAKE) --no-print-directory KILL=20 demo-aws demo
-=======
 # Stages on a cluster wait more than they work, and each has a cluster of its own.
 test: doctor lint unit ## everything, the real cluster and the demonstrations included
 	CI=true $(MAKE) --no-print-directory -j3 --output-sync=target KILL=20 demo-aws demo cluster-check live fit
->>>>>>> main
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
