@@ -12,6 +12,7 @@ use weir_slack::{Addressee, ResponseUrl};
 use weir_webhook_intake::Intake;
 
 use crate::faults::Fault;
+use crate::version::Owner;
 use crate::world::World;
 
 /// What GitHub signs with.
@@ -77,16 +78,16 @@ impl Replies for FakeReplies {
 }
 
 impl Doors {
-    pub(crate) fn new(ports: &Ports) -> Self {
+    pub(crate) fn new(ports: impl Fn(Owner) -> Ports) -> Self {
         let replies = Arc::new(FakeReplies::default());
         Self {
             intake: Intake {
-                engine: weir_webhook_intake::engine(ports.clone()),
+                engine: weir_webhook_intake::engine(ports(Owner::Intake)),
                 secrets: vec![github_secret()],
                 clone_urls: [].into(),
             },
             callback: Callback {
-                engine: weir_approval_callback::engine(ports.clone()),
+                engine: weir_approval_callback::engine(ports(Owner::Callback)),
                 secrets: vec![slack_secret()],
                 addressee: Addressee {
                     api_app_id: Some("A0WEIR".into()),

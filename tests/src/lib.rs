@@ -13,6 +13,7 @@ mod pipelines;
 mod ports;
 mod replay;
 mod store;
+mod version;
 mod world;
 
 pub use cluster::FakeCluster;
@@ -21,6 +22,7 @@ pub use events::{github_push, push_of, sample, samples, slack_press, slack_reaso
 pub use faults::{Fault, Faults};
 pub use pipelines::{canary_of_another_service, canary_to_production, canary_with, commit, with_approval};
 pub use ports::{FakePeople, FakeSource};
-pub use replay::{once, replay};
+pub use replay::{once, replay, with_one_older};
+pub use version::Owner;
 pub use weir_simulation::{Behaviour, ManualClock, Outcome};
 pub use world::World;

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::faults::Fault;
+use crate::version::Owner;
 use crate::world::World;
 
 /// Tells `story` without a fault, then with each of them: duplicates, reordering, lost messages, a crash after each
@@ -48,6 +49,20 @@ where
     Fut: Future<Output = World>,
 {
     runtime().block_on(async { story(World::new(Fault::None)).await.expect_silence().await });
+}
+
+/// Tells a story four times, each time with another function of this version among functions of the next, which write what
+/// this one does not know. The story must go the same way, and nothing that the newer ones wrote may get lost.
+pub fn with_one_older<F, Fut>(story: F)
+where
+    F: Fn(World, Owner) -> Fut,
+    Fut: Future<Output = World>,
+{
+    for owner in Owner::ALL {
+        eprintln!("telling the story with an older {owner:?}");
+        let told = async { story(World::with_one_older(owner), owner).await };
+        runtime().block_on(async { told.await.expect_silence().await });
+    }
 }
 
 /// Waiting costs no time: the runtime's clock jumps to whatever is waited for, beside the story's own.

@@ -14,10 +14,14 @@ use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
 use crate::faults::Faults;
+use crate::version::Version;
 
+/// The store as one function has it; the rows are everybody's.
+#[derive(Clone)]
 pub(crate) struct FaultyStore {
-    pub(crate) inner: MemoryStore,
+    pub(crate) inner: Arc<MemoryStore>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) version: Version,
 }
 
 impl FaultyStore {
@@ -36,7 +40,11 @@ impl FaultyStore {
 impl Store for FaultyStore {
     async fn load(&self, run: &RunId) -> Result<Option<Loaded>, StoreError> {
         self.alive("load a run")?;
-        self.inner.load(run).await
+        let mut loaded = self.inner.load(run).await?;
+        if let Some(loaded) = &mut loaded {
+            loaded.state.run = self.version.read(loaded.state.run.clone());
+        }
+        Ok(loaded)
     }
 
     async fn lanes(&self, keys: &[LaneKey]) -> Result<Vec<(Lane, u64)>, StoreError> {
@@ -44,15 +52,18 @@ impl Store for FaultyStore {
         self.inner.lanes(keys).await
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+    async fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
         self.alive("commit")?;
+        commit.run = self.version.write(commit.run);
         let item = format!("{} at {}", commit.run.id, commit.expected);
         if self.faults.conflict(&item) {
             return Err(StoreError::Conflict(item));
         }
         // A look that decides nothing has nothing to lose; all others are counted, and die in turn.
         let decides = !commit.entries.is_empty() || !commit.outbox.is_empty();
+        let run = commit.run.clone();
         self.inner.commit(commit).await?;
+        self.version.stored(&run);
         if decides {
             self.faults.committed();
         }

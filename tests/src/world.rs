@@ -24,6 +24,7 @@ use crate::faults::{Fault, Faults};
 use crate::pipelines::{canary_to_production, commit};
 use crate::ports::{FakePeople, FakeSource};
 use crate::store::FaultyStore;
+use crate::version::{Ledger, Owner, Version};
 
 /// Looks a story may need; more means that it does not come to rest.
 const LOOKS_LIMIT: usize = 20_000;
@@ -44,11 +45,25 @@ pub struct World {
     store: Arc<FaultyStore>,
     steps: Engine,
     traffic: Engine,
+    ledger: Ledger,
 }
 
 impl World {
     /// A world in which `fault` happens.
     pub fn new(fault: Fault) -> Self {
+        Self::of(fault, Ledger::default(), |_| Version::Only)
+    }
+
+    /// A world in which one function is of this version and all others of the next.
+    pub fn with_one_older(older: Owner) -> Self {
+        let ledger = Ledger::default();
+        Self::of(Fault::None, ledger.clone(), |owner| match owner == older {
+            true => Version::This(ledger.clone()),
+            false => Version::Next(ledger.clone()),
+        })
+    }
+
+    fn of(fault: Fault, ledger: Ledger, version: impl Fn(Owner) -> Version) -> Self {
         let faults = Arc::new(Faults::new(fault));
         let clock = Arc::new(ManualClock::default());
         let cluster = Arc::new(FakeCluster::new(clock.clone(), faults.clone()));
@@ -56,8 +71,9 @@ impl World {
         let people = Arc::new(FakePeople::new(faults.clone()));
         let queue = Arc::new(HeldQueue::default());
         let store = Arc::new(FaultyStore {
-            inner: MemoryStore::default(),
+            inner: Arc::new(MemoryStore::default()),
             faults: faults.clone(),
+            version: Version::Only,
         });
         let ports = Ports {
             store: store.clone(),
@@ -70,13 +86,24 @@ impl World {
             ids: Arc::new(CountedIds::default()),
             limits: Limits::default(),
         };
-        let steps = weir_stage_executor::engine(ports.clone());
-        let traffic = weir_metric_check::engine(ports.clone());
+        let of = |owner| {
+            let own = FaultyStore {
+                version: version(owner),
+                ..FaultyStore::clone(&store)
+            };
+            Ports {
+                store: Arc::new(own),
+                ..ports.clone()
+            }
+        };
+        let steps = weir_stage_executor::engine(of(Owner::Steps));
+        let traffic = weir_metric_check::engine(of(Owner::Traffic));
         Self {
             cluster,
             source,
             people,
-            doors: Doors::new(&ports),
+            doors: Doors::new(of),
+            ledger,
             clock,
             faults,
             queue,
@@ -84,6 +111,11 @@ impl World {
             steps,
             traffic,
         }
+    }
+
+    /// How often functions of this version and of the next have written a run.
+    pub fn writes(&self, run: &RunId) -> (u32, u64) {
+        self.ledger.writes(run)
     }
 
     /// Somebody pushes `commit`, whose revisions behave like this; the run that it starts.

@@ -2,7 +2,7 @@
 
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_tests::{Behaviour, World, commit, once, push_of, replay, slack_press};
+use weir_tests::{Behaviour, World, commit, once, push_of, replay, slack_press, with_one_older};
 
 use super::{asks, holds_the_article, people, sample_commits, waits_for_ml_team};
 
@@ -103,6 +103,29 @@ fn the_articles_own_file_goes_the_same_way() {
         world.run_until_run(&run, asks).await;
         approved_to_its_end(&world, &run).await;
         world.expect_status(&run, "succeeded").await;
+        world
+    });
+}
+
+/// A fleet is updated one function after the other, and a rollout moves meanwhile.
+#[test]
+fn each_function_in_turn_may_be_of_the_version_before() {
+    with_one_older(async |world, older| {
+        let first = waits_for_ml_team(&world).await;
+        approved_to_its_end(&world, &first).await;
+        let (_, serving) = sample_commits();
+        holds_the_article(&world, &commit(2));
+        let run = world.deliver_push_that_runs(&push_of(&serving, &commit(2))).await;
+        world.run_until_run(&run, asks).await;
+        approved_to_its_end(&world, &run).await;
+        for run in [&first, &run] {
+            world.expect_status(run, "succeeded").await;
+            let (by_older, by_newer) = world.writes(run);
+            assert!(
+                by_older > 0 && by_newer > 0,
+                "{older:?}: {by_older} and {by_newer}"
+            );
+        }
         world
     });
 }
