@@ -92,7 +92,7 @@ impl Doors {
                 clone_urls: [].into(),
             },
             alarms: Alarms {
-                engine: weir_webhook_intake::engine(ports.clone()),
+                engine: weir_webhook_intake::engine(ports(Owner::Intake)),
                 secrets: weir_app::Secret::new(ALARM_SECRET).into_iter().collect(),
             },
             callback: Callback {
