@@ -1,6 +1,7 @@
 //! Stories: what happens to runs, told through the real handlers.
 
 mod approvals;
+mod blue_green;
 mod canary;
 mod doors;
 mod evidence;

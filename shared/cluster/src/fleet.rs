@@ -57,8 +57,8 @@ impl Fleet {
         Ok((self.effect_api(&rule.target.cluster).await?, rule))
     }
 
-    async fn plugin<'a>(&self, run: &'a Run, step: StepId) -> Result<(Api, &'a Plugin), EffectError> {
-        let plugin = run.plugin(step).ok_or_else(|| wrong_step(run, step))?;
+    async fn commands<'a>(&self, run: &'a Run, step: StepId) -> Result<(Api, &'a Plugin), EffectError> {
+        let plugin = run.commands(step).ok_or_else(|| wrong_step(run, step))?;
         Ok((self.effect_api(&run.pipeline.builds.cluster).await?, plugin))
     }
 
@@ -95,7 +95,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 impl Clusters for Fleet {
     async fn execution(&self, run: &Run, step: StepId) -> ExecutionSeen {
         let now = self.clock.now();
-        match self.plugin(run, step).await {
+        match self.commands(run, step).await {
             Ok((api, plugin)) => execution::look(&api, run, step, plugin, now).await,
             Err(error) => ExecutionSeen::Unreachable(error.to_string()),
         }
@@ -119,11 +119,11 @@ impl Clusters for Fleet {
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
         match effect {
             Effect::StartExecution { step } => {
-                let (api, plugin) = self.plugin(run, *step).await?;
+                let (api, plugin) = self.commands(run, *step).await?;
                 execution::start(&api, run, *step, plugin).await
             }
             Effect::StopExecution { step } => {
-                let (api, _) = self.plugin(run, *step).await?;
+                let (api, _) = self.commands(run, *step).await?;
                 execution::stop(&api, run, *step).await
             }
             Effect::EnsureRevision {
@@ -181,7 +181,7 @@ impl Clusters for Fleet {
     }
 
     async fn logs(&self, run: &Run, step: StepId, lines: u32) -> Result<String, EffectError> {
-        let (api, _) = self.plugin(run, step).await?;
+        let (api, _) = self.commands(run, step).await?;
         execution::logs(&api, run, step, lines).await
     }
 }

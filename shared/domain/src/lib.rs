@@ -29,6 +29,7 @@ pub mod pool;
 pub mod rollout;
 pub mod run;
 pub mod seen;
+pub mod strategy;
 pub mod time;
 pub mod units;
 pub mod workload;

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey};
-use crate::judge::Promote;
+use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey, RevisionId};
 use crate::people::Group;
 use crate::time::Span;
-use crate::units::{Ratio, Weight};
-use crate::workload::Workload;
+use crate::workload::{Workload, revision_name};
+
+pub use crate::strategy::{BlueGreen, Canary, CanaryStep, DEFAULT_MARGIN, Strategy};
 
 /// A resolved pipeline.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -283,6 +283,12 @@ pub enum Query {
 }
 
 impl RolloutRule {
+    /// Where callers inside the cluster reach a revision that has no traffic: its own Service.
+    pub fn preview_address(&self, revision: &RevisionId) -> String {
+        let (name, namespace) = (revision_name(&self.lane, revision), &self.target.namespace);
+        format!("http://{name}.{namespace}.svc")
+    }
+
     /// The pool that its GPUs come from; none for a service without.
     pub fn pool(&self) -> Option<PoolKey> {
         (self.workload.gpus > 0).then(|| PoolKey {
@@ -343,73 +349,6 @@ impl Provider {
     pub fn can_be_driven(self) -> bool {
         !matches!(self, Self::AwsEcs | Self::AzureAks)
     }
-}
-
-/// How traffic and replicas move.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// Replica by replica, without a judgement in between.
-    Rolling,
-    /// A small share first, judged, then the rest.
-    Canary(Canary),
-    /// All at once behind a preview; validates, cannot be driven yet.
-    BlueGreen,
-    /// Copies of requests only; validates, cannot be driven yet.
-    Shadow,
-    /// One variant of an experiment; validates, cannot be driven yet.
-    Variant {
-        /// The variant's version label.
-        version: String,
-        /// Its share.
-        weight: Weight,
-    },
-}
-
-impl Strategy {
-    /// The name as it is written in a definition.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Rolling => "rolling",
-            Self::Canary(_) => "canary",
-            Self::BlueGreen => "blue-green",
-            Self::Shadow => "shadow",
-            Self::Variant { .. } => "variant",
-        }
-    }
-}
-
-/// The steps of a canary, and what it asks for before it goes on.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Canary {
-    /// Steps with rising weights; the article's `weight` and `interval` are a list of one.
-    pub steps: Vec<CanaryStep>,
-    /// Success rate that the candidate must reach at the end of each step.
-    pub threshold: Ratio,
-    /// Requests to the candidate without which no step passes.
-    pub min_samples: u64,
-    /// What promotion needs at the end of each step.
-    #[serde(default)]
-    pub promote: Promote,
-    /// The ratio to stable that a proven promotion must be shown to be under; 1.25 is 25 % worse.
-    #[serde(default = "default_margin")]
-    pub margin: f64,
-}
-
-/// A quarter worse than stable is what a proven promotion rules out, unless the definition says otherwise.
-pub const DEFAULT_MARGIN: f64 = 1.25;
-
-fn default_margin() -> f64 {
-    DEFAULT_MARGIN
-}
-
-/// One step of a canary.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CanaryStep {
-    /// The candidate's share.
-    pub weight: Weight,
-    /// For at least this long.
-    pub interval: Span,
 }
 
 /// Metrics collected over a time; validates, cannot be run yet.

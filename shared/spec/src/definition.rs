@@ -8,6 +8,7 @@ use weir_domain::condition::Condition;
 use weir_domain::judge::Promote;
 use weir_domain::people::Group;
 use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
+use weir_domain::strategy::BlueGreen;
 use weir_domain::time::Span;
 
 use crate::condition::Metrics;
@@ -205,6 +206,8 @@ pub struct RolloutDef {
     pub strategy: Option<Located<String>>,
     /// The canary.
     pub canary: Option<CanaryDef>,
+    /// Blue-green.
+    pub blue_green: Option<BlueGreenDef>,
     /// What sends traffic back.
     pub rollback: Option<Located<Condition>>,
     /// The variant it rolls out, and its share.
@@ -238,6 +241,17 @@ pub struct CanaryDef {
     pub promote: Promote,
     /// The ratio that a proof must rule out, and where it stands.
     pub margin: f64,
+}
+
+/// Blue-green as written.
+#[derive(Clone, Debug)]
+pub struct BlueGreenDef {
+    /// Where it stands.
+    pub place: Place,
+    /// The strategy, without its checks.
+    pub strategy: BlueGreen,
+    /// Commands that check the new revision before it gets traffic, and their deadline.
+    pub checks: Option<(PluginDef, Option<Span>)>,
 }
 
 /// A service as written; its containers stay a tree in Kubernetes' words.

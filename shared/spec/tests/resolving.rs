@@ -229,7 +229,15 @@ fn strategies_and_their_defaults() {
         ),
         ("canary", Span::minutes(1))
     );
-    assert_eq!(rule("strategy: blue-green"), ("blue-green", Span::ZERO));
+    assert_eq!(rule("strategy: blue-green"), ("blue-green", Span::minutes(10)));
+    assert_eq!(
+        rule("blue_green: {interval: 3m}"),
+        ("blue-green", Span::minutes(3))
+    );
+    assert_eq!(
+        rule("bake: 1h, blue_green: {interval: 3m}"),
+        ("blue-green", Span::hours(1))
+    );
     assert_eq!(rule("strategy: shadow"), ("shadow", Span::ZERO));
 }
 
@@ -250,6 +258,46 @@ fn canary_steps_keep_their_order_and_the_threshold_its_default() {
 }
 
 #[test]
+fn blue_green_waits_before_its_switch_and_is_judged_after_it() {
+    let spec = "{namespace: test, blue_green: {preview: 2m, interval: 20m, threshold: 99, min_samples: 9, \
+                checks: {image: curl, commands: ['curl $WEIR_PREVIEW ${GIT_COMMIT}'], timeout: 1m}}}";
+    let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", spec)));
+    let Strategy::BlueGreen(colours) = &rollout(&pipeline).strategy else {
+        panic!("no blue-green")
+    };
+    let switch = &colours.switch;
+    let steps: Vec<_> = switch
+        .steps
+        .iter()
+        .map(|step| (step.weight.percent(), step.interval))
+        .collect();
+    assert_eq!(steps, [(100, Span::minutes(20))]);
+    assert_eq!((switch.threshold.value(), switch.min_samples), (0.99, 9));
+    assert_eq!(colours.preview, Span::minutes(2));
+    let checks = colours.checks.as_ref().unwrap();
+    assert_eq!(checks.timeout, Span::minutes(1));
+    let command = &checks.commands[0];
+    assert!(
+        command.starts_with("curl $WEIR_PREVIEW ") && !command.contains("GIT_COMMIT"),
+        "{command}"
+    );
+}
+
+#[test]
+fn checks_run_where_they_reach_the_new_revision() {
+    let spec = "{namespace: test, blue_green: {checks: {image: curl, commands: [curl]}}}";
+    let said = refused(&format!(
+        "builds: {{cluster: elsewhere}}\n{}",
+        pipeline(&stage("A", "Kubernetes", spec))
+    ));
+    assert!(
+        said.iter()
+            .any(|m| m.contains("the checks would run in cluster elsewhere")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn the_rollback_policy_joins_the_steps_own_condition() {
     let policy = "rollback_policy:\n  automatic:\n    - {condition: error_rate > 5%, duration: 5m, action: instant_rollback}\n    - {condition: latency_p99 > 5s && restarts > 0, duration: 10m}\n";
     let canary = "{namespace: test, canary: {weight: 5, interval: 1m}, rollback: {condition: error_rate > 9% || restarts > 3}}";
@@ -263,6 +311,13 @@ fn the_rollback_policy_joins_the_steps_own_condition() {
     assert_eq!(
         condition,
         "error_rate > 9% || restarts > 3 || error_rate > 5% for 5m || (latency_p99 > 5s for 10m && restarts > 0 for 10m)"
+    );
+    let colours = rollout(&pipeline_of("{namespace: test, strategy: blue-green}"))
+        .rollback
+        .clone();
+    assert_eq!(
+        colours.unwrap().to_string(),
+        "error_rate > 5% for 5m || (latency_p99 > 5s for 10m && restarts > 0 for 10m)"
     );
     assert_eq!(rollout(&pipeline_of("{namespace: test}")).rollback, None);
 }

@@ -164,14 +164,15 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             promote: canary.promote,
             margin: canary.margin,
         }),
-        (None, Some("blue-green")) => Strategy::BlueGreen,
         (None, Some("shadow")) => Strategy::Shadow,
-        (None, _) => Strategy::Rolling,
+        (None, written) => match &def.blue_green {
+            // What checks it changes nothing about room and time.
+            Some(colours) => Strategy::BlueGreen(Box::new(colours.strategy.clone())),
+            None if written == Some("blue-green") => Strategy::BlueGreen(Box::default()),
+            None => Strategy::Rolling,
+        },
     };
-    let bake = match &strategy {
-        Strategy::Canary(canary) => canary.steps.last().map_or(Span::ZERO, |step| step.interval),
-        _ => Span::ZERO,
-    };
+    let bake = strategy.default_bake();
     let namespace = def
         .namespace
         .as_ref()

@@ -164,7 +164,7 @@ fn nothing_asked(run: &Run) -> Answer {
 fn step_with_log(run: &Run, name: Option<&str>) -> Result<(StepId, String), Answer> {
     let begun = run
         .steps()
-        .filter(|(id, _, state)| run.plugin(*id).is_some() && state.began.is_some());
+        .filter(|(id, _, state)| run.commands(*id).is_some() && state.began.is_some());
     let begun: Vec<(StepId, String)> = begun.map(|(id, step, _)| (id, step.name.clone())).collect();
     let fits = |own: &str| name.is_none_or(|name| own.eq_ignore_ascii_case(name));
     let found: Vec<&(StepId, String)> = begun.iter().filter(|(_, own)| fits(own)).collect();

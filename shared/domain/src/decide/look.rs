@@ -70,6 +70,9 @@ pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
                 let stable = rollout.stable.as_ref().map(|stable| stable.revision.clone());
                 wanted.push(Wanted::Ground(id, stable));
             }
+            (StepWork::Rollout(_), Some(rollout), Duty::Steps) if rollout.is_checked() => {
+                wanted.push(Wanted::Execution(id));
+            }
             (StepWork::Rollout(_), Some(rollout), Duty::Traffic) if is_on_a_cluster(&rollout.phase) => {
                 wanted.push(Wanted::Rollout(id));
             }
@@ -86,6 +89,11 @@ fn is_on_a_cluster(phase: &Phase) -> bool {
     )
 }
 
+fn look_at_execution(began: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let age = now.since(began.unwrap_or(now));
+    now + Span(age.0 / 10).clamp(EXECUTION_LOOKS.0, EXECUTION_LOOKS.1)
+}
+
 /// When a run must be looked at again, at the latest. Nothing for both duties only for a run that has ended and holds
 /// nothing (invariant 6).
 pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
@@ -93,8 +101,14 @@ pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> 
         state.run.steps().filter_map(
             |(_, step, step_run)| match (&step.work, step_run.rollout.as_deref()) {
                 (StepWork::Plugin(_), _) if step_run.status == PartStatus::Running && duty == Duty::Steps => {
-                    let age = now.since(step_run.began.unwrap_or(now));
-                    Some(now + Span(age.0 / 10).clamp(EXECUTION_LOOKS.0, EXECUTION_LOOKS.1))
+                    Some(look_at_execution(step_run.began, now))
+                }
+                (StepWork::Rollout(_), Some(rollout)) if rollout.is_checked() && duty == Duty::Steps => {
+                    let began = rollout
+                        .preview
+                        .as_ref()
+                        .and_then(|preview| preview.checks.began());
+                    Some(look_at_execution(began, now))
                 }
                 (StepWork::Rollout(rule), Some(rollout))
                     if (duty == Duty::Traffic) == is_on_a_cluster(&rollout.phase) =>

@@ -19,6 +19,7 @@ use crate::run::State;
 
 pub use begin::{Refused, begin, refuse};
 pub(crate) use draft::Draft;
+pub(crate) use execution::tail;
 pub use look::{Duty, Wanted, next_look, wants};
 
 /// What comes next, and what is to be done about it.

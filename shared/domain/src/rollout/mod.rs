@@ -5,7 +5,8 @@
 //!                             │               │           │                 │
 //!                             └───────────────┴───────────┴─────────────────┴──▶ Reverting ─▶ Reverted ─▶ Removed
 //! ```
-//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`. Surveying asks the cluster
+//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`. Blue-green is a canary with
+//! one step, of 100 %, and a step of 0 % before it in which the candidate is looked at (`preview`). Surveying asks the cluster
 //! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
 //! a revert gives them back (`restore`).
 
@@ -17,6 +18,7 @@ mod moves;
 mod passing;
 mod phases;
 mod plan;
+mod preview;
 mod restore;
 mod revert;
 mod settle;
@@ -32,6 +34,8 @@ pub(crate) use moves::leave_lane;
 pub use passing::Inconclusive;
 pub use phases::{Away, Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
+pub(crate) use preview::checked;
+pub use preview::{Checks, Preview};
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;
 pub use survey::{Choice, choose};

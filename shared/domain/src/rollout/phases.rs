@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::passing::Inconclusive;
 use super::plan::{Plan, PlannedStep};
+use super::preview::Preview;
 use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
 use crate::judge::condition::Weighing;
@@ -119,6 +120,9 @@ pub struct Rollout {
     /// What the watch shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// What was seen of the candidate before it had traffic, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// A step that ended and could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive: Option<Inconclusive>,
@@ -181,6 +185,7 @@ impl Rollout {
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,
+            preview: None,
             inconclusive: None,
             counted_since: None,
             blind_since: None,
@@ -284,6 +289,11 @@ impl Rollout {
     /// Steps that share the error rate, the bake among them.
     pub fn parts(&self) -> usize {
         self.plan.steps.len() + 1
+    }
+
+    /// Whether commands check the candidate before it gets traffic.
+    pub fn is_checked(&self) -> bool {
+        self.preview.as_ref().is_some_and(Preview::is_checked)
     }
 
     /// Whether a person is asked to let a step pass.

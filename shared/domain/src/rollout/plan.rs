@@ -109,6 +109,8 @@ pub struct PlannedStep {
 pub enum StepKind {
     /// Everything at once, because nothing serves yet.
     FirstRelease,
+    /// All replicas, without traffic, until enough is seen of them.
+    Previewing,
     /// A share that is judged at its end.
     Stepping,
     /// On the way to 100 %, watched but not judged.
@@ -120,6 +122,7 @@ impl StepKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::FirstRelease => "first release",
+            Self::Previewing => "preview",
             Self::Stepping => "stepping",
             Self::Ramping => "ramping",
         }
@@ -140,6 +143,16 @@ pub fn plan(rule: &RolloutRule, stable: Option<u32>) -> Plan {
     let mut steps = Vec::new();
     match (&rule.strategy, stable) {
         (_, None) => steps.push(step(StepKind::FirstRelease, Weight::FULL, full, Span::ZERO)),
+        (Strategy::BlueGreen(colours), Some(_)) => {
+            let preview = (StepKind::Previewing, Weight::ZERO, colours.preview);
+            let switches = colours.switch.steps.iter();
+            let switches = switches.map(|part| (StepKind::Stepping, part.weight, part.interval));
+            steps.extend(
+                std::iter::once(preview)
+                    .chain(switches)
+                    .map(|(kind, weight, hold)| step(kind, weight, full, hold)),
+            );
+        }
         (Strategy::Canary(canary), Some(_)) => {
             for part in &canary.steps {
                 let replicas = replicas_for(part.weight, full);
@@ -211,4 +224,74 @@ fn replicas_for(weight: Weight, full: u32) -> u32 {
 fn doublings(from: u32, full: u32) -> impl Iterator<Item = u32> {
     let first = from.clamp(1, full.max(1));
     std::iter::successors(Some(first), move |k| (*k < full).then(|| (k * 2).min(full)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::testing::{rule, rule_of};
+    use crate::strategy::{BlueGreen, Strategy};
+
+    /// Weight, replicas of the candidate, replicas of stable, for each step.
+    fn told(plan: &Plan) -> Vec<(u8, u32, u32)> {
+        plan.steps
+            .iter()
+            .map(|s| (s.weight.percent(), s.candidate_replicas, s.stable_replicas))
+            .collect()
+    }
+
+    fn strategies() -> Vec<Strategy> {
+        vec![
+            Strategy::Rolling,
+            rule(&[5], 1).strategy,
+            rule(&[1, 20, 50], 1).strategy,
+            Strategy::BlueGreen(Box::default()),
+        ]
+    }
+
+    #[test]
+    fn blue_green_is_a_step_of_nothing_and_one_of_everything() {
+        let colours = Strategy::BlueGreen(Box::<BlueGreen>::default());
+        let made = plan(&rule_of(colours, 4), Some(3));
+        assert_eq!(told(&made), [(0, 4, 3), (100, 4, 3)]);
+        let kinds: Vec<StepKind> = made.steps.iter().map(|step| step.kind).collect();
+        assert_eq!(kinds, [StepKind::Previewing, StepKind::Stepping]);
+        assert_eq!((made.gpu_peak, made.instant_revert), (7, true));
+    }
+
+    #[test]
+    fn a_first_release_is_the_same_for_all() {
+        for strategy in strategies() {
+            let made = plan(&rule_of(strategy, 4), None);
+            assert_eq!(told(&made), [(100, 4, 0)]);
+            assert_eq!(made.steps[0].kind, StepKind::FirstRelease);
+        }
+    }
+
+    #[test]
+    fn shares_rise_to_all_and_none_is_more_than_its_replicas_carry() {
+        for strategy in strategies() {
+            for (full, stable) in (1..40).flat_map(|full| (1..6).map(move |stable| (full, stable))) {
+                let rule = rule_of(strategy.clone(), full);
+                let made = plan(&rule, Some(stable));
+                let last = made.steps.last().unwrap();
+                assert_eq!((last.weight, last.candidate_replicas), (Weight::FULL, full));
+                for step in &made.steps {
+                    assert!(
+                        step.weight <= made.carried_by(step.candidate_replicas, &rule),
+                        "{made:?}"
+                    );
+                    let held = (step.candidate_replicas + step.stable_replicas) * rule.workload.gpus;
+                    assert!(held <= made.gpu_peak, "{made:?}");
+                }
+                for pair in made.steps.windows(2) {
+                    assert!(pair[0].weight < pair[1].weight, "{made:?}");
+                    assert!(
+                        pair[0].candidate_replicas <= pair[1].candidate_replicas,
+                        "{made:?}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -155,6 +155,10 @@ pub fn choose(
     if let Some(stable) = stable.filter(|_| unseen == 0) {
         let places = room(snapshot, ask, u64::from(rule.workload.replicas) + given_way).less(given_way);
         match borrowing(&roomy, rule, stable, &places, load) {
+            _ if !rule.strategy.may_borrow() => not.push(format!(
+                "borrow: {} keeps all replicas of both revisions; canary and rolling take the places of stable",
+                rule.strategy.as_str()
+            )),
             Ok(plan) => return Choice::Go(plan),
             Err(why) => not.push(format!("borrow: {why}")),
         }

@@ -6,6 +6,7 @@ use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait
 use super::passing::{Ended, passes};
 use super::phases::{Away, Phase, Rollout};
 use super::plan::StepKind;
+use super::preview::previewing;
 use super::revert::{remove, removing, revert_now, reverting};
 use super::settle::settle;
 use crate::audit::Action;
@@ -165,6 +166,9 @@ fn watching(
     if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
         return;
     }
+    if planned.kind == StepKind::Previewing {
+        return previewing(draft, rollout, id, rule, step);
+    }
     if held_blind(draft, rollout, id, rule, scene) || held_unfair(draft, rollout, id, rule) {
         return;
     }
@@ -313,9 +317,15 @@ fn draining(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &Rollout
 }
 
 /// Sends traffic back because of what was seen of the candidate.
-fn doubt(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, why: &str) {
+pub(super) fn doubt(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, why: &str) {
     rollout.distrusted = true;
     revert_now(draft, rollout, id, rule, why, Actor::Weir);
+}
+
+/// Whether a step looks at a candidate that has no traffic.
+fn previews(rollout: &Rollout, step: usize) -> bool {
+    let planned = rollout.plan.steps.get(step);
+    planned.is_some_and(|planned| planned.kind == StepKind::Previewing)
 }
 
 /// The share that stands while the candidate grows for a step: that of the step before.
@@ -384,6 +394,11 @@ pub fn look_again(
         Phase::Reverted { until } => Some(until.max(now + limits.settle)),
         Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => Some(now + limits.settle),
         Phase::Watching { .. } | Phase::Baking if !settled => Some(now + limits.settle),
+        Phase::Watching { step } if previews(rollout, step) => {
+            let preview = rollout.preview.as_ref().filter(|preview| !preview.is_checked());
+            let due = preview.and_then(|preview| preview.due(rule));
+            Some(due.map_or(now + pace, boundary))
+        }
         Phase::Watching { step } => {
             let hold = rollout.plan.steps.get(step).map_or(Span::ZERO, |step| step.hold);
             Some(boundary(

@@ -1,20 +1,20 @@
 //! The `pipeline` section and triggers.
 
 use weir_domain::judge::Promote;
-use weir_domain::pipeline::{DEFAULT_MARGIN, NoData, OnNewPush};
+use weir_domain::pipeline::{NoData, OnNewPush};
+use weir_domain::strategy::{
+    BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SWITCH, DEFAULT_THRESHOLD,
+};
+use weir_domain::units::Ratio;
 
 use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
-    CanaryDef, NeedDef, PipelineDef, PluginDef, RolloutDef, StageDef, StepDef, StepDefWork, Trigger,
+    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RolloutDef, StageDef, StepDef, StepDefWork,
+    Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
-
-/// Success rate that a canary asks for when it says nothing, in percent.
-const DEFAULT_THRESHOLD: f64 = 95.0;
-/// Requests without which no step of a canary passes: below, a success rate of 95 % says little.
-const DEFAULT_MIN_SAMPLES: u64 = 50;
 
 pub(crate) fn pipeline(node: &Node, metrics: &Metrics) -> Option<PipelineDef> {
     let stages = node.get("stages").map(Node::items).unwrap_or_default();
@@ -146,6 +146,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         replicas: count(spec, "replicas"),
         strategy: text(spec, "strategy"),
         canary: spec.get("canary").map(canary),
+        blue_green: spec.get("blue_green").map(blue_green),
         rollback: condition.and_then(|text| {
             let parsed = condition::parse(&text.value, metrics).ok()?;
             Some(Located::new(parsed.in_mode(mode), text.place))
@@ -163,6 +164,30 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
     }
 }
 
+fn blue_green(node: &Node) -> BlueGreenDef {
+    let default = BlueGreen::default();
+    let switch = BlueGreen::switch(
+        span(node, "interval").unwrap_or(DEFAULT_SWITCH),
+        // What is no percentage has been complained about.
+        percent(node, "threshold")
+            .and_then(|percent| Ratio::new(percent / 100.0))
+            .unwrap_or(default.switch.threshold),
+        count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
+    );
+    BlueGreenDef {
+        place: node.place.clone(),
+        strategy: BlueGreen {
+            preview: span(node, "preview").unwrap_or(default.preview),
+            switch,
+            ..default
+        },
+        checks: node.get("checks").and_then(|node| {
+            let timeout = span(node, "timeout");
+            Some((plugin(node)?, timeout))
+        }),
+    }
+}
+
 fn canary(node: &Node) -> CanaryDef {
     let one = |node: &Node| Some((weight(node, "weight")?, span(node, "interval")?));
     let listed = node.get("steps").map(Node::items).unwrap_or_default();
@@ -171,7 +196,7 @@ fn canary(node: &Node) -> CanaryDef {
     CanaryDef {
         place: node.place.clone(),
         steps,
-        threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD),
+        threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD * 100.0),
         min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
         promote: match plain(node, "promote").as_deref() {
             Some("proven") => Promote::Proven,

@@ -165,6 +165,11 @@ const ROLLOUT: &[Key] = &[
         &Object(CANARY),
         "Steps of the canary, and what it asks for.",
     ),
+    Key::new(
+        "blue_green",
+        &Object(BLUE_GREEN),
+        "What blue-green waits for before its switch, and what it asks for after it.",
+    ),
     Key::new("rollback", &Object(ROLLBACK), "What sends traffic back."),
     Key::new(
         "selector",
@@ -175,7 +180,7 @@ const ROLLOUT: &[Key] = &[
     Key::new(
         "bake",
         &Span(false),
-        "How long the new revision is watched at 100 %; the last interval of the canary without it, 0s for `rolling`.",
+        "How long the new revision is watched at 100 %, with the old one warm; the last interval of the canary or of blue-green without it, 0s for `rolling`.",
     ),
     Key::new(
         "keep",
@@ -226,6 +231,55 @@ const CANARY: &[Key] = &[
         "steps",
         &List(&Object(CANARY_STEP)),
         "Several steps with rising weights, instead of `weight` and `interval`.",
+    ),
+];
+
+const BLUE_GREEN: &[Key] = &[
+    Key::new(
+        "preview",
+        &Span(false),
+        "All replicas must be warm for so long without a break before they get traffic; 30s without it.",
+    ),
+    Key::new(
+        "checks",
+        &Object(CHECKS),
+        "Commands that must end well before the switch. They reach the new revision at `$WEIR_PREVIEW`.",
+    ),
+    Key::new(
+        "interval",
+        &Span(true),
+        "How long the new revision is judged after the switch, with the old one warm; 10m without it.",
+    ),
+    Key::new(
+        "threshold",
+        &Percent(true),
+        "Success rate in percent that it must reach; 95 without it.",
+    ),
+    Key::new(
+        "min_samples",
+        &Count(1, 1_000_000_000),
+        "Requests without which it does not pass; 50 without it.",
+    ),
+];
+
+const CHECKS: &[Key] = &[
+    Key::new("image", &Text, "Container image.").required(),
+    Key::new(
+        "commands",
+        &List(&Text),
+        "Shell commands, in order; the first that fails sends the new revision back.",
+    )
+    .required(),
+    Key::new("env", &Env, "Environment of the commands."),
+    Key::new(
+        "secrets",
+        &List(&Object(SECRET)),
+        "Keys of Secrets in the build namespace, as environment.",
+    ),
+    Key::new(
+        "timeout",
+        &Span(true),
+        "The commands are stopped after this time; 10m without it.",
     ),
 ];
 
