@@ -1,5 +1,5 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo demo-aws test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench
+.PHONY: help demo demo-aws test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle prometheus bench-judge bench
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,9 @@ unit: ## everything that needs no cluster
 
 stories: ## the stories alone
 	cargo test -p weir-tests --test stories
+
+prometheus: ## the Prometheus source against a real server, built from its Go module
+	cargo run -q -p weir-metrics --example real_prometheus -- $$(tests/prometheus/build.sh)
 
 bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the plots of docs/judge.md
 	cargo run --release -p weir-bench --bin bench-judge -- 2000 docs

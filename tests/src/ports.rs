@@ -1,64 +1,17 @@
-//! Time, people and the source host of a story.
+//! People and the source host of a story.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use weir_app::{Clock, EffectError, Ids, People, Queue, Retry, Source, SourceError, SourceFile};
-use weir_domain::Duty;
+use weir_app::{EffectError, People, Retry, Source, SourceError, SourceFile};
 use weir_domain::approval::MessageRef;
 use weir_domain::effect::CommitState;
-use weir_domain::ids::{ApprovalToken, Commit, RunId, StepId};
+use weir_domain::ids::{Commit, RunId, StepId};
 use weir_domain::run::{Cause, Repository, Run};
-use weir_domain::time::{Span, Timestamp};
+use weir_domain::time::Span;
 
 use crate::faults::Faults;
-
-/// A clock that only the story moves.
-#[derive(Debug)]
-pub struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    pub(crate) fn new() -> Self {
-        Self(AtomicI64::new(1_700_000_000_000))
-    }
-
-    /// Moves on to `at`; never back.
-    pub(crate) fn reach(&self, at: Timestamp) {
-        self.0.fetch_max(at.0, Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// Tokens that a story can foresee.
-#[derive(Default, Debug)]
-pub(crate) struct CountedIds(AtomicU64);
-
-impl Ids for CountedIds {
-    fn approval_token(&self) -> ApprovalToken {
-        ApprovalToken::new(format!("apr-{}", self.0.fetch_add(1, Ordering::SeqCst) + 1))
-    }
-}
-
-/// Hints that were not delivered yet.
-#[derive(Default, Debug)]
-pub(crate) struct HeldQueue(pub(crate) Mutex<BTreeSet<(Timestamp, RunId, Duty)>>);
-
-#[async_trait]
-impl Queue for HeldQueue {
-    async fn hint(&self, run: &RunId, duty: Duty, at: Timestamp) {
-        self.0
-            .lock()
-            .expect("no story panics while it holds this")
-            .insert((at, run.clone(), duty));
-    }
-}
 
 /// People who read, and how each message stands now.
 #[derive(Debug)]

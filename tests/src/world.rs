@@ -16,11 +16,13 @@ use weir_domain::rollout::Rollout;
 use weir_domain::run::{Cause, Repository, Run, RunStatus};
 use weir_domain::time::{Span, Timestamp};
 
-use crate::cluster::{Behaviour, FakeCluster};
+use weir_simulation::{Behaviour, CountedIds, HeldQueue, ManualClock};
+
+use crate::cluster::FakeCluster;
 use crate::doors::Doors;
 use crate::faults::{Fault, Faults};
 use crate::pipelines::{canary_to_production, commit};
-use crate::ports::{CountedIds, FakePeople, FakeSource, HeldQueue, ManualClock};
+use crate::ports::{FakePeople, FakeSource};
 use crate::store::FaultyStore;
 
 /// Looks a story may need; more means that it does not come to rest.
@@ -48,7 +50,7 @@ impl World {
     /// A world in which `fault` happens.
     pub fn new(fault: Fault) -> Self {
         let faults = Arc::new(Faults::new(fault));
-        let clock = Arc::new(ManualClock::new());
+        let clock = Arc::new(ManualClock::default());
         let cluster = Arc::new(FakeCluster::new(clock.clone(), faults.clone()));
         let source = Arc::new(FakeSource::new(faults.clone()));
         let people = Arc::new(FakePeople::new(faults.clone()));

@@ -45,7 +45,7 @@ fn a_model_that_errs_under_load_is_sent_back_with_what_was_measured() {
     replay(async |world| {
         let good = world.good_model_serves().await;
         let bad = Behaviour {
-            errors_per_mille: 100,
+            errors_per_mille: 100.0,
             ..Behaviour::default()
         };
         let run = world
@@ -68,7 +68,7 @@ fn a_slow_model_is_sent_back_too() {
     replay(async |world| {
         let good = world.good_model_serves().await;
         let slow = Behaviour {
-            slow_per_mille: 150,
+            slow_per_mille: 150.0,
             ..Behaviour::default()
         };
         let run = world

@@ -181,7 +181,7 @@ fn a_fault_after_promotion_is_sent_back_at_once_while_it_is_watched() {
     once(async |world| {
         let good = world.good_model_serves().await;
         let late = Behaviour {
-            errors_per_mille: 200,
+            errors_per_mille: 200.0,
             healthy_for: Span::minutes(35),
             ..Behaviour::default()
         };

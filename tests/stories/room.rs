@@ -76,7 +76,7 @@ fn a_bad_candidate_gives_its_place_back_and_stable_is_whole_again() {
     replay(async |world| {
         let good = full_pool(&world).await;
         let bad = Behaviour {
-            errors_per_mille: 100,
+            errors_per_mille: 100.0,
             ..Behaviour::default()
         };
         let run = push(&world, bad).await;

@@ -69,7 +69,7 @@ fn a_model_that_errs_comes_back_by_itself() {
         let (_, serving) = sample_commits();
         holds_the_article(&world, &commit(2));
         let errs = Behaviour {
-            errors_per_mille: 200,
+            errors_per_mille: 200.0,
             ..Behaviour::default()
         };
         let run = world.deliver_push_that_runs(&push_of(&serving, &commit(2))).await;

@@ -46,6 +46,8 @@ pub enum Command {
     Plan(Plan),
     /// Judge recorded counts of candidate and stable, block by block
     Judge(Judge),
+    /// Carry out a rollout in virtual time, in a world that a file describes
+    Simulate(Simulate),
     /// Print the log of a run as JSON lines, or verify such lines
     Audit(Audit),
     /// Run the host
@@ -118,6 +120,20 @@ pub struct Judge {
     /// JSON: alpha, min_samples, promote, and the metrics with their limit and margin
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// `weir simulate`.
+#[derive(Args, Debug)]
+pub struct Simulate {
+    /// Definition file or folder
+    #[arg(long, value_name = "PATH")]
+    pub pipeline: PathBuf,
+    /// Its name; may be left out if there is one
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// JSON: traffic, behaviour of both revisions, GPUs and their price; `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub world: PathBuf,
 }
 
 /// `weir audit`.

@@ -17,6 +17,7 @@ mod plan;
 mod read;
 mod redrive;
 mod rule;
+mod simulate;
 mod trigger;
 mod validate;
 mod watch;
@@ -35,6 +36,7 @@ pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failu
         Command::Fit(args) => Some(fit::answer(args, out)),
         Command::Plan(args) => Some(plan::answer(args, out)),
         Command::Judge(args) => Some(judge::judge(args, out)),
+        Command::Simulate(args) => Some(simulate::answer(args, out)),
         Command::Audit(args) => args.file().map(|file| audit::verify(file, out)),
         _ => None,
     }
@@ -73,6 +75,7 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
         | Command::Fit(_)
         | Command::Plan(_)
         | Command::Judge(_)
+        | Command::Simulate(_)
         | Command::Up(_) => unreachable!("these ask no host"),
     }
 }

@@ -26,6 +26,8 @@ const LOADING_CRASHES: u32 = 3;
 const PAGE_AFTER: Span = Span::seconds(10);
 /// The scheduler places a pod within seconds of its place being free; after this time somebody else has it.
 const TAKEN_WITHIN: Span = Span::minutes(2);
+/// While a promoted revision is watched, looks are this many times as far apart: one a minute.
+const WATCH_PACE: u64 = 4;
 /// Promotion waits this long after the bake for the gateway to have followed: a promoted revision is one that is asked.
 const STILL_WITHIN: Span = Span::seconds(60);
 
@@ -284,10 +286,11 @@ fn baking(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRu
         .last()
         .is_none_or(|change| change.effective.is_some());
     let due = baked >= rule.bake && (still || baked >= rule.bake + STILL_WITHIN);
-    if due && (baked >= rule.bake + rule.watch || !draft.lane_mut(&rule.lane).waiting.is_empty()) {
+    // Without a revision to go back to there is nothing to watch for, and a newer release ends the watch.
+    let watched = rollout.stable.is_none() || baked >= rule.bake + rule.watch;
+    if due && (watched || !draft.lane_mut(&rule.lane).waiting.is_empty()) {
         promote(draft, rollout, id, rule);
     } else if due {
-        // A newer release ends the watch, so it never keeps anybody waiting.
         let rest = rule.watch;
         wait(
             draft,
@@ -377,7 +380,11 @@ pub fn look_again(
 ) -> Option<Timestamp> {
     let quick = now.since(rollout.since) < limits.quick_for;
     let pace = if quick { limits.quick } else { limits.slow };
-    let boundary = |at: Timestamp| (now + pace).min(at.max(now + limits.settle));
+    // A boundary that has passed undecided, as of a step that is held, is no reason to hurry.
+    let boundary = |at: Timestamp| match at > now {
+        true => (now + pace).min(at.max(now + limits.settle)),
+        false => now + pace,
+    };
     let settled = rollout
         .changes
         .last()
@@ -412,7 +419,8 @@ pub fn look_again(
         }
         // The watch after the bake is long, and nothing but a breach or its end is waited for.
         Phase::Baking if rule.watch > Span::ZERO && now >= rollout.since + rule.bake + STILL_WITHIN => {
-            Some((now + limits.slow).min((rollout.since + rule.bake + rule.watch).max(now + limits.settle)))
+            let end = rollout.since + rule.bake + rule.watch;
+            Some((now + Span(limits.slow.0 * WATCH_PACE)).min(end.max(now + limits.settle)))
         }
         Phase::Baking => Some(boundary(rollout.since + rule.bake)),
     }

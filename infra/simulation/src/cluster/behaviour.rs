@@ -1,0 +1,53 @@
+//! How revisions and commands behave.
+
+use std::collections::BTreeMap;
+
+use weir_domain::time::Span;
+
+/// How a revision behaves.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// From creation to Ready.
+    pub load: Span,
+    /// Requests that fail, of a thousand.
+    pub errors_per_mille: f64,
+    /// Requests slower than a second, of a thousand.
+    pub slow_per_mille: f64,
+    /// Both begin this long after it first got traffic.
+    pub healthy_for: Span,
+    /// Every pod crashes this long after it first got traffic.
+    pub crash_after: Option<Span>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            load: Span::seconds(20),
+            errors_per_mille: 4.0,
+            slow_per_mille: 2.0,
+            healthy_for: Span::ZERO,
+            crash_after: None,
+        }
+    }
+}
+
+/// How the commands of a step end.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// After this time.
+    pub after: Span,
+    /// With this exit code.
+    pub exit_code: i32,
+    /// Having written these.
+    pub outputs: BTreeMap<String, String>,
+}
+
+impl Default for Outcome {
+    fn default() -> Self {
+        Self {
+            after: Span::seconds(3),
+            exit_code: 0,
+            outputs: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Effects, as a cluster obeys them: absolute, keyed, fenced.
+
+use std::collections::BTreeMap;
+
+use weir_app::{Clock, EffectError};
+use weir_domain::effect::Effect;
+use weir_domain::ids::{Fence, RevisionId, StepId};
+use weir_domain::pipeline::RolloutRule;
+use weir_domain::rollout::Rollout;
+use weir_domain::run::Run;
+use weir_domain::time::Timestamp;
+use weir_domain::units::Weight;
+
+use super::revision::Revision;
+use super::{Inside, SimulatedCluster};
+
+impl SimulatedCluster {
+    /// Performs an effect, as [`weir_app::Clusters::perform`] does.
+    ///
+    /// # Errors
+    /// The cluster is away.
+    pub fn apply(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
+        let now = self.clock.now();
+        let mut inside = self.inside();
+        if inside.called_in_vain() {
+            return Err(EffectError::later("reach", "the cluster", "connection refused"));
+        }
+        let Some(step) = effect.step() else { return Ok(()) };
+        if let Effect::StartExecution { step } = effect {
+            inside.executions.entry((run.id.clone(), *step)).or_insert(now);
+            return Ok(());
+        }
+        let Some(rule) = run.rule(step) else { return Ok(()) };
+        inside.catch_up(now);
+        inside.perform(run, step, rule, effect, now);
+        inside.catch_up(now);
+        Ok(())
+    }
+}
+
+impl Inside {
+    fn perform(&mut self, run: &Run, step: StepId, rule: &RolloutRule, effect: &Effect, now: Timestamp) {
+        match effect {
+            Effect::EnsureRevision {
+                revision,
+                replicas,
+                fence,
+                ..
+            }
+            | Effect::ScaleRevision {
+                revision,
+                replicas,
+                fence,
+                ..
+            } => self.scale(run, rule, revision, *replicas as usize, *fence, now),
+            Effect::SetWeights { split, fence, .. } => self.set_weights(run, step, rule, split, *fence),
+            Effect::RetargetService { revision, .. } => {
+                self.place_mut(&rule.lane.environment).plain = Some(revision.clone());
+            }
+            Effect::RemoveRevision { revision, fence, .. } => {
+                let place = self.place_mut(&rule.lane.environment);
+                let entry = place.revisions.get(revision);
+                if entry.is_some_and(|entry| entry.fence <= *fence) {
+                    place.remove(revision);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn scale(
+        &mut self,
+        run: &Run,
+        rule: &RolloutRule,
+        revision: &RevisionId,
+        replicas: usize,
+        fence: Fence,
+        now: Timestamp,
+    ) {
+        let behaviour = self.behaviours.get(&run.cause.after);
+        let behaviour = behaviour.cloned().unwrap_or_default();
+        let place = self
+            .environments
+            .entry(rule.lane.environment.clone())
+            .or_default();
+        let entry = place
+            .revisions
+            .entry(revision.clone())
+            .or_insert_with(|| Revision::new(behaviour));
+        if fence >= entry.fence {
+            let gpus = rule.workload.gpus as usize;
+            self.pool.scale(&mut entry.pods, replicas, gpus, now);
+            entry.fence = fence;
+        }
+    }
+
+    fn set_weights(
+        &mut self,
+        run: &Run,
+        step: StepId,
+        rule: &RolloutRule,
+        split: &[(RevisionId, Weight)],
+        fence: Fence,
+    ) {
+        let place = self
+            .environments
+            .entry(rule.lane.environment.clone())
+            .or_default();
+        if fence < place.fence {
+            return;
+        }
+        let wanted: BTreeMap<_, _> = split.iter().cloned().collect();
+        place.writes += u64::from(wanted != place.weights);
+        for (id, weight) in &wanted {
+            let reverted = run
+                .rollout(step)
+                .filter(|r| r.reverted_because.is_some() && &r.candidate == id);
+            if reverted.is_some_and(|rollout| *weight > before(rollout, fence)) {
+                let raised = format!("{id} to {weight} with fence {fence}");
+                self.raised_after_revert.push(raised);
+            }
+        }
+        (place.weights, place.fence) = (wanted, fence);
+    }
+}
+
+/// The candidate's weight before the change with this fence. What stable cannot carry yet may stay; no decision gives
+/// back more than the one before it.
+fn before(rollout: &Rollout, fence: Fence) -> Weight {
+    let earlier = rollout.changes.iter().rfind(|change| change.fence < fence);
+    earlier.map(|change| change.weight).unwrap_or_default()
+}

@@ -1,0 +1,79 @@
+//! One namespace: its revisions, its route, and where requests went.
+
+use std::collections::BTreeMap;
+
+use weir_domain::ids::{Fence, RevisionId};
+use weir_domain::seen::Counts;
+use weir_domain::time::Timestamp;
+use weir_domain::units::Weight;
+
+use super::rates::Flows;
+use super::revision::Revision;
+
+/// Requests a second that a warm replica answers where GPUs are counted. Four of them carry 60 at 68 %.
+const CAPACITY: u64 = 22;
+
+#[derive(Default)]
+pub(super) struct Place {
+    pub(super) revisions: BTreeMap<RevisionId, Revision>,
+    pub(super) weights: BTreeMap<RevisionId, Weight>,
+    pub(super) fence: Fence,
+    pub(super) plain: Option<RevisionId>,
+    counted_to: Option<Timestamp>,
+    /// Writes of the route.
+    pub(super) writes: u64,
+    /// Requests in thousandths that no warm replica had room for, where GPUs are counted.
+    pub(super) lost: u64,
+    /// Milliseconds times the GPUs that were held then.
+    pub(super) gpu_ms: f64,
+    /// Bad answers of revisions that are removed, in thousandths.
+    pub(super) gone_bad: BTreeMap<RevisionId, u64>,
+}
+
+impl Place {
+    /// Sends the traffic of the time since the last look to where it went.
+    pub(super) fn flow(&mut self, now: Timestamp, flows: &Flows, counted: bool) {
+        let from = self.counted_to.replace(now).unwrap_or(now);
+        let requests = flows.between(from, now);
+        let held: u32 = self.revisions.values().map(Revision::held).sum();
+        self.gpu_ms += f64::from(held) * now.since(from).0 as f64;
+        for (id, weight) in &self.weights {
+            let Some(revision) = self.revisions.get_mut(id).filter(|_| *weight > Weight::ZERO) else {
+                continue;
+            };
+            let mine = requests * share(*weight, flows.misrouted) / 100;
+            let room = u64::from(revision.warm(now)) * CAPACITY * now.since(from).0;
+            if counted {
+                self.lost += mine.saturating_sub(room);
+            }
+            revision.take(mine, from, now);
+        }
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<RevisionId, Counts> {
+        let all = self.revisions.iter();
+        all.map(|(id, revision)| (id.clone(), revision.counts()))
+            .collect()
+    }
+
+    /// Requests in thousandths that a revision answered badly.
+    pub(super) fn bad(&self, id: &RevisionId) -> u64 {
+        let now = self.revisions.get(id).map_or(0, |revision| revision.bad);
+        now + self.gone_bad.get(id).copied().unwrap_or(0)
+    }
+
+    pub(super) fn remove(&mut self, id: &RevisionId) {
+        let gone = self.revisions.remove(id).map_or(0, |gone| gone.bad);
+        *self.gone_bad.entry(id.clone()).or_insert(0) += gone;
+    }
+}
+
+/// Percent of the requests that a share gets; a route at fault gives a small share twice what it was told.
+fn share(weight: Weight, misrouted: bool) -> u64 {
+    let percent = u64::from(weight.percent());
+    match percent {
+        1..=49 if misrouted => 2 * percent,
+        51..=99 if misrouted => 100 - 2 * (100 - percent),
+        _ => percent,
+    }
+}

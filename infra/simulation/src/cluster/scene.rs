@@ -1,0 +1,167 @@
+//! What a story or a world sets, and what it asks afterwards.
+
+use weir_app::Clock;
+use weir_domain::condition::Reading;
+use weir_domain::ids::{Commit, EnvironmentName, RevisionId};
+use weir_domain::time::Timestamp;
+use weir_domain::units::Weight;
+
+use super::{Behaviour, Outcome, Rates, SimulatedCluster};
+
+/// What is set.
+impl SimulatedCluster {
+    /// Nodes with so many GPUs each; from here on they are counted.
+    #[must_use]
+    pub fn with_nodes(self, gpus: Vec<usize>) -> Self {
+        self.inside().pool.nodes = Some(gpus);
+        self
+    }
+
+    /// The cluster has so many GPUs, one a node, and from here on they are counted.
+    pub fn set_pool(&self, gpus: usize) {
+        self.inside().pool.nodes = Some(vec![1; gpus]);
+    }
+
+    /// Somebody else's pods take what is free, at most `gpus`, and leave at `until` if that is given.
+    pub fn occupy(&self, gpus: usize, until: Option<Timestamp>) {
+        let mut inside = self.caught_up();
+        let mut pool = std::mem::take(&mut inside.pool);
+        pool.occupy(inside.pods(), gpus, until);
+        inside.pool = pool;
+    }
+
+    /// The next GPU that comes free goes to somebody else, whoever waits for it.
+    pub fn steal(&self) {
+        self.inside().pool.thieves += 1;
+    }
+
+    /// Traffic and cost begin now.
+    pub fn begin(&self, rates: Rates) {
+        let mut inside = self.caught_up();
+        (inside.flows.rates, inside.flows.from) = (rates, self.clock.now());
+        inside
+            .environments
+            .values_mut()
+            .for_each(|place| place.gpu_ms = 0.0);
+    }
+
+    /// How many requests come per second.
+    pub fn set_rate(&self, per_second: u64) {
+        self.inside().flows.rates = Rates::constant(per_second as f64);
+    }
+
+    /// Whether a small share gets twice what the route was told.
+    pub fn misroute(&self, misrouted: bool) {
+        self.inside().flows.misrouted = misrouted;
+    }
+
+    /// Whether the API server answers.
+    pub fn set_away(&self, away: bool) {
+        self.inside().away = away;
+    }
+
+    /// Whether the metrics source answers.
+    pub fn silence_metrics(&self, silent: bool) {
+        self.inside().silent_metrics = silent;
+    }
+
+    /// What a source says about a metric that is a plain number.
+    pub fn measure(&self, metric: &str, reading: Reading) {
+        self.inside().values.insert(metric.to_owned(), reading);
+    }
+
+    /// How revisions of this commit behave.
+    pub fn behave(&self, commit: &Commit, behaviour: Behaviour) {
+        self.inside().behaviours.insert(commit.clone(), behaviour);
+    }
+
+    /// How the commands of a step end.
+    pub fn end_step(&self, slug: &str, outcome: Outcome) {
+        self.inside().outcomes.insert(slug.to_owned(), outcome);
+    }
+
+    /// Somebody else writes the route.
+    pub fn foreign_write(&self, environment: &str, revision: &RevisionId, weight: Weight) {
+        let mut inside = self.caught_up();
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        place.weights.insert(revision.clone(), weight);
+    }
+}
+
+/// What is asked.
+impl SimulatedCluster {
+    /// Executions that were ever started.
+    pub fn executions(&self) -> usize {
+        self.inside().executions.len()
+    }
+
+    /// Calls that came while the cluster was away.
+    pub fn calls_in_vain(&self) -> u64 {
+        self.inside().calls_in_vain
+    }
+
+    /// GPU-seconds since the beginning.
+    pub fn gpu_seconds(&self) -> f64 {
+        let inside = self.caught_up();
+        let held: f64 = inside.environments.values().map(|place| place.gpu_ms).sum();
+        held / 1_000.0
+    }
+
+    /// Requests that a revision answered badly.
+    pub fn bad(&self, revision: &RevisionId) -> u64 {
+        let inside = self.inside();
+        let bad: u64 = inside
+            .environments
+            .values()
+            .map(|place| place.bad(revision))
+            .sum();
+        bad / 1_000
+    }
+
+    /// Requests that no warm replica had room for, where GPUs are counted.
+    pub fn lost(&self, environment: &str) -> u64 {
+        let inside = self.caught_up();
+        inside.place(environment).map_or(0, |place| place.lost / 1_000)
+    }
+
+    /// Shares of an environment's route that are not zero.
+    pub fn shares(&self, environment: &str) -> Vec<(RevisionId, u8)> {
+        let inside = self.inside();
+        let weights = inside
+            .place(environment)
+            .into_iter()
+            .flat_map(|place| &place.weights);
+        weights
+            .filter(|(_, weight)| **weight > Weight::ZERO)
+            .map(|(id, weight)| (id.clone(), weight.percent()))
+            .collect()
+    }
+
+    /// Replicas of each revision that has any.
+    pub fn replicas(&self, environment: &str) -> Vec<(RevisionId, u32)> {
+        let inside = self.inside();
+        let revisions = inside
+            .place(environment)
+            .into_iter()
+            .flat_map(|place| &place.revisions);
+        revisions
+            .map(|(id, revision)| (id.clone(), revision.replicas()))
+            .filter(|(_, replicas)| *replicas > 0)
+            .collect()
+    }
+
+    /// What the plain Service selects.
+    pub fn plain(&self, environment: &str) -> Option<RevisionId> {
+        self.inside().place(environment)?.plain.clone()
+    }
+
+    /// Writes of the route so far.
+    pub fn route_writes(&self, environment: &str) -> u64 {
+        self.inside().place(environment).map_or(0, |place| place.writes)
+    }
+
+    /// Writes that gave a reverted candidate more traffic than it had; there must be none.
+    pub fn raised_after_revert(&self) -> Vec<String> {
+        self.inside().raised_after_revert.clone()
+    }
+}
