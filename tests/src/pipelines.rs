@@ -111,6 +111,7 @@ fn pipeline(stages: Vec<Stage>) -> Pipeline {
             namespace: Namespace::new("builds"),
             fetch_image: "alpine/git".into(),
         },
+        outputs: BTreeMap::new(),
         warnings: Vec::new(),
     }
 }
@@ -173,6 +174,7 @@ fn production(commit: &Commit) -> Step {
         warm_within: Span::minutes(30),
         no_data: NoData::Hold,
         watch: Span::ZERO,
+        undoes: false,
         measures: BTreeMap::new(),
     };
     Step {

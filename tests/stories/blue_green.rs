@@ -109,7 +109,7 @@ fn a_colour_that_errs_is_switched_back_at_once_by_what_was_measured() {
     replay(async |world| {
         let good = world.good_model_serves().await;
         let bad = Behaviour {
-            errors_per_mille: 100,
+            errors_per_mille: 100.0,
             ..Behaviour::default()
         };
         let run = push(&world, bad, &BlueGreen::default()).await;

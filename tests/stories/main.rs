@@ -6,4 +6,5 @@ mod canary;
 mod doors;
 mod evidence;
 mod lanes;
+mod rolling;
 mod room;

@@ -31,6 +31,7 @@ pub mod run;
 pub mod seen;
 pub mod strategy;
 pub mod time;
+pub mod undo;
 pub mod units;
 pub mod workload;
 

@@ -13,7 +13,7 @@ use crate::people::Group;
 use crate::time::Span;
 use crate::workload::{Workload, revision_name};
 
-pub use crate::strategy::{BlueGreen, Canary, CanaryStep, DEFAULT_MARGIN, Strategy};
+pub use crate::strategy::{BlueGreen, Canary, CanaryStep, DEFAULT_MARGIN, Pause, Rolling, Strategy};
 
 /// A resolved pipeline.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Pipeline {
     pub groups: Vec<Group>,
     /// Where Plugin steps run.
     pub builds: Builds,
+    /// Outputs of an earlier run that its workloads name, by slug and name: those of a revision that is brought back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, BTreeMap<String, String>>,
     /// What a reader of the run should know, for example a key that has no effect yet.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -221,6 +224,9 @@ pub struct RolloutRule {
     /// release ends it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub watch: Span,
+    /// It brings back what served before, on purpose: its commit need not descend from the one that serves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoes: bool,
     /// Metrics that servers of metrics are asked for, by name; the others are counted at gateway and pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, Measure>,

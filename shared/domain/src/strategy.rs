@@ -13,7 +13,7 @@ use crate::units::{Ratio, Weight};
 #[serde(rename_all = "kebab-case", remote = "Self")]
 pub enum Strategy {
     /// Replica by replica, without a judgement in between.
-    Rolling,
+    Rolling(Rolling),
     /// A small share first, judged, then the rest.
     Canary(Canary),
     /// All replicas beside stable, looked at without traffic, then everything at once.
@@ -33,7 +33,7 @@ impl Strategy {
     /// The name as it is written in a definition.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Rolling => "rolling",
+            Self::Rolling(_) => "rolling",
             Self::Canary(_) => "canary",
             Self::BlueGreen(_) => "blue-green",
             Self::Shadow => "shadow",
@@ -46,7 +46,7 @@ impl Strategy {
         match self {
             Self::Canary(canary) => Some(canary),
             Self::BlueGreen(blue_green) => Some(&blue_green.switch),
-            Self::Rolling | Self::Shadow | Self::Variant { .. } => None,
+            Self::Rolling(_) | Self::Shadow | Self::Variant { .. } => None,
         }
     }
 
@@ -54,6 +54,14 @@ impl Strategy {
     pub fn previewed(&self) -> Option<&BlueGreen> {
         match self {
             Self::BlueGreen(blue_green) => Some(blue_green),
+            _ => None,
+        }
+    }
+
+    /// How rolling is limited, where it is.
+    pub fn rolling(&self) -> Option<&Rolling> {
+        match self {
+            Self::Rolling(rolling) => Some(rolling),
             _ => None,
         }
     }
@@ -81,12 +89,45 @@ impl<'de> Deserialize<'de> for Strategy {
     /// Runs that were stored before a strategy had settings hold its name alone (invariant 13).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = match Value::deserialize(deserializer)? {
-            Value::String(name) if name == "blue-green" => json!({ "blue-green": {} }),
+            Value::String(name) if matches!(name.as_str(), "blue-green" | "rolling") => json!({ name: {} }),
             other => other,
         };
         Self::deserialize(value).map_err(serde::de::Error::custom)
     }
 }
+
+/// Rolling: how many GPUs more than stable holds, and fewer than it takes, there may be on the way. With neither, as many
+/// more as the pool has room for.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rolling {
+    /// GPUs beside those of stable, or replicas of a service without; `None`: as many as there is room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub surge: Option<u32>,
+    /// GPUs by which warm replicas may be fewer than all, or replicas of a service without.
+    #[serde(skip_serializing_if = "is_none_at_all")]
+    pub unavailable: u32,
+    /// Where it waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none_at_all(gpus: &u32) -> bool {
+    *gpus == 0
+}
+
+/// A share at which a rollout waits for a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pause {
+    /// The share.
+    pub at: Weight,
+    /// Traffic goes back when nobody lets it go on within this time.
+    pub within: Span,
+}
+
+/// A pause waits for so long, unless the definition says otherwise.
+pub const DEFAULT_PAUSE: Span = Span::hours(24);
 
 /// The steps of a canary, and what it asks for before it goes on.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -184,7 +225,7 @@ mod tests {
     #[test]
     fn a_strategy_survives_being_stored_and_its_name_alone_is_its_defaults() {
         let all = [
-            Strategy::Rolling,
+            Strategy::Rolling(Rolling::default()),
             Strategy::Shadow,
             Strategy::BlueGreen(Box::default()),
         ];

@@ -109,8 +109,8 @@ fn wrong_keys_types_and_units_are_told_where_they_stand() {
         (
             canary("strategy: rolling\ncanary: {weight: 5, interval: 5m}"),
             (7, 19),
-            "`N` has `canary:` and the strategy rolling",
-            "write `strategy: canary`",
+            "`N` has settings of canary and the strategy rolling",
+            "leave one of them out",
         ),
         (
             canary("rollback: {condition: error_rate > 5 ms}"),

@@ -284,6 +284,50 @@ fn blue_green_waits_before_its_switch_and_is_judged_after_it() {
 }
 
 #[test]
+fn rolling_within_limits_is_told_in_gpus() {
+    let limits = |spec: &str| {
+        let stages = stage("A", "Kubernetes", &format!("{{namespace: test, {spec}}}"));
+        let pipeline = resolved(&pipeline(&stages));
+        let Strategy::Rolling(rolling) = rollout(&pipeline).strategy.clone() else {
+            panic!("not rolling")
+        };
+        (rolling.surge, rolling.unavailable, rolling.pause)
+    };
+    assert_eq!(limits("strategy: rolling"), (None, 0, None));
+    assert_eq!(limits("rolling: {surge: 3}"), (Some(3), 0, None));
+    assert_eq!(
+        limits("replicas: 2, rolling: {unavailable: 1}"),
+        (Some(0), 1, None)
+    );
+    let (.., pause) = limits("rolling: {surge: 3, pause_at: 40%, pause_within: 2h}");
+    let pause = pause.unwrap();
+    assert_eq!((pause.at.percent(), pause.within), (40, Span::hours(2)));
+}
+
+#[test]
+fn limits_within_which_no_replica_can_be_replaced_are_refused() {
+    for (spec, message) in [
+        ("rolling: {surge: 0}", "so that none could be replaced"),
+        (
+            "replicas: 1, rolling: {unavailable: 1}",
+            "all 1 replicas may be missing",
+        ),
+        (
+            "rolling: {surge: 1}, canary: {weight: 5, interval: 1m}",
+            "settings of canary and of rolling",
+        ),
+        (
+            "strategy: blue-green, rolling: {surge: 1}",
+            "settings of rolling and the strategy blue-green",
+        ),
+    ] {
+        let stages = stage("A", "Kubernetes", &format!("{{namespace: test, {spec}}}"));
+        let said = refused(&pipeline(&stages));
+        assert!(said.iter().any(|m| m.contains(message)), "{spec}: {said:?}");
+    }
+}
+
+#[test]
 fn checks_run_where_they_reach_the_new_revision() {
     let spec = "{namespace: test, blue_green: {checks: {image: curl, commands: [curl]}}}";
     let said = refused(&format!(

@@ -11,7 +11,8 @@ use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 use weir_domain::workload::{MetricsEndpoint, Workload};
 use weir_spec::{
-    Definition, Diagnostic, PipelineDef, ResourceFiles, RolloutDef, Severity, StepDef, StepDefWork, Variables,
+    Definition, Diagnostic, PipelineDef, ResourceFiles, RollingDef, RolloutDef, Severity, StepDef,
+    StepDefWork, Variables,
 };
 
 use super::args::Plan as Args;
@@ -169,7 +170,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             // What checks it changes nothing about room and time.
             Some(colours) => Strategy::BlueGreen(Box::new(colours.strategy.clone())),
             None if written == Some("blue-green") => Strategy::BlueGreen(Box::default()),
-            None => Strategy::Rolling,
+            None => Strategy::Rolling(def.rolling.as_ref().map(RollingDef::strategy).unwrap_or_default()),
         },
     };
     let bake = strategy.default_bake();
@@ -211,6 +212,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         warm_within: Span::ZERO,
         no_data: NoData::Hold,
         watch: Span::ZERO,
+        undoes: false,
         measures: BTreeMap::new(),
     })
 }

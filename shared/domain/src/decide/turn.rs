@@ -88,7 +88,8 @@ fn compare(draft: &mut Draft, id: StepId, rule: &RolloutRule) {
         .current
         .as_ref()
         .map(|served| served.commit.clone());
-    if serves.is_none_or(|serves| serves == after) {
+    // An undo goes back on purpose; who asked for it stands where the run began (invariant 14).
+    if rule.undoes || serves.is_none_or(|serves| serves == after) {
         return rollout::survey(draft, id);
     }
     if let Some(mut rollout) = draft.take_rollout(id) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::passing::Inconclusive;
+use super::pause::Paused;
 use super::plan::{Plan, PlannedStep};
 use super::preview::Preview;
 use crate::event::Limits;
@@ -123,6 +124,9 @@ pub struct Rollout {
     /// What was seen of the candidate before it had traffic, where that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
+    /// It waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
     /// A step that ended and could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive: Option<Inconclusive>,
@@ -186,6 +190,7 @@ impl Rollout {
             watching: Watching::default(),
             alarm: None,
             preview: None,
+            paused: None,
             inconclusive: None,
             counted_since: None,
             blind_since: None,
@@ -298,9 +303,13 @@ impl Rollout {
 
     /// Whether a person is asked to let a step pass.
     pub fn asks(&self) -> bool {
-        self.inconclusive
-            .as_ref()
-            .is_some_and(|state| state.asked.is_some())
+        let undecided = self.inconclusive.as_ref();
+        self.is_paused() || undecided.is_some_and(|state| state.asked.is_some())
+    }
+
+    /// Whether it waits for a person to let it go on.
+    pub fn is_paused(&self) -> bool {
+        self.paused.as_ref().is_some_and(|paused| paused.by.is_none())
     }
 
     /// What the candidate answered since the present weights were set.

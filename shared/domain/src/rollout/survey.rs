@@ -5,6 +5,7 @@ use super::claims::{Ahead, ahead, claim, claim_rest};
 use super::moves::{enter, leave_lane, start, wait};
 use super::phases::{Phase, StableSide};
 use super::plan::{Plan, plan};
+use super::rolling::Limits;
 use crate::audit::Action as Did;
 use crate::decide::Draft;
 use crate::fit::{Counted, Fits, fit, stable_pods};
@@ -129,11 +130,16 @@ pub fn choose(
     let given_way = u64::from(ahead.gpus.div_ceil(rule.workload.gpus.max(1)));
     let verdict = fit(snapshot, ask, needed + given_way);
     let gpus = most.unwrap_or(0) * rule.workload.gpus;
-    if verdict.fits == Fits::Yes {
+    let limits = stable.and_then(|stable| Limits::of(rule, stable));
+    if verdict.fits == Fits::Yes && limits.is_none() {
         let why = format!("{needed} of {} replicas that fit", verdict.sure_replicas);
         return Choice::Go(Plan { why, ..roomy });
     }
-    if given_way > 0 && waited < rule.warm_within && fit(snapshot, ask, needed).fits == Fits::Yes {
+    if given_way > 0
+        && limits.is_none()
+        && waited < rule.warm_within
+        && fit(snapshot, ask, needed).fits == Fits::Yes
+    {
         let words = format!(
             "room: rollouts that came before have a claim on {} GPUs",
             ahead.gpus
@@ -147,12 +153,23 @@ pub fn choose(
             .iter()
             .find(|rung| rung.action == action && rung.possible)
     };
+    let mut not = Vec::new();
+    if let Some(limits) = limits {
+        let places = room(
+            snapshot,
+            ask,
+            u64::from(rule.workload.replicas) + given_way + unseen,
+        );
+        match limits.plan_in(rule, &places.less(given_way + unseen)) {
+            Ok(plan) => return Choice::Go(plan),
+            Err(why) => not.push(why),
+        }
+    }
     if let Some(rung) = rung(Action::Wait).filter(|_| waited < rule.warm_within) {
         let words = format!("room: {}", rung.why);
         return Choice::Wait { words, gpus };
     }
-    let mut not = Vec::new();
-    if let Some(stable) = stable.filter(|_| unseen == 0) {
+    if let Some(stable) = stable.filter(|_| unseen == 0 && limits.is_none()) {
         let places = room(snapshot, ask, u64::from(rule.workload.replicas) + given_way).less(given_way);
         match borrowing(&roomy, rule, stable, &places, load) {
             _ if !rule.strategy.may_borrow() => not.push(format!(

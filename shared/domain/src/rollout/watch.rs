@@ -2,8 +2,9 @@
 
 use super::claims::claim_rest;
 use super::evidence::{danger, held_blind, held_unfair, weigh_block};
-use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait};
+use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait, waits_for_places};
 use super::passing::{Ended, passes};
+use super::pause::paused;
 use super::phases::{Away, Phase, Rollout};
 use super::plan::StepKind;
 use super::preview::previewing;
@@ -112,6 +113,9 @@ fn growing(
         doubt(draft, rollout, id, rule, &why);
     } else if correct_weight(draft, rollout, id, rule, scene, held(rollout, step)) {
         // What goes on is decided at the next look, on what the new share shows.
+    } else if waits_for_places(draft, rollout, id, step) {
+        // The time to become warm begins when the places are there.
+        rollout.since = draft.now;
     } else if rollout.weight == Weight::ZERO && rollout.candidate_seen.crashes >= LOADING_CRASHES {
         let crash = rollout.candidate_seen.last_crash.clone().unwrap_or_default();
         doubt(
@@ -202,6 +206,12 @@ fn watching(
             rollout,
             "the gateway: stable gives up replicas once it has followed",
         );
+    }
+    if planned
+        .pause
+        .is_some_and(|within| paused(draft, rollout, id, rule, within))
+    {
+        return;
     }
     draft.note(
         Action::StepPassed,

@@ -10,8 +10,8 @@ use weir_domain::units::Ratio;
 use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
-    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RolloutDef, StageDef, StepDef, StepDefWork,
-    Trigger,
+    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef, StageDef, StepDef,
+    StepDefWork, Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
@@ -147,6 +147,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         strategy: text(spec, "strategy"),
         canary: spec.get("canary").map(canary),
         blue_green: spec.get("blue_green").map(blue_green),
+        rolling: spec.get("rolling").map(rolling),
         rollback: condition.and_then(|text| {
             let parsed = condition::parse(&text.value, metrics).ok()?;
             Some(Located::new(parsed.in_mode(mode), text.place))
@@ -185,6 +186,16 @@ fn blue_green(node: &Node) -> BlueGreenDef {
             let timeout = span(node, "timeout");
             Some((plugin(node)?, timeout))
         }),
+    }
+}
+
+fn rolling(node: &Node) -> RollingDef {
+    RollingDef {
+        place: node.place.clone(),
+        surge: count(node, "surge"),
+        unavailable: count(node, "unavailable"),
+        pause_at: weight(node, "pause_at"),
+        pause_within: span(node, "pause_within"),
     }
 }
 

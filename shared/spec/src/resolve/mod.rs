@@ -135,6 +135,7 @@ fn resolve_into(
         on_new_push: pipeline.on_new_push,
         groups: definition.groups.clone(),
         builds,
+        outputs: BTreeMap::new(),
         warnings: definition.warnings.clone(),
     })
 }

@@ -54,14 +54,15 @@ impl<'a> Resolver<'a> {
             }
             (None, None) => return None,
         };
-        let strategy = strategy?;
+        let (strategy, workload) = (strategy?, workload?);
+        self.rolls(rollout, &workload);
         Some(RolloutRule {
             lane: LaneKey {
                 service: ServiceName::new(&name),
                 environment: EnvironmentName::new(&environment.name.value),
             },
             target: target(environment, &name),
-            workload: workload?,
+            workload,
             rollback: self.conditions(rollout, &strategy),
             bake: rollout.bake.unwrap_or_else(|| strategy.default_bake()),
             strategy,
@@ -70,6 +71,7 @@ impl<'a> Resolver<'a> {
             warm_within,
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
+            undoes: false,
             measures: self.definition.measures.clone(),
         })
     }

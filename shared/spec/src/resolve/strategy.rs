@@ -3,9 +3,10 @@
 use weir_domain::strategy::{BlueGreen, Canary, CanaryStep, Strategy};
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
+use weir_domain::workload::Workload;
 
 use super::Resolver;
-use crate::definition::{BlueGreenDef, CanaryDef, EnvironmentDef, RolloutDef, StepDef};
+use crate::definition::{BlueGreenDef, CanaryDef, EnvironmentDef, RollingDef, RolloutDef, StepDef};
 use crate::diagnostic::Diagnostic;
 use crate::render::short;
 use crate::source::Place;
@@ -28,6 +29,15 @@ impl<'a> Resolver<'a> {
             None
         };
         let name = short(&step.name.value);
+        let blocks = [
+            ("canary", rollout.canary.is_some()),
+            ("blue-green", rollout.blue_green.is_some()),
+            ("rolling", rollout.rolling.is_some()),
+        ];
+        let blocks: Vec<&str> = blocks
+            .into_iter()
+            .filter_map(|(block, there)| there.then_some(block))
+            .collect();
         match (&rollout.version, &rollout.weight) {
             (Some(_), None) => {
                 return fault(format!("the variant of `{name}` has no weight"), "add `weight:`");
@@ -38,9 +48,7 @@ impl<'a> Resolver<'a> {
                     "add `selector: {version: …}`, or write the weight under `canary:`",
                 );
             }
-            (Some(_), Some(_))
-                if rollout.strategy.is_some() || rollout.canary.is_some() || rollout.blue_green.is_some() =>
-            {
+            (Some(_), Some(_)) if rollout.strategy.is_some() || !blocks.is_empty() => {
                 return fault(
                     format!("`{name}` is a variant and has a strategy"),
                     "leave one of them out",
@@ -52,28 +60,60 @@ impl<'a> Resolver<'a> {
             (None, None) => {}
         }
         let written = rollout.strategy.as_ref().map(|strategy| strategy.value.as_str());
-        match (written, &rollout.canary, &rollout.blue_green) {
-            (_, Some(_), Some(_)) => fault(
-                format!("`{name}` has `canary:` and `blue_green:`"),
+        let block = match blocks.as_slice() {
+            [one, other, ..] => {
+                return fault(
+                    format!("`{name}` has settings of {one} and of {other}"),
+                    "leave one of them out",
+                );
+            }
+            blocks => blocks.first().copied(),
+        };
+        if let (Some(written), Some(block)) = (written, block)
+            && written != block
+        {
+            return fault(
+                format!("`{name}` has settings of {block} and the strategy {written}"),
                 "leave one of them out",
-            ),
-            (Some("canary") | None, Some(canary), None) => self.canary(canary).map(Strategy::Canary),
+            );
+        }
+        match (written.or(block), &rollout.canary, &rollout.blue_green) {
+            (Some("canary"), Some(canary), _) => self.canary(canary).map(Strategy::Canary),
             (Some("canary"), None, _) => fault(
                 format!("`{name}` is a canary without its steps"),
                 "add `canary: {weight: 5, interval: 10m}`",
             ),
-            (Some(other), Some(_), None) => fault(
-                format!("`{name}` has `canary:` and the strategy {other}"),
-                "write `strategy: canary`",
-            ),
-            (Some("blue-green") | None, None, Some(colours)) => self.blue_green(colours, environment),
-            (Some(other), None, Some(_)) => fault(
-                format!("`{name}` has `blue_green:` and the strategy {other}"),
-                "write `strategy: blue-green`",
-            ),
-            (Some("blue-green"), None, None) => Some(Strategy::BlueGreen(Box::default())),
-            (Some("shadow"), None, None) => self.not_yet(step, Strategy::Shadow),
-            (_, None, None) => Some(Strategy::Rolling),
+            (Some("blue-green"), _, Some(colours)) => self.blue_green(colours, environment),
+            (Some("blue-green"), _, None) => Some(Strategy::BlueGreen(Box::default())),
+            (Some("shadow"), ..) => self.not_yet(step, Strategy::Shadow),
+            _ => {
+                let rolling = rollout.rolling.as_ref().map(RollingDef::strategy);
+                Some(Strategy::Rolling(rolling.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Limits of rolling within which not one replica could be replaced.
+    pub(super) fn rolls(&mut self, rollout: &RolloutDef, workload: &Workload) {
+        let Some(written) = &rollout.rolling else { return };
+        let rolling = written.strategy();
+        let (gpus, replicas) = (workload.gpus.max(1), workload.replicas);
+        let Some(surge) = rolling.surge else { return };
+        let (more, fewer) = (surge / gpus, rolling.unavailable / gpus);
+        let unit = if workload.gpus == 0 { "replicas" } else { "GPUs" };
+        if more == 0 && fewer == 0 {
+            let found = format!(
+                "{surge} {unit} more and {} fewer: a replica has {gpus}, so that none could be replaced",
+                rolling.unavailable
+            );
+            let complaint = Diagnostic::error(&written.place, found);
+            self.sink
+                .push(complaint.expected(format!("`surge` or `unavailable` of at least {gpus}")));
+        } else if more == 0 && fewer >= replicas {
+            let found = format!("all {replicas} replicas may be missing, and none is added");
+            let help = "nobody would answer; set `surge`, or fewer `unavailable`";
+            self.sink
+                .push(Diagnostic::error(&written.place, found).help(help));
         }
     }
 

@@ -170,6 +170,11 @@ const ROLLOUT: &[Key] = &[
         &Object(BLUE_GREEN),
         "What blue-green waits for before its switch, and what it asks for after it.",
     ),
+    Key::new(
+        "rolling",
+        &Object(ROLLING),
+        "How many GPUs more and fewer there may be on the way, and where it waits; without it as many more as there is room for.",
+    ),
     Key::new("rollback", &Object(ROLLBACK), "What sends traffic back."),
     Key::new(
         "selector",
@@ -259,6 +264,29 @@ const BLUE_GREEN: &[Key] = &[
         "min_samples",
         &Count(1, 1_000_000_000),
         "Requests without which it does not pass; 50 without it.",
+    ),
+];
+
+const ROLLING: &[Key] = &[
+    Key::new(
+        "surge",
+        &Count(0, 100_000),
+        "GPUs beside those that stable holds, or replicas of a service without; 0 with `unavailable`, else as many as there is room for.",
+    ),
+    Key::new(
+        "unavailable",
+        &Count(0, 100_000),
+        "GPUs by which warm replicas may be fewer than all, or replicas of a service without; 0 without it.",
+    ),
+    Key::new(
+        "pause_at",
+        &Percent(false),
+        "Waits at this share until a person lets it go on.",
+    ),
+    Key::new(
+        "pause_within",
+        &Span(true),
+        "Traffic goes back when nobody does within this time; 24h without it.",
     ),
 ];
 
