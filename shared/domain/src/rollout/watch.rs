@@ -409,12 +409,15 @@ pub fn look_again(
         Phase::Surveying => Some(now + pace),
         Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
         Phase::Reverted { until } => Some(until.max(now + limits.settle)),
-        Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => Some(now + limits.settle),
-        Phase::Watching { .. } | Phase::Baking if !settled => Some(now + limits.settle),
+        Phase::Watching { .. } | Phase::Baking | Phase::Reverting if !settled => Some(now + limits.settle),
         Phase::Watching { step } if previews(rollout, step) => {
             let preview = rollout.preview.as_ref().filter(|preview| !preview.is_checked());
             let due = preview.and_then(|preview| preview.due(rule));
             Some(due.map_or(now + pace, boundary))
+        }
+        // Streams that end and pods that come back take seconds, or as long as they take.
+        Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => {
+            Some(now + if quick { limits.settle } else { pace })
         }
         Phase::Watching { step } => {
             let hold = rollout.plan.steps.get(step).map_or(Span::ZERO, |step| step.hold);
