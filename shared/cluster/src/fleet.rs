@@ -10,12 +10,12 @@ use weir_domain::effect::Effect;
 use weir_domain::ids::{ClusterName, RevisionId, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule};
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
 
 use crate::api::Api;
 use crate::connect::{ConnectError, Places, connect};
-use crate::{execution, ground, revision, scenery, traffic};
+use crate::{execution, ground, revision, scenery, site, traffic};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -107,6 +107,13 @@ impl Clusters for Fleet {
             .rollout(step)
             .ok_or_else(|| format!("step {step} has no rollout yet"))?;
         scenery::look(&api, rule, rollout).await
+    }
+
+    async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
+        match self.rollout(run, step).await {
+            Ok((api, rule)) => site::look(&api, rule).await,
+            Err(error) => SiteSeen::Unreachable(error.to_string()),
+        }
     }
 
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {

@@ -54,6 +54,18 @@ pub enum GroundSeen {
     Known(Box<Ground>),
 }
 
+/// A look at what a rollout needs beside its own objects, before anything moves: the route, the plain Service, rights.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SiteSeen {
+    /// The cluster did not answer; why.
+    Unreachable(String),
+    /// It answered.
+    Seen {
+        /// What is in the way, each with the object's name and the fix; nothing: the rollout may begin.
+        problems: Vec<String>,
+    },
+}
+
 /// Where the candidate would go.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ground {

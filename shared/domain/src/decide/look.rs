@@ -44,6 +44,8 @@ pub enum Wanted {
     Rollout(StepId),
     /// What fits where a rollout would go; which revision is stable there.
     Ground(StepId, Option<RevisionId>),
+    /// Whether a rollout finds its route, its Service and its rights.
+    Site(StepId),
     /// Whether the run's commit descends from this one, which serves.
     Lineage(StepId, Commit),
 }
@@ -66,7 +68,12 @@ pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
                 let served = state.lanes.get(&rule.lane).and_then(|lane| lane.current.as_ref());
                 wanted.extend(served.map(|served| Wanted::Lineage(id, served.commit.clone())));
             }
-            (StepWork::Rollout(_), Some(rollout), Duty::Steps) if rollout.phase == Phase::Surveying => {
+            (StepWork::Rollout(_), Some(rollout), Duty::Traffic) if rollout.lacks_site() => {
+                wanted.push(Wanted::Site(id));
+            }
+            (StepWork::Rollout(_), Some(rollout), Duty::Steps)
+                if rollout.phase == Phase::Surveying && rollout.site_clear =>
+            {
                 let stable = rollout.stable.as_ref().map(|stable| stable.revision.clone());
                 wanted.push(Wanted::Ground(id, stable));
             }
@@ -110,6 +117,10 @@ pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> 
                         .and_then(|preview| preview.checks.began());
                     Some(look_at_execution(began, now))
                 }
+                // What is there is asked by whoever will write it, before anybody asks what fits.
+                (StepWork::Rollout(rule), Some(rollout)) if rollout.lacks_site() => (duty == Duty::Traffic)
+                    .then(|| rollout::look_again(rollout, rule, limits, now))
+                    .flatten(),
                 (StepWork::Rollout(rule), Some(rollout))
                     if (duty == Duty::Traffic) == is_on_a_cluster(&rollout.phase) =>
                 {

@@ -10,7 +10,7 @@ use crate::people::Actor;
 use crate::pipeline::{OnNewPush, RolloutRule};
 use crate::rollout::{self, Phase, Rollout};
 use crate::run::{PartStatus, RunStatus};
-use crate::seen::{GroundSeen, RolloutSeen};
+use crate::seen::{GroundSeen, RolloutSeen, SiteSeen};
 use crate::time::Timestamp;
 
 fn rule_of(draft: &Draft, step: StepId) -> Result<RolloutRule, Rejected> {
@@ -41,6 +41,13 @@ pub(super) fn ground(draft: &mut Draft, step: StepId, seen: &GroundSeen) -> Resu
         Some(_) => rollout::surveyed(draft, step, &rule, seen),
         None => foresee::foresee(draft, step, &rule, seen),
     }
+    Ok(())
+}
+
+/// What it needs beside its own objects was looked at.
+pub(super) fn site(draft: &mut Draft, step: StepId, seen: &SiteSeen) -> Result<(), Rejected> {
+    rule_of(draft, step)?;
+    rollout::sited(draft, step, seen);
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub use preview::{Checks, Preview};
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;
 pub use survey::{Choice, choose};
-pub(crate) use survey::{survey, surveyed};
+pub(crate) use survey::{sited, survey, surveyed};
 pub use told::told;
 pub use watch::look_again;
 pub(crate) use watch::{observe, unreachable};

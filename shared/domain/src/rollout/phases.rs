@@ -121,6 +121,9 @@ pub struct Rollout {
     /// What the watch shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// Route, Service and rights were seen to be there.
+    #[serde(default)]
+    pub site_clear: bool,
     /// What was seen of the candidate before it had traffic, where that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
@@ -189,6 +192,7 @@ impl Rollout {
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,
+            site_clear: false,
             preview: None,
             paused: None,
             inconclusive: None,
@@ -294,6 +298,11 @@ impl Rollout {
     /// Steps that share the error rate, the bake among them.
     pub fn parts(&self) -> usize {
         self.plan.steps.len() + 1
+    }
+
+    /// Whether it is still to be seen that route, Service and rights are there.
+    pub fn lacks_site(&self) -> bool {
+        self.phase == Phase::Surveying && !self.site_clear
     }
 
     /// Whether commands check the candidate before it gets traffic.

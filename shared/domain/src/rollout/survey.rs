@@ -13,7 +13,7 @@ use crate::ids::StepId;
 use crate::ladder::{Action, Ladder, Load, ladder, room};
 use crate::pipeline::RolloutRule;
 use crate::run::PartStatus;
-use crate::seen::{Ground, GroundSeen};
+use crate::seen::{Ground, GroundSeen, SiteSeen};
 use crate::time::Span;
 
 /// The rollout has its lane, and asks its cluster what fits. Where the candidate serves already there is nothing to ask.
@@ -38,6 +38,31 @@ pub(crate) fn survey(draft: &mut Draft, id: StepId) {
     draft.put_rollout(id, rollout);
 }
 
+/// What the rollout needs beside its own objects was looked at. A late look changes nothing.
+pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
+    let Some(mut rollout) = draft.take_rollout(id) else {
+        return;
+    };
+    let mut refused = None;
+    match seen {
+        _ if !rollout.lacks_site() => {}
+        SiteSeen::Unreachable(why) => {
+            wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
+        }
+        SiteSeen::Seen { problems } if problems.is_empty() => {
+            rollout.site_clear = true;
+            rollout.waits_for.clear();
+        }
+        SiteSeen::Seen { problems } => {
+            refused = Some(format!("nothing was moved: {}", problems.join("; ")));
+        }
+    }
+    draft.put_rollout(id, rollout);
+    if let Some(why) = refused {
+        refuse(draft, id, why);
+    }
+}
+
 /// The cluster was looked at. A late look changes nothing.
 pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: &GroundSeen) {
     let Some(mut rollout) = draft.take_rollout(id) else {
@@ -45,7 +70,7 @@ pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: 
     };
     let stable = rollout.stable.as_ref().map(|stable| stable.replicas);
     let choice = match seen {
-        _ if rollout.phase != Phase::Surveying => None,
+        _ if rollout.phase != Phase::Surveying || !rollout.site_clear => None,
         GroundSeen::Unreachable(why) => {
             wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
             None

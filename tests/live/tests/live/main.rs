@@ -10,4 +10,5 @@ mod fence;
 mod plugin;
 mod rights;
 mod rollout;
+mod site;
 mod storm;

@@ -59,7 +59,6 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
     load.expect_nothing_lost("switched back").await;
 
     // What the checks refuse, what crashes in the preview, and what never becomes warm have no traffic at any time.
-    let before = stage.world.asked().await;
     let refused = stage
         .push_with("v4", json!({}), strategy("echo not good enough >&2; exit 22"))
         .await;
@@ -71,6 +70,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
         "{}",
         run.status.words()
     );
+    assert_eq!(shares(rollout(&run)), Vec::<u8>::new());
     let mut patient = strategy("true");
     patient["blue-green"]["preview"] = json!(60_000);
     let crashes = stage
@@ -82,7 +82,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
         "{}",
         run.status.words()
     );
-    assert_eq!(stage.world.asked().await, before);
+    assert_eq!(shares(rollout(&run)), Vec::<u8>::new());
     load.expect_nothing_lost("never switched").await;
 
     // Two that are found bad after the switch. What they failed is theirs; afterwards nothing fails.
