@@ -127,13 +127,14 @@ func limit(t *testing.T) context.Context {
 // eventually looks until look returns no reason why not.
 func eventually(t *testing.T, what string, look func() string) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	began := time.Now()
 	for {
 		why := look()
 		if why == "" {
+			t.Logf("%s after %s", what, time.Since(began).Round(time.Millisecond))
 			return
 		}
-		if time.Now().After(deadline) {
+		if time.Since(began) > time.Minute {
 			t.Fatalf("%s: not so after a minute: %s", what, strings.TrimSpace(why))
 		}
 		time.Sleep(50 * time.Millisecond)

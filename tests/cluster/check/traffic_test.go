@@ -66,10 +66,30 @@ func (w *world) route(host string, filters []any, backends ...any) {
 		},
 	}}, metav1.CreateOptions{})
 	w.must(err)
+	// The gateway may hear of the route before it hears of a Service in it; until it knows them all, some of the
+	// answers are its own.
 	eventually(w.t, "route answers", func() string {
-		_, err := w.ask(host)
+		seen, err := w.dynamic.Resource(routes).Namespace(w.ns).Get(w.ctx, "route", metav1.GetOptions{})
+		if err != nil || !resolved(seen) {
+			return fmt.Sprintf("its backends are not resolved (%v)", err)
+		}
+		_, err = w.ask(host)
 		return reason(err)
 	})
+}
+
+// resolved says whether every gateway of a route knows all its backends.
+func resolved(route *unstructured.Unstructured) bool {
+	parents, _, _ := unstructured.NestedSlice(route.Object, "status", "parents")
+	for _, parent := range parents {
+		conditions, _, _ := unstructured.NestedSlice(parent.(map[string]any), "conditions")
+		for _, c := range conditions {
+			if c := c.(map[string]any); c["type"] == "ResolvedRefs" && c["status"] != "True" {
+				return false
+			}
+		}
+	}
+	return len(parents) > 0
 }
 
 func backend(name string, weight int64) any {
@@ -180,6 +200,26 @@ func TestServicesAnswerByAddressAndName(t *testing.T) {
 	pod := w.see("caller", "ended", func(p *v1.Pod) bool { return p.Status.Phase == v1.PodSucceeded || p.Status.Phase == v1.PodFailed })
 	if ended := pod.Status.ContainerStatuses[0].State.Terminated; ended.ExitCode != 0 || ended.Message != strings.Repeat("by name", 4)+"404" {
 		t.Errorf("state %+v, logs %s", ended, w.logs("caller", v1.PodLogOptions{}))
+	}
+}
+
+// A pod that must ask anew where the API server is loses its connections to it for up to 45 s.
+func TestPodsFindTheAPIServerAtOneHardwareAddressWhoeverComesAndGoes(t *testing.T) {
+	w := newWorld(t)
+	w.pod("witness", v1.PodSpec{Containers: []v1.Container{server("x")}})
+	w.seeReady("witness")
+	api := `curl -sk "https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/livez" >/dev/null
+		awk -v ip="$KUBERNETES_SERVICE_HOST" '$1 == ip {print $4}' /proc/net/arp`
+	before, err := w.exec("witness", "server", "", "sh", "-c", api)
+	w.must(err)
+	// Each has a hardware address drawn at random: the lowest of twenty is hardly ever the witness's.
+	w.deployment("passing", 20, server("y"))
+	_, err = w.exec("witness", "server", "", "ip", "neigh", "flush", "all")
+	w.must(err)
+	after, err := w.exec("witness", "server", "", "sh", "-c", api)
+	w.must(err)
+	if before == "" || before != after {
+		t.Errorf("the API server was at %q, and is at %q now", before, after)
 	}
 }
 

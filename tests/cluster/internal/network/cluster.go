@@ -18,7 +18,7 @@ func SetUpCluster() error {
 	if err := netlink.LinkSetUp(lo); err != nil {
 		return fmt.Errorf("cannot bring the loopback up: %w", err)
 	}
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName}}
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName, HardwareAddr: bridgeHardware}}
 	if err := netlink.LinkAdd(bridge); err != nil {
 		return fmt.Errorf("cannot make a bridge (the kernel needs the modules bridge and veth): %w", err)
 	}

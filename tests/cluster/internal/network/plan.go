@@ -42,6 +42,12 @@ const (
 // bridgeName is the link that joins the pods.
 const bridgeName = "weir0"
 
+// bridgeHardware is the bridge's own hardware address. Without one given, a
+// bridge takes the lowest of its ports', which changes as pods come and go;
+// pods that know the old one then lose their connections to the API server
+// until they ask anew, up to 45 s later.
+var bridgeHardware = net.HardwareAddr{0x02, 0, 0x0a, 0x40, 0xff, 0x01}
+
 // NodeAddress is the address of the i-th node, at most 250 of them.
 func NodeAddress(i int) string {
 	a := netip.MustParseAddr(firstNode).As4()
