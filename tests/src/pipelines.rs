@@ -172,6 +172,7 @@ fn production(commit: &Commit) -> Step {
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         watch: Span::ZERO,
         undoes: false,

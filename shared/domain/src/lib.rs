@@ -14,6 +14,7 @@
 pub mod approval;
 pub mod audit;
 pub mod condition;
+pub mod deadlines;
 mod decide;
 pub mod digest;
 pub mod effect;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
+use crate::deadlines::Deadlines;
 use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey, RevisionId};
 use crate::people::Group;
 use crate::time::Span;
@@ -217,6 +218,9 @@ pub struct RolloutRule {
     pub hold_exposure: Span,
     /// Deadline for the candidate to become warm.
     pub warm_within: Span,
+    /// Deadlines of the phases on the way there.
+    #[serde(default, skip_serializing_if = "Deadlines::are_none")]
+    pub deadlines: Deadlines,
     /// What happens while a source answers and has nothing to count.
     #[serde(default, skip_serializing_if = "NoData::is_hold")]
     pub no_data: NoData,

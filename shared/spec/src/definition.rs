@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use weir_domain::condition::Condition;
+use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::people::Group;
 use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
@@ -225,6 +226,8 @@ pub struct RolloutDef {
     pub hold_exposure: Option<Span>,
     /// Deadline to become warm.
     pub warm_within: Option<Span>,
+    /// Deadlines of its phases.
+    pub deadlines: Deadlines,
     /// What missing data does.
     pub no_data: NoData,
 }

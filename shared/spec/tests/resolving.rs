@@ -328,6 +328,17 @@ fn limits_within_which_no_replica_can_be_replaced_are_refused() {
 }
 
 #[test]
+fn phases_have_deadlines_of_their_own() {
+    let spec = "{namespace: test, deadlines: {scheduling: 10m, pulling: 5m}}";
+    let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", spec)));
+    let deadlines = rollout(&pipeline).deadlines;
+    assert_eq!(
+        (deadlines.scheduling, deadlines.pulling, deadlines.loading),
+        (Some(Span::minutes(10)), Some(Span::minutes(5)), None)
+    );
+}
+
+#[test]
 fn checks_run_where_they_reach_the_new_revision() {
     let spec = "{namespace: test, blue_green: {checks: {image: curl, commands: [curl]}}}";
     let said = refused(&format!(

@@ -210,6 +210,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         keep: Span::ZERO,
         hold_exposure: Span::ZERO,
         warm_within: Span::ZERO,
+        deadlines: def.deadlines,
         no_data: NoData::Hold,
         watch: Span::ZERO,
         undoes: false,

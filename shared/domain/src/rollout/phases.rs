@@ -13,7 +13,7 @@ use crate::ids::{Fence, RevisionId};
 use crate::judge::condition::Weighing;
 use crate::judge::split::Split;
 use crate::judge::watching::Watching;
-use crate::seen::{Counts, RevisionSeen, TrafficChange};
+use crate::seen::{Counts, PodPhase, RevisionSeen, TrafficChange};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
@@ -121,6 +121,9 @@ pub struct Rollout {
     /// What the watch shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// Since when the candidate's slowest pod stands where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_since: Option<(PodPhase, Timestamp)>,
     /// Route, Service and rights were seen to be there.
     #[serde(default)]
     pub site_clear: bool,
@@ -192,6 +195,7 @@ impl Rollout {
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,
+            stands_since: None,
             site_clear: false,
             preview: None,
             paused: None,

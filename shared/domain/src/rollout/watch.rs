@@ -84,6 +84,10 @@ pub(crate) fn observe(
 
 fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
     rollout.candidate_seen = scene.candidate.clone();
+    let phase = rollout.candidate_seen.phase;
+    if rollout.stands_since.is_none_or(|(before, _)| before != phase) {
+        rollout.stands_since = Some((phase, draft.now));
+    }
     rollout.stable_seen = scene.stable.clone().unwrap_or_default();
     rollout.gpus_peak = rollout.gpus_peak.max(rollout.gpus());
     match &scene.traffic {
@@ -127,15 +131,27 @@ fn growing(
         );
     } else if rollout.candidate_seen.warm >= planned.candidate_replicas {
         warm(draft, rollout, id, step);
+    } else if let Some(why) = overdue(draft, rollout, rule) {
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else if draft.now.since(rollout.since) >= rule.warm_within {
-        let words = &rollout.candidate_seen.words;
+        let words = rollout.candidate_seen.told();
         let why = format!("not warm within {}: {words}", rule.warm_within);
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else if let Some(why) = borrow_lost(draft, rollout) {
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else {
-        wait(draft, rollout, &rollout.candidate_seen.words.clone());
+        wait(draft, rollout, &rollout.candidate_seen.told());
     }
+}
+
+/// The slowest pod has been in one phase for longer than that may last.
+fn overdue(draft: &Draft, rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
+    let (phase, since) = rollout.stands_since?;
+    let limit = rule.deadlines.of(phase)?;
+    // What stood there before this step began to grow is not held against it.
+    let stood = draft.now.since(since.max(rollout.since));
+    let told = rollout.candidate_seen.told();
+    (stood >= limit).then(|| format!("{} for {stood}, {limit} at most: {told}", phase.as_str()))
 }
 
 fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {

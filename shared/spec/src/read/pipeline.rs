@@ -1,5 +1,6 @@
 //! The `pipeline` section and triggers.
 
+use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::pipeline::{NoData, OnNewPush};
 use weir_domain::strategy::{
@@ -158,6 +159,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         keep: span(spec, "keep"),
         hold_exposure: span(spec, "hold_exposure"),
         warm_within: span(spec, "warm_within"),
+        deadlines: spec.get("deadlines").map(deadlines).unwrap_or_default(),
         no_data: match plain(spec, "no_data").as_deref() {
             Some("fail") => NoData::Fail,
             _ => NoData::Hold,
@@ -186,6 +188,16 @@ fn blue_green(node: &Node) -> BlueGreenDef {
             let timeout = span(node, "timeout");
             Some((plugin(node)?, timeout))
         }),
+    }
+}
+
+fn deadlines(node: &Node) -> Deadlines {
+    Deadlines {
+        scheduling: span(node, "scheduling"),
+        provisioning: span(node, "provisioning"),
+        pulling: span(node, "pulling"),
+        loading: span(node, "loading"),
+        warming: span(node, "warming"),
     }
 }
 

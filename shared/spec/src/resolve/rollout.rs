@@ -69,6 +69,7 @@ impl<'a> Resolver<'a> {
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
             hold_exposure: rollout.hold_exposure.unwrap_or(DEFAULT_HOLD),
             warm_within,
+            deadlines: rollout.deadlines,
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
             undoes: false,

@@ -207,6 +207,23 @@ const ROLLOUT: &[Key] = &[
         &Span(true),
         "Deadline for the candidate to become warm; 30m without it.",
     ),
+    Key::new(
+        "deadlines",
+        &Object(DEADLINES),
+        "How long each phase of its pods may last within that; as long as all of it without it.",
+    ),
+];
+
+const DEADLINES: &[Key] = &[
+    Key::new("scheduling", &Span(true), "Until the slowest pod has a node."),
+    Key::new(
+        "provisioning",
+        &Span(true),
+        "Until its sandbox and volumes are made.",
+    ),
+    Key::new("pulling", &Span(true), "Until its images are there."),
+    Key::new("loading", &Span(true), "Until its model is loaded."),
+    Key::new("warming", &Span(true), "Until it is ready."),
 ];
 
 const CANARY: &[Key] = &[

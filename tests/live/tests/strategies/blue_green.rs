@@ -91,7 +91,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
         .await;
     let run = stage.ends(&errs, "rolled_back").await;
     assert!(
-        run.status.words().contains("success rate"),
+        run.status.words().contains("error_rate"),
         "{}",
         run.status.words()
     );
