@@ -9,7 +9,7 @@ use weir_app::door::{Request, Response};
 use weir_approval_callback::{Callback, Replies};
 use weir_domain::ids::RunId;
 use weir_slack::{Addressee, ResponseUrl};
-use weir_webhook_intake::Intake;
+use weir_webhook_intake::{Alarms, Intake};
 
 use crate::faults::Fault;
 use crate::world::World;
@@ -20,16 +20,21 @@ const GITHUB_SECRET: &str = "the webhook's secret";
 /// What Slack signs with.
 const SLACK_SECRET: &str = "the app's signing secret";
 
+/// What monitoring systems prove themselves by.
+const ALARM_SECRET: &str = "the alarms' secret";
+
 /// Form, as Slack sends it.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Tries of a delivery or a press: a story crashes once.
 const TRIES: usize = 3;
 
-/// Both doors with their secrets.
+/// The doors with their secrets.
 pub struct Doors {
     /// GitHub's.
     pub intake: Intake,
+    /// Monitoring systems'.
+    pub alarms: Alarms,
     /// Slack's.
     pub callback: Callback,
     /// What people were told.
@@ -84,6 +89,10 @@ impl Doors {
                 engine: weir_webhook_intake::engine(ports.clone()),
                 secrets: vec![github_secret()],
                 clone_urls: [].into(),
+            },
+            alarms: Alarms {
+                engine: weir_webhook_intake::engine(ports.clone()),
+                secrets: weir_app::Secret::new(ALARM_SECRET).into_iter().collect(),
             },
             callback: Callback {
                 engine: weir_approval_callback::engine(ports.clone()),
@@ -152,6 +161,30 @@ impl World {
             let again = json(&self.doors.intake.handle(&request).await);
             let runs = again["runs"].as_array().expect("a push is answered with runs");
             assert!(runs.iter().all(|run| run["new"] == false), "{again}");
+        }
+        (answer.status, json(&answer))
+    }
+
+    /// A request as a monitoring system sends it.
+    pub fn from_monitoring(&self, body: &Value) -> Request {
+        Request {
+            headers: vec![("Authorization".to_owned(), format!("Bearer {ALARM_SECRET}"))],
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// A monitoring system raises an alarm, and again if the process died before it answered. The answer, in JSON.
+    pub async fn alarm(&self, body: &Value) -> (u16, Value) {
+        let request = self.from_monitoring(body);
+        let mut answer = self.doors.alarms.handle(&request).await;
+        for _ in 0..TRIES {
+            if !self.survived((answer.status >= 500).then_some(weir_app::Retry::Now)) {
+                break;
+            }
+            answer = self.doors.alarms.handle(&request).await;
+        }
+        if self.faults.plan() == Fault::Duplicates {
+            self.doors.alarms.handle(&request).await;
         }
         (answer.status, json(&answer))
     }

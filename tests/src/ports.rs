@@ -8,7 +8,7 @@ use weir_app::{EffectError, People, Retry, Source, SourceError, SourceFile};
 use weir_domain::approval::MessageRef;
 use weir_domain::effect::CommitState;
 use weir_domain::ids::{Commit, RunId, StepId};
-use weir_domain::run::{Cause, Repository, Run};
+use weir_domain::run::{Cause, Repository, Run, RunStatus};
 use weir_domain::time::Span;
 
 use crate::faults::Faults;
@@ -54,7 +54,10 @@ impl People for FakePeople {
             .message
             .as_ref()
             .map_or_else(|| approval.token.to_string(), |message| message.ts.clone());
-        let words = approval.state.words();
+        let mut words = approval.state.words();
+        if matches!(run.status, RunStatus::RolledBack { .. }) {
+            words.push_str(", and rolled back");
+        }
         self.messages
             .lock()
             .expect("no story panics while it holds this")

@@ -1,5 +1,6 @@
 //! What comes through the doors: signed requests in the senders' own JSON, through the real handlers.
 
+mod alarms;
 mod by_hand;
 mod definitions;
 mod github;

@@ -21,6 +21,9 @@ async fn asks(world: &World, run: &RunId) {
         steps.any(|(.., state)| state.rollout.as_deref().is_some_and(|r| r.asks()))
     };
     world.run_until_run(run, asks).await;
+    world.pass(Span::seconds(30)).await;
+    let told = world.people.pages.lock().unwrap().contains(run);
+    assert!(told, "somebody is told that they are asked");
 }
 
 fn pass(slack: &str) -> Event {

@@ -1,4 +1,4 @@
-//! webhook-intake: turns a signed push into runs.
+//! webhook-intake: turns a signed push into runs, and an alarm into traffic that goes back.
 //!
 //! ```text
 //!   request ─▶ size, signature ─▶ read ─▶ push ─▶ .weir at its commit ─▶ matching pipelines ─▶ resolved ─▶ started
@@ -11,6 +11,7 @@
 //!
 //! It never moves traffic forward: its engine may only send it back, for at most [`BACK_WITHIN`].
 
+mod alarms;
 mod by_hand;
 mod intake;
 pub mod matching;
@@ -20,6 +21,7 @@ mod prepare;
 use weir_app::{Engine, Ports, Rights};
 use weir_domain::time::Span;
 
+pub use alarms::Alarms;
 pub use by_hand::{ByHand, ByHandError, start_by_hand};
 pub use intake::Intake;
 pub use prepare::UNNAMED;

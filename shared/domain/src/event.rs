@@ -1,7 +1,7 @@
 //! What can happen to a run, in the past tense.
 
 use crate::approval::{Answer, MessageRef};
-use crate::ids::{ApprovalToken, Fence, StepId};
+use crate::ids::{ApprovalToken, Fence, LaneKey, StepId};
 use crate::people::Identity;
 use crate::seen::{ExecutionSeen, GroundSeen, RolloutSeen, SiteSeen};
 use crate::time::{Span, Timestamp};
@@ -99,6 +99,24 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A monitoring system says that something is wrong with a service in an environment.
+    AlarmRaised {
+        /// Which service, where.
+        lane: LaneKey,
+        /// What it says.
+        alarm: Alarm,
+    },
+}
+
+/// An alarm as a monitoring system raised it. It can only send traffic back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Alarm {
+    /// Its name there.
+    pub name: String,
+    /// Since when it is raised.
+    pub since: Timestamp,
+    /// What it says to people; may be empty.
+    pub summary: String,
 }
 
 /// Time, a fresh token and limits: what the core needs from outside at the moment of a decision (invariant 1).

@@ -6,6 +6,7 @@
 mod approval;
 mod blocks;
 mod rollback;
+mod undecided;
 
 use serde_json::{Value, json};
 
@@ -165,6 +166,25 @@ pub struct RollbackPage {
     pub token: String,
 }
 
+/// A step that asks a person, as that person reads it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UndecidedPage {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The run's number.
+    pub number: u64,
+    /// Where.
+    pub environment: String,
+    /// What the step lacks to pass.
+    pub lacks: String,
+    /// What was measured all the same.
+    pub measured: String,
+    /// When traffic goes back if nobody answers, seconds since 1970.
+    pub until_unix: i64,
+    /// What the "Show evidence" button carries; empty for no button.
+    pub token: String,
+}
+
 impl Message {
     /// A single line, for instance a refusal: "You are not in ml-team; members: @ada, @ben."
     pub fn line(text: &str) -> Self {
@@ -214,6 +234,11 @@ impl Message {
     /// The page after a rollback.
     pub fn rolled_back(page: &RollbackPage) -> Self {
         rollback::page(page)
+    }
+
+    /// The question about a step that the measurements cannot decide.
+    pub fn undecided(page: &UndecidedPage) -> Self {
+        undecided::page(page)
     }
 
     /// The line that notifications show.

@@ -11,7 +11,6 @@ use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
 
 use crate::client::{PostedMessage, Retry, SlackClient, SlackError};
-use crate::message::Message;
 
 /// Asks and tells people in a channel.
 #[derive(Debug, Clone)]
@@ -54,13 +53,10 @@ impl People for SlackPeople {
 
     async fn page(&self, run: &Run, step: StepId) -> Result<(), EffectError> {
         const OPERATION: &str = "page the on-call about";
-        let Some(page) = page::page(run, step) else {
+        let Some(message) = page::message(run, step) else {
             return Ok(());
         };
-        let posted = self
-            .client
-            .post_message(&self.channel, &Message::rolled_back(&page))
-            .await;
+        let posted = self.client.post_message(&self.channel, &message).await;
         posted.map(|_| ()).map_err(|error| failed(OPERATION, run, &error))
     }
 }

@@ -80,6 +80,16 @@ fn a_model_that_errs_comes_back_by_itself() {
         world.expect_status(&run, "rolled_back").await;
         let why = world.run(&run).await.status.words();
         assert!(why.contains("error_rate"), "{why}");
+        let messages = world.people.messages.lock().unwrap().clone();
+        let told: Vec<&String> = messages
+            .values()
+            .filter(|words| words.contains("rolled back"))
+            .collect();
+        assert_eq!(
+            told,
+            ["approved, and rolled back"],
+            "whoever approved sees what came of it"
+        );
         world
     });
 }

@@ -54,12 +54,19 @@ pub(crate) fn shut(variable: &'static str) -> Door {
     })
 }
 
+/// Senders of alarms. One door reads them all; the names are for people and their logs.
+const ALARMS: [&str; 4] = ["alertmanager", "cloudwatch", "datadog", "alarm"];
+
 /// The routes.
-pub(crate) fn routes(github: Door, slack: Door) -> Router {
-    let webhooks = Router::new()
+pub(crate) fn routes(github: Door, slack: Door, alarms: &Door) -> Router {
+    let mut webhooks = Router::new()
         .route("/webhooks/github", post(hand_over).with_state(github))
-        .route("/webhooks/slack", post(hand_over).with_state(slack))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+        .route("/webhooks/slack", post(hand_over).with_state(slack));
+    for source in ALARMS {
+        let door = post(hand_over).with_state(alarms.clone());
+        webhooks = webhooks.route(&format!("/webhooks/{source}"), door);
+    }
+    let webhooks = webhooks.layer(DefaultBodyLimit::max(BODY_LIMIT));
     Router::new()
         .route("/health", get(async || "ok\n"))
         .merge(webhooks)

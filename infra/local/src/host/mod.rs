@@ -55,6 +55,7 @@ pub async fn up(
     let routes = http::routes(
         ports::github(args, &secrets, &ports),
         ports::slack(args, &secrets, &ports)?,
+        &ports::alarms(&secrets, &ports),
     );
 
     let (stop, stopping) = watch::channel(false);

@@ -11,10 +11,10 @@ use weir_domain::event::Limits;
 use weir_domain::ids::ClusterName;
 use weir_github::{GitHubApi, LocalRepository, Repositories};
 use weir_slack::{Addressee, SlackClient, SlackPeople};
-use weir_webhook_intake::Intake;
+use weir_webhook_intake::{Alarms, Intake};
 
 use super::http::{Door, shut};
-use super::secrets::{GITHUB_SECRET, SLACK_SIGNING_SECRET, SLACK_TOKEN, Secrets, Values};
+use super::secrets::{ALARM_SECRET, GITHUB_SECRET, SLACK_SIGNING_SECRET, SLACK_TOKEN, Secrets, Values};
 use super::silent::SilentPeople;
 use super::sources::Servers;
 use super::start::Starts;
@@ -143,6 +143,21 @@ pub(crate) fn github(args: &Up, secrets: &Secrets, ports: &Ports) -> Door {
     Arc::new(move |request: Request| {
         let intake = intake.clone();
         Box::pin(async move { intake.handle(&request).await })
+    })
+}
+
+/// The door of monitoring systems.
+pub(crate) fn alarms(secrets: &Secrets, ports: &Ports) -> Door {
+    if secrets.alarm_secret.is_empty() {
+        return shut(ALARM_SECRET);
+    }
+    let alarms = Arc::new(Alarms {
+        engine: weir_webhook_intake::engine(ports.clone()),
+        secrets: all(&secrets.alarm_secret, weir_app::Secret::new),
+    });
+    Arc::new(move |request: Request| {
+        let alarms = alarms.clone();
+        Box::pin(async move { alarms.handle(&request).await })
     })
 }
 

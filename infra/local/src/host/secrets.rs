@@ -17,6 +17,9 @@ pub(crate) const SLACK_TOKEN: &str = "WEIR_SLACK_TOKEN";
 /// Lets Weir read files and set statuses at GitHub.
 pub(crate) const GITHUB_TOKEN: &str = "WEIR_GITHUB_TOKEN";
 
+/// Monitoring systems prove themselves by it.
+pub(crate) const ALARM_SECRET: &str = "WEIR_ALARM_SECRET";
+
 /// The values of one variable: one, or several while one is exchanged for the next. Shown, they are a count.
 #[derive(Clone, Default)]
 pub(crate) struct Values(Vec<String>);
@@ -55,6 +58,8 @@ pub(crate) struct Secrets {
     pub(crate) slack_token: Values,
     /// [`GITHUB_TOKEN`]
     pub(crate) github_token: Values,
+    /// [`ALARM_SECRET`]
+    pub(crate) alarm_secret: Values,
 }
 
 impl Secrets {
@@ -68,6 +73,7 @@ impl Secrets {
             slack_signing_secret: values(SLACK_SIGNING_SECRET, lookup)?,
             slack_token: values(SLACK_TOKEN, lookup)?,
             github_token: values(GITHUB_TOKEN, lookup)?,
+            alarm_secret: values(ALARM_SECRET, lookup)?,
         })
     }
 
@@ -78,6 +84,7 @@ impl Secrets {
             (SLACK_SIGNING_SECRET, &self.slack_signing_secret),
             (SLACK_TOKEN, &self.slack_token),
             (GITHUB_TOKEN, &self.github_token),
+            (ALARM_SECRET, &self.alarm_secret),
         ];
         all.into_iter()
             .filter(|(_, values)| !values.is_empty())

@@ -44,11 +44,36 @@ fn a_door_without_its_secret_is_shut_and_names_the_variable() {
     for (path, variable) in [
         ("/webhooks/github", "WEIR_GITHUB_SECRET"),
         ("/webhooks/slack", "WEIR_SLACK_SIGNING_SECRET"),
+        ("/webhooks/alertmanager", "WEIR_ALARM_SECRET"),
+        ("/webhooks/cloudwatch", "WEIR_ALARM_SECRET"),
+        ("/webhooks/datadog", "WEIR_ALARM_SECRET"),
+        ("/webhooks/alarm", "WEIR_ALARM_SECRET"),
     ] {
         let reply = host.post(path, b"{}", &[]);
         assert_eq!(reply.status, 503);
         assert!(reply.body.contains(variable), "{reply:?}");
     }
+}
+
+#[test]
+fn an_alarm_is_answered_to_who_knows_the_secret_alone() {
+    let world = World::new();
+    let host = world.start(world.up().env("WEIR_ALARM_SECRET", "the alarms' secret"));
+    let body = br#"{"alarm":"by hand","service":"llm","environment":"Production","state":"firing","since":1764072000}"#;
+    let stranger = host.post("/webhooks/alarm", body, &[("authorization", "Bearer guess")]);
+    assert_eq!(stranger.status, 401, "{stranger:?}");
+    let known = host.post(
+        "/webhooks/alarm",
+        body,
+        &[("authorization", "Bearer the alarms' secret")],
+    );
+    assert_eq!(known.status, 200, "{known:?}");
+    assert!(
+        known
+            .body
+            .contains("nothing is being rolled out to llm in Production"),
+        "{known:?}"
+    );
 }
 
 #[test]

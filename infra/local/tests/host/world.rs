@@ -99,6 +99,7 @@ impl World {
             "WEIR_GITHUB_TOKEN",
             "WEIR_SLACK_TOKEN",
             "WEIR_SLACK_SIGNING_SECRET",
+            "WEIR_ALARM_SECRET",
             "WEIR_LOG",
         ] {
             weir.env_remove(name);

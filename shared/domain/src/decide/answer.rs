@@ -124,6 +124,18 @@ pub(super) fn withdraw(draft: &mut Draft, state: &ApprovalState) {
     }
 }
 
+/// What people approved did not last: its messages say so.
+pub(super) fn show_again(draft: &mut Draft) {
+    let approvals = draft.run.stages.iter().enumerate();
+    let approved: Vec<usize> = approvals
+        .filter_map(|(stage, state)| Some((stage, state.approval.as_ref()?)))
+        .filter(|(_, approval)| approval.state == ApprovalState::Approved)
+        .map(|(stage, _)| stage)
+        .collect();
+    let shown = approved.into_iter().map(|stage| Effect::ShowApproval { stage });
+    draft.effects.extend(shown);
+}
+
 /// The message that asks was posted; it will be changed instead of posted again.
 pub(super) fn shown(draft: &mut Draft, stage: usize, message: &MessageRef) {
     if let Some(approval) = draft

@@ -240,6 +240,9 @@ fn close(draft: &mut Draft, ending: RunStatus) {
     draft
         .note(Action::RunEnded, words)
         .moved("running", ending.word());
+    if matches!(ending, RunStatus::RolledBack { .. }) {
+        answer::show_again(draft);
+    }
     draft.run.status = ending;
     draft.run.ended = Some(draft.now);
     draft.effects.push(Effect::ReportStatus { state, description });

@@ -1,6 +1,7 @@
 //! `decide(state, event, moment)`: the one place where a run moves on. One `match`, one file per decision.
 
 mod advance;
+mod alarm;
 mod answer;
 mod begin;
 mod draft;
@@ -89,6 +90,7 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::CancelRequested { by, reason } => end::cancel(&mut draft, by, reason),
         Event::PassRequested { by, reason } => end::let_pass(&mut draft, by, reason),
         Event::RollbackRequested { by, reason } => end::roll_back(&mut draft, by, reason),
+        Event::AlarmRaised { lane, alarm } => alarm::raised(&mut draft, lane, alarm),
     }
     advance::advance(&mut draft);
     Ok(draft.finish())

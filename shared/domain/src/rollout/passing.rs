@@ -26,6 +26,9 @@ pub struct Inconclusive {
     pub lacks: String,
     /// When a person was asked.
     pub asked: Option<Timestamp>,
+    /// When traffic goes back if nobody answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// Who lets it pass all the same, and why.
     pub vouched: Option<(Actor, String)>,
 }
@@ -158,6 +161,8 @@ fn inconclusive(draft: &mut Draft, rollout: &mut Rollout, step: &Ended<'_>, lack
     let ask = step.watched >= step.hold + Span(room.0 / 2);
     if ask && state.asked.is_none() {
         state.asked = Some(draft.now);
+        state.until = Some(draft.now + Span((step.hold + room).0.saturating_sub(step.watched.0)));
+        draft.effects.push(Effect::Page { step: step.id });
         let description = format!("inconclusive, asks a person: {lacks}");
         draft.effects.push(Effect::ReportStatus {
             state: CommitState::Pending,

@@ -1,4 +1,4 @@
-//! A rollout that went back, or must and cannot, for somebody who was woken up.
+//! A rollout that went back, or must and cannot, for somebody who was woken up; and one that asks a person.
 
 use weir_domain::ids::StepId;
 use weir_domain::pipeline::RolloutRule;
@@ -8,7 +8,42 @@ use weir_domain::seen::TrafficChange;
 use weir_domain::time::Timestamp;
 
 use super::unix;
-use crate::message::{RollbackPage, WayBack};
+use crate::message::{Message, RollbackPage, UndecidedPage, WayBack};
+
+/// The message as things stand now; nothing if the question was answered meanwhile.
+pub(super) fn message(run: &Run, step: StepId) -> Option<Message> {
+    let rollout = run.rollout(step)?;
+    if rollout.reverted_because.is_none() && rollout.can_revert() {
+        return Some(Message::undecided(&undecided(run, step)?));
+    }
+    Some(Message::rolled_back(&page(run, step)?))
+}
+
+/// What a step lacks, what was measured, and until when it waits.
+fn undecided(run: &Run, step: StepId) -> Option<UndecidedPage> {
+    let (rule, rollout) = (run.rule(step)?, run.rollout(step)?);
+    let state = rollout
+        .inconclusive
+        .as_ref()
+        .filter(|state| state.vouched.is_none())?;
+    let counts = rollout.candidate_counts();
+    Some(UndecidedPage {
+        pipeline: run.pipeline.name.to_string(),
+        number: run.number,
+        environment: rule.lane.environment.to_string(),
+        lacks: format!("{} at {}: {}", rollout.candidate, rollout.weight, state.lacks),
+        measured: format!("{} requests to it, {} failed", counts.requests, counts.bad),
+        until_unix: unix(state.until?),
+        token: token(run),
+    })
+}
+
+/// An approval's token finds the run again; a run that asked nobody is looked at on the command line.
+fn token(run: &Run) -> String {
+    let approvals = run.stages.iter().filter_map(|stage| stage.approval.as_ref());
+    let last = approvals.map(|approval| approval.token.to_string()).next_back();
+    last.unwrap_or_default()
+}
 
 /// What happened, what was measured, what was done, what serves now, what to do.
 pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
@@ -25,14 +60,7 @@ pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
         serves_now: serves_now(rollout, stuck),
         to_do: to_do(rule, rollout, stuck),
         at_unix: unix(decided(rollout)),
-        // An approval's token finds the run again; a run that asked nobody is looked at on the command line.
-        token: run
-            .stages
-            .iter()
-            .filter_map(|stage| stage.approval.as_ref())
-            .next_back()
-            .map(|approval| approval.token.to_string())
-            .unwrap_or_default(),
+        token: token(run),
     })
 }
 

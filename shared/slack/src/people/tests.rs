@@ -3,13 +3,13 @@ use weir_contracts::sample::{ROLLOUT, START, ask, first};
 use weir_domain::approval::{Approval, ApprovalState, Given};
 use weir_domain::ids::{PersonName, RevisionId, RunId};
 use weir_domain::people::{Actor, Identity};
-use weir_domain::rollout::{Phase, Rollout, StableSide};
+use weir_domain::rollout::{Inconclusive, Phase, Rollout, StableSide};
 use weir_domain::run::RunStatus;
 use weir_domain::seen::{Counts, RevisionSeen, TrafficChange};
 use weir_domain::units::Weight;
 
 use super::*;
-use crate::message::{RollbackPage, WayBack};
+use crate::message::{Message, RollbackPage, WayBack};
 
 const TOKEN: &str = "apr-secret";
 
@@ -131,6 +131,11 @@ fn nobody_was_asked_nothing_is_shown() {
 }
 
 fn went_back(change: impl FnOnce(&mut Rollout)) -> RollbackPage {
+    page::page(&moved(change), ROLLOUT).unwrap()
+}
+
+/// A run whose rollout went back.
+fn moved(change: impl FnOnce(&mut Rollout)) -> Run {
     let mut run = asking(|_, _| {});
     let mut rollout = Rollout::new(RevisionId::new("r-new"), START);
     rollout.stable = Some(StableSide {
@@ -160,7 +165,43 @@ fn went_back(change: impl FnOnce(&mut Rollout)) -> RollbackPage {
     rollout.counted.insert(rollout.candidate.clone(), counts);
     change(&mut rollout);
     run.stages[1].steps[0].rollout = Some(Box::new(rollout));
-    page::page(&run, ROLLOUT).unwrap()
+    run
+}
+
+#[test]
+fn a_step_that_cannot_be_decided_says_what_it_lacks_how_to_answer_and_until_when() {
+    let undecided = |vouched| {
+        moved(|rollout| {
+            rollout.phase = Phase::Watching { step: 0 };
+            rollout.reverted_because = None;
+            rollout.weight = Weight::new(5).unwrap();
+            rollout.inconclusive = Some(Inconclusive {
+                lacks: "requests: 31 of 500 requests to the candidate so far".into(),
+                asked: Some(START),
+                until: Some(START + Span::minutes(15)),
+                vouched,
+            });
+        })
+    };
+    let message = page::message(&undecided(None), ROLLOUT)
+        .unwrap()
+        .to_json()
+        .to_string();
+    for words in [
+        "? undecided: ",
+        "r-new at 5 %: requests: 31 of 500",
+        "weir approve ",
+        "weir rollback ",
+        "without an answer it goes back",
+    ] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let answered = undecided(Some((Actor::Weir, String::new())));
+    assert_eq!(
+        page::message(&answered, ROLLOUT),
+        None,
+        "late, and answered meanwhile"
+    );
 }
 
 #[test]

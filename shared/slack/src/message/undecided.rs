@@ -1,0 +1,35 @@
+//! A step that the measurements cannot decide: what they lack, how to answer, and what happens if nobody does.
+
+use super::blocks::{actions, button, context, header, moment, section};
+use super::{Message, UndecidedPage};
+use crate::interaction::Action;
+use crate::limits::SECTION_CHARS;
+use crate::text::plain;
+
+pub(super) fn page(page: &UndecidedPage) -> Message {
+    let run = format!("{}#{}", page.pipeline, page.number);
+    let title = format!(
+        "? undecided: {} #{} in {}",
+        page.pipeline, page.number, page.environment
+    );
+    let line = |label: &str, text: &str| section(&plain(&format!("{label}: {text}"), SECTION_CHARS));
+    let mut blocks = vec![
+        header(&title),
+        line("What it lacks", &page.lacks),
+        line("What was measured", &page.measured),
+        line(
+            "To let it pass, unverified and in your name",
+            &format!("weir approve {run} --reason …"),
+        ),
+        line(
+            "To send traffic back now",
+            &format!("weir rollback {run} --reason …"),
+        ),
+        context(vec![moment("without an answer it goes back", page.until_unix)]),
+    ];
+    if !page.token.is_empty() {
+        let evidence = button(Action::Details, "Show evidence", &page.token, None);
+        blocks.push(actions(&[evidence]));
+    }
+    Message::new(&format!("{title}. {}", page.lacks), blocks)
+}
