@@ -22,12 +22,7 @@ async fn asks(world: &World, run: &RunId) {
     };
     world.run_until_run(run, asks).await;
     world.pass(Span::seconds(30)).await;
-    let told = world
-        .people
-        .pages
-        .lock()
-        .expect("no story panics while it holds this")
-        .contains(run);
+    let told = world.people.pages.lock().expect("no story panics").contains(run);
     assert!(told, "somebody is told that they are asked");
 }
 

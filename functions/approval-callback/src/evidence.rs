@@ -6,9 +6,8 @@ use weir_domain::time::Timestamp;
 /// A line for the run, one for each stage that began, one for each rollout.
 pub(crate) fn evidence(run: &Run, now: Timestamp) -> String {
     let mut lines = vec![format!(
-        "{} #{}: {}; {}",
-        run.pipeline.name,
-        run.number,
+        "{}: {}; {}",
+        run.title(),
         run.status.words(),
         run.cause.reason
     )];

@@ -304,6 +304,11 @@ impl Run {
         self.step_run(id)?.rollout.as_deref()
     }
 
+    /// What people call it, for example `LLM-Model-Update #42`.
+    pub fn title(&self) -> String {
+        format!("{} #{}", self.pipeline.name, self.number)
+    }
+
     /// Every step with its definition and state, in order.
     pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step, &StepRun)> {
         self.pipeline

@@ -65,7 +65,7 @@ fn failed(operation: &'static str, run: &Run, error: &SlackError) -> EffectError
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     EffectError {
         operation,
-        object: format!("{} #{}", run.pipeline.name, run.number),
+        object: run.title(),
         why: format!("{error}{}", cause.unwrap_or_default()),
         retry: match error.retry() {
             Retry::After(pause) => {

@@ -173,9 +173,8 @@ fn nothing_asked(run: &Run) -> Answer {
         None => String::new(),
     };
     Answer::Refused(format!(
-        "{} #{} waits for no approval: it is {}{before}",
-        run.pipeline.name,
-        run.number,
+        "{} waits for no approval: it is {}{before}",
+        run.title(),
         run.status.words()
     ))
 }

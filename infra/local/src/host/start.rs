@@ -77,10 +77,7 @@ impl Starts {
                     .map(|loaded| loaded.state.run),
             );
         }
-        let names: Vec<String> = runs
-            .iter()
-            .map(|run| format!("{} #{}", run.pipeline.name, run.number))
-            .collect();
+        let names: Vec<String> = runs.iter().map(Run::title).collect();
         Ok(Answer::Done {
             message: format!("started {} at {}", names.join(", "), &head.commit.as_str()[..10]),
             runs,

@@ -55,7 +55,7 @@ impl Look {
 
 /// `LLM-Model-Update #42`.
 pub(crate) fn name(run: &Run) -> String {
-    format!("{} #{}", clean(run.pipeline.name.as_str()), run.number)
+    clean(&run.title())
 }
 
 /// First ten digits of a commit.

@@ -14,10 +14,8 @@ use crate::run::{PartStatus, RunStatus};
 pub(super) fn cancel(draft: &mut Draft, by: &Identity, reason: &str) {
     let Some(actor) = known(draft, by) else { return };
     if draft.run.is_over() || draft.run.ending.is_some() {
-        draft.reply = Some(Reply::Refused(format!(
-            "run {} is already ending or over",
-            draft.run.id
-        )));
+        let words = format!("{} is already ending or over", draft.run.title());
+        draft.reply = Some(Reply::Refused(words));
         return;
     }
     draft.note_by(actor.clone(), Action::CancelRequested, reason);
@@ -25,7 +23,7 @@ pub(super) fn cancel(draft: &mut Draft, by: &Identity, reason: &str) {
         by: actor,
         reason: reason.to_owned(),
     });
-    draft.reply = Some(Reply::Done(format!("run {} is being cancelled", draft.run.id)));
+    draft.reply = Some(Reply::Done(format!("{} is being cancelled", draft.run.title())));
 }
 
 /// A person wants traffic back.
@@ -39,8 +37,8 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
         .collect();
     if moving.is_empty() {
         let words = format!(
-            "run {} ({}) has nothing on its way that could go back; to leave a promoted revision, push or revert the commit",
-            draft.run.id,
+            "{} ({}) has nothing on its way that could go back; to leave a promoted revision, push or revert the commit",
+            draft.run.title(),
             draft.run.status.word()
         );
         draft.reply = Some(Reply::Refused(words));
@@ -49,7 +47,7 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
     for id in moving {
         rollout::revert(draft, id, &format!("asked by {actor}: {reason}"), actor.clone());
     }
-    draft.reply = Some(Reply::Done(format!("traffic of run {} goes back", draft.run.id)));
+    draft.reply = Some(Reply::Done(format!("traffic of {} goes back", draft.run.title())));
 }
 
 /// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
@@ -63,7 +61,7 @@ pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
         .map(|(id, ..)| id);
     let paused = asking.is_some_and(|id| draft.run.rollout(id).is_some_and(rollout::Rollout::is_paused));
     let refusal = match asking {
-        None => Some(format!("run {} has no step that asks a person", draft.run.id)),
+        None => Some(format!("{} has no step that asks a person", draft.run.title())),
         Some(_) if !paused && actor.person() == draft.run.cause.actor.person() => Some(format!(
             "{actor} pushed this change; somebody else must let it pass"
         )),
