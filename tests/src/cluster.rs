@@ -11,7 +11,7 @@ use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
 use weir_simulation::{ManualClock, SimulatedCluster};
 
 use crate::faults::Faults;
@@ -47,6 +47,10 @@ impl Clusters for FakeCluster {
 
     async fn scenery(&self, run: &Run, step: StepId) -> Result<Scenery, String> {
         self.inner.scenery(run, step).await
+    }
+
+    async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
+        self.inner.site(run, step).await
     }
 
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {

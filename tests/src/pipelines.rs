@@ -111,6 +111,7 @@ fn pipeline(stages: Vec<Stage>) -> Pipeline {
             namespace: Namespace::new("builds"),
             fetch_image: "alpine/git".into(),
         },
+        outputs: BTreeMap::new(),
         warnings: Vec::new(),
     }
 }
@@ -171,8 +172,10 @@ fn production(commit: &Commit) -> Step {
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         watch: Span::ZERO,
+        undoes: false,
         measures: BTreeMap::new(),
     };
     Step {

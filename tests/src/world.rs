@@ -196,6 +196,18 @@ impl World {
         result.expect("a request is handled")
     }
 
+    /// A person wants back what served before a run; the run that brings it.
+    pub async fn undo(&self, run: &RunId, slack: &str) -> Result<RunId, String> {
+        let by = Identity::Slack(slack.into());
+        let mut result = self.steps.undo(run, &by, "wrong language").await;
+        while self.survived(result.as_ref().err().map(Classified::retry)) {
+            result = self.steps.undo(run, &by, "wrong language").await;
+        }
+        result
+            .map(|started| started.run().clone())
+            .map_err(|error| error.to_string())
+    }
+
     /// The token of the approval that the run asked for last.
     pub async fn approval(&self, run: &RunId) -> ApprovalToken {
         let run = self.run(run).await;

@@ -2,7 +2,7 @@
 
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
-use weir_tests::{Behaviour, Outcome, canary_to_production, commit, replay};
+use weir_tests::{Behaviour, Outcome, canary_to_production, canary_with, commit, replay};
 
 #[test]
 fn the_first_release_goes_to_everything_at_once_and_says_so() {
@@ -120,6 +120,31 @@ fn a_model_that_never_becomes_warm_never_gets_traffic() {
         world.run_until_idle().await;
         world.expect_status(&run, "rolled_back").await;
         assert_eq!(world.cluster.route_writes("Production"), writes);
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_phase_that_lasts_longer_than_it_may_ends_the_rollout_and_is_named() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let stuck = Behaviour {
+            load: Span::hours(9),
+            ..Behaviour::default()
+        };
+        let pipeline = canary_with(&commit(2), |rule| rule.deadlines.loading = Some(Span::minutes(4)));
+        let run = world.push(&commit(2), stuck, pipeline).await;
+        let pushed = world.now();
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("loading for 4m") && why.contains("4m at most"),
+            "{why}"
+        );
+        assert!(world.now().since(pushed) < Span::minutes(6));
+        world.run_until_idle().await;
         world.expect_serving("Production", &good);
         world
     });

@@ -1,8 +1,10 @@
 //! Stories: what happens to runs, told through the real handlers.
 
 mod approvals;
+mod blue_green;
 mod canary;
 mod doors;
 mod evidence;
 mod lanes;
+mod rolling;
 mod room;

@@ -188,6 +188,32 @@ fn what_cannot_fit_is_refused_with_the_reason_before_anything_moves() {
 }
 
 #[test]
+fn what_a_rollout_needs_and_does_not_find_is_told_by_name_before_anything_moves() {
+    replay(async |world| {
+        world
+            .cluster
+            .obstruct("HTTPRoute production/llm does not exist; create it");
+        world
+            .cluster
+            .obstruct("Service production/llm does not exist: create it");
+        let run = world
+            .push(&commit(1), Behaviour::default(), canary_to_production(&commit(1)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "failed").await;
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("nothing was moved: HTTPRoute production/llm")
+                && why.contains("; Service production/llm"),
+            "{why}"
+        );
+        assert_eq!(world.cluster.replicas("Production"), []);
+        assert_eq!(world.cluster.route_writes("Production"), 0);
+        world
+    });
+}
+
+#[test]
 fn a_place_that_somebody_else_takes_ends_with_a_page_and_never_silently() {
     replay(async |world| {
         let good = full_pool(&world).await;

@@ -284,6 +284,10 @@ impl Engine {
                 let seen = self.ports.clusters.ground(run, *step, stable.as_ref()).await;
                 Ok((Event::GroundSeen { step: *step, seen }, None))
             }
+            Wanted::Site(step) => {
+                let seen = self.ports.clusters.site(run, *step).await;
+                Ok((Event::SiteSeen { step: *step, seen }, None))
+            }
             Wanted::Lineage(step, ancestor) => {
                 let cause = &run.cause;
                 let descends = self

@@ -19,6 +19,7 @@ mod retry;
 mod secret;
 mod start;
 mod store;
+mod undo;
 
 pub use engine::{Engine, HandleError, Handled};
 pub use headers::Headers;
@@ -32,3 +33,4 @@ pub use retry::{Classified, Retry};
 pub use secret::Secret;
 pub use start::{Start, StartError, Started, run_id};
 pub use store::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError, memory};
+pub use undo::UndoError;

@@ -212,11 +212,22 @@ impl Engine {
     }
 }
 
-/// Whether what was decided later leaves nothing to perform: later weights, or the end of the step. The fence on the
+/// Whether what was decided later leaves nothing to perform: later weights, fewer replicas, or the end of the step. The fence on the
 /// cluster would drop older weights too; this saves the call, and the moment between the two.
 fn overtaken(run: &Run, effect: &Effect) -> bool {
     match effect {
         Effect::SetWeights { step, fence, .. } => last_change(run, *step).is_some_and(|last| last > *fence),
+        // Growth that was decided before traffic went back would hold GPUs that stable is to have again.
+        Effect::EnsureRevision {
+            step,
+            revision,
+            replicas,
+            ..
+        } => run.rollout(*step).is_some_and(|rollout| {
+            rollout.reverted_because.is_some()
+                && rollout.candidate == *revision
+                && rollout.candidate_asked < *replicas
+        }),
         // Nobody would look at what begins now.
         Effect::StartExecution { step } => run.step_run(*step).is_some_and(|state| state.status.is_over()),
         _ => false,

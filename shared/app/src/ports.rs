@@ -12,7 +12,7 @@ use weir_domain::effect::{CommitState, Effect};
 use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
 use weir_domain::run::{Cause, Repository, Run};
-use weir_domain::seen::{ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, TrafficSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::retry::{Classified, Retry};
@@ -110,6 +110,12 @@ pub trait Clusters: Send + Sync {
     /// Looks at where the candidate of a rollout would go, beside `stable` where that serves. Everything that does not
     /// answer, or may not be asked, is an answer.
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen;
+
+    /// Looks at what a rollout needs beside its own objects: the route, the plain Service, and the rights of whoever asks.
+    async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
+        let _ = (run, step);
+        SiteSeen::Seen { problems: Vec::new() }
+    }
 
     /// Performs a cluster effect.
     ///

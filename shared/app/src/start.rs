@@ -138,6 +138,7 @@ fn empty(name: &str) -> Pipeline {
             namespace: weir_domain::ids::Namespace::new(""),
             fetch_image: String::new(),
         },
+        outputs: BTreeMap::new(),
         warnings: Vec::new(),
     }
 }

@@ -128,6 +128,12 @@ impl Api {
             .map(drop)
     }
 
+    /// Puts a question that is not kept: what comes back is the answer.
+    pub(crate) async fn ask(&self, path: &str, question: &Value) -> Result<Value, Fault> {
+        self.json(Method::POST, path, "application/json", Some(question))
+            .await
+    }
+
     /// Changes an object by a JSON Patch.
     pub(crate) async fn patch(&self, path: &str, operations: &[Value]) -> Result<(), Fault> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}");

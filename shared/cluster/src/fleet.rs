@@ -10,12 +10,12 @@ use weir_domain::effect::Effect;
 use weir_domain::ids::{ClusterName, RevisionId, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule};
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
 
 use crate::api::{Api, Doubt};
 use crate::connect::{ConnectError, Places, connect};
-use crate::{execution, ground, revision, scenery, traffic};
+use crate::{execution, ground, revision, scenery, site, traffic};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -62,8 +62,8 @@ impl Fleet {
         Ok((self.effect_api(&rule.target.cluster).await?, rule))
     }
 
-    async fn plugin<'a>(&self, run: &'a Run, step: StepId) -> Result<(Api, &'a Plugin), EffectError> {
-        let plugin = run.plugin(step).ok_or_else(|| wrong_step(run, step))?;
+    async fn commands<'a>(&self, run: &'a Run, step: StepId) -> Result<(Api, &'a Plugin), EffectError> {
+        let plugin = run.commands(step).ok_or_else(|| wrong_step(run, step))?;
         Ok((self.effect_api(&run.pipeline.builds.cluster).await?, plugin))
     }
 
@@ -100,7 +100,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 impl Clusters for Fleet {
     async fn execution(&self, run: &Run, step: StepId) -> ExecutionSeen {
         let now = self.clock.now();
-        match self.plugin(run, step).await {
+        match self.commands(run, step).await {
             Ok((api, plugin)) => execution::look(&api, run, step, plugin, now).await,
             Err(error) => ExecutionSeen::Unreachable(error.to_string()),
         }
@@ -114,6 +114,13 @@ impl Clusters for Fleet {
         scenery::look(&api, rule, rollout).await
     }
 
+    async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
+        match self.rollout(run, step).await {
+            Ok((api, rule)) => site::look(&api, rule).await,
+            Err(error) => SiteSeen::Unreachable(error.to_string()),
+        }
+    }
+
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {
         match self.rollout(run, step).await {
             Ok((api, rule)) => ground::look(&api, rule, stable).await,
@@ -124,11 +131,11 @@ impl Clusters for Fleet {
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
         match effect {
             Effect::StartExecution { step } => {
-                let (api, plugin) = self.plugin(run, *step).await?;
+                let (api, plugin) = self.commands(run, *step).await?;
                 execution::start(&api, run, *step, plugin).await
             }
             Effect::StopExecution { step } => {
-                let (api, _) = self.plugin(run, *step).await?;
+                let (api, _) = self.commands(run, *step).await?;
                 execution::stop(&api, run, *step).await
             }
             Effect::EnsureRevision {
@@ -186,7 +193,7 @@ impl Clusters for Fleet {
     }
 
     async fn logs(&self, run: &Run, step: StepId, lines: u32) -> Result<String, EffectError> {
-        let (api, _) = self.plugin(run, step).await?;
+        let (api, _) = self.commands(run, step).await?;
         execution::logs(&api, run, step, lines).await
     }
 }

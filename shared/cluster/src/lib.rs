@@ -34,6 +34,7 @@ mod render;
 mod revision;
 mod route;
 mod scenery;
+mod site;
 pub mod snapshot;
 mod split;
 mod traffic;

@@ -3,8 +3,10 @@
 //! Names of services, environments and runs are people's text; names in a cluster are not (DNS-1123, 63 characters). So
 //! every external name is `w-` and a short hash, and the full key stands in an annotation.
 
-use weir_domain::digest::sha256_hex;
-use weir_domain::ids::{LaneKey, RevisionId, RunId, StepId};
+use weir_domain::digest::short;
+use weir_domain::ids::{LaneKey, RunId, StepId};
+pub(crate) use weir_domain::workload::revision_key;
+pub use weir_domain::workload::revision_name;
 
 /// Label: hash of service and environment. With [`REVISION`] it selects the pods of a revision.
 pub const LANE: &str = "weir.dev/lane";
@@ -32,20 +34,8 @@ pub const CONTENT: &str = "weir.dev/content";
 /// Annotation of a pod that Kubernetes reads when a Deployment shrinks: the lowest goes first.
 pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
-/// Hex digits of a hash in a name: 48 bits, so that ten thousand objects in a namespace collide with chance 2·10⁻⁷.
-const DIGITS: usize = 12;
 /// Longest value of a label.
 const LABEL_LIMIT: usize = 63;
-
-/// Name of the Deployment and the Service of a revision.
-pub fn revision_name(lane: &LaneKey, revision: &RevisionId) -> String {
-    hashed(&revision_key(lane, revision))
-}
-
-/// The key that [`revision_name`] is the hash of.
-pub(crate) fn revision_key(lane: &LaneKey, revision: &RevisionId) -> String {
-    format!("{}/{}/{revision}", lane.service, lane.environment)
-}
 
 /// Value of the label [`LANE`].
 pub fn lane_label(lane: &LaneKey) -> String {
@@ -91,14 +81,10 @@ fn hashed(key: &str) -> String {
     format!("w-{}", short(key))
 }
 
-fn short(text: &str) -> String {
-    sha256_hex(text.as_bytes())[..DIGITS].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_domain::ids::{EnvironmentName, ServiceName};
+    use weir_domain::ids::{EnvironmentName, RevisionId, ServiceName};
 
     fn lane(service: &str, environment: &str) -> LaneKey {
         LaneKey {

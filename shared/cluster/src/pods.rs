@@ -30,6 +30,7 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
         seen.pods += 1;
         let (phase, words) = stands(pod);
         seen.warm += u32::from(phase == PodPhase::Serving);
+        *seen.phases.entry(phase).or_insert(0) += 1;
         if slowest.as_ref().is_none_or(|(other, _)| phase < *other) {
             slowest = Some((phase, words));
         }

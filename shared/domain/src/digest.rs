@@ -16,6 +16,16 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
         })
 }
 
+/// Hex digits of a hash in a name: 48 bits, so that ten thousand objects in a namespace collide with chance 2·10⁻⁷.
+const SHORT: usize = 12;
+
+/// The beginning of a text's SHA-256, for names.
+pub fn short(text: &str) -> String {
+    let mut hex = sha256_hex(text.as_bytes());
+    hex.truncate(SHORT);
+    hex
+}
+
 /// JSON without white space and with object keys in byte order, so that equal values have equal bytes.
 pub fn canonical_json(value: &Value) -> String {
     let mut out = String::new();

@@ -3,7 +3,7 @@
 use crate::approval::{Answer, MessageRef};
 use crate::ids::{ApprovalToken, Fence, LaneKey, StepId};
 use crate::people::Identity;
-use crate::seen::{ExecutionSeen, GroundSeen, RolloutSeen};
+use crate::seen::{ExecutionSeen, GroundSeen, RolloutSeen, SiteSeen};
 use crate::time::{Span, Timestamp};
 
 /// One thing that happened.
@@ -31,6 +31,13 @@ pub enum Event {
         step: StepId,
         /// What fits there.
         seen: GroundSeen,
+    },
+    /// What a rollout needs beside its own objects was looked at.
+    SiteSeen {
+        /// The rollout step that asked.
+        step: StepId,
+        /// Whether it is there.
+        seen: SiteSeen,
     },
     /// The source host compared the run's commit with the one that serves.
     LineageSeen {

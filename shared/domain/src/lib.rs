@@ -14,6 +14,7 @@
 pub mod approval;
 pub mod audit;
 pub mod condition;
+pub mod deadlines;
 mod decide;
 pub mod digest;
 pub mod effect;
@@ -29,7 +30,9 @@ pub mod pool;
 pub mod rollout;
 pub mod run;
 pub mod seen;
+pub mod strategy;
 pub mod time;
+pub mod undo;
 pub mod units;
 pub mod workload;
 

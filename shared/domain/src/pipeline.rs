@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey};
-use crate::judge::Promote;
+use crate::deadlines::Deadlines;
+use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey, RevisionId};
 use crate::people::Group;
 use crate::time::Span;
-use crate::units::{Ratio, Weight};
-use crate::workload::Workload;
+use crate::workload::{Workload, revision_name};
+
+pub use crate::strategy::{BlueGreen, Canary, CanaryStep, DEFAULT_MARGIN, Pause, Rolling, Strategy};
 
 /// A resolved pipeline.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Pipeline {
     pub groups: Vec<Group>,
     /// Where Plugin steps run.
     pub builds: Builds,
+    /// Outputs of an earlier run that its workloads name, by slug and name: those of a revision that is brought back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, BTreeMap<String, String>>,
     /// What a reader of the run should know, for example a key that has no effect yet.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -214,6 +218,9 @@ pub struct RolloutRule {
     pub hold_exposure: Span,
     /// Deadline for the candidate to become warm.
     pub warm_within: Span,
+    /// Deadlines of the phases on the way there.
+    #[serde(default, skip_serializing_if = "Deadlines::are_none")]
+    pub deadlines: Deadlines,
     /// What happens while a source answers and has nothing to count.
     #[serde(default, skip_serializing_if = "NoData::is_hold")]
     pub no_data: NoData,
@@ -221,6 +228,9 @@ pub struct RolloutRule {
     /// release ends it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub watch: Span,
+    /// It brings back what served before, on purpose: its commit need not descend from the one that serves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoes: bool,
     /// Metrics that servers of metrics are asked for, by name; the others are counted at gateway and pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, Measure>,
@@ -283,6 +293,12 @@ pub enum Query {
 }
 
 impl RolloutRule {
+    /// Where callers inside the cluster reach a revision that has no traffic: its own Service.
+    pub fn preview_address(&self, revision: &RevisionId) -> String {
+        let (name, namespace) = (revision_name(&self.lane, revision), &self.target.namespace);
+        format!("http://{name}.{namespace}.svc")
+    }
+
     /// The pool that its GPUs come from; none for a service without.
     pub fn pool(&self) -> Option<PoolKey> {
         (self.workload.gpus > 0).then(|| PoolKey {
@@ -343,73 +359,6 @@ impl Provider {
     pub fn can_be_driven(self) -> bool {
         !matches!(self, Self::AwsEcs | Self::AzureAks)
     }
-}
-
-/// How traffic and replicas move.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// Replica by replica, without a judgement in between.
-    Rolling,
-    /// A small share first, judged, then the rest.
-    Canary(Canary),
-    /// All at once behind a preview; validates, cannot be driven yet.
-    BlueGreen,
-    /// Copies of requests only; validates, cannot be driven yet.
-    Shadow,
-    /// One variant of an experiment; validates, cannot be driven yet.
-    Variant {
-        /// The variant's version label.
-        version: String,
-        /// Its share.
-        weight: Weight,
-    },
-}
-
-impl Strategy {
-    /// The name as it is written in a definition.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Rolling => "rolling",
-            Self::Canary(_) => "canary",
-            Self::BlueGreen => "blue-green",
-            Self::Shadow => "shadow",
-            Self::Variant { .. } => "variant",
-        }
-    }
-}
-
-/// The steps of a canary, and what it asks for before it goes on.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Canary {
-    /// Steps with rising weights; the article's `weight` and `interval` are a list of one.
-    pub steps: Vec<CanaryStep>,
-    /// Success rate that the candidate must reach at the end of each step.
-    pub threshold: Ratio,
-    /// Requests to the candidate without which no step passes.
-    pub min_samples: u64,
-    /// What promotion needs at the end of each step.
-    #[serde(default)]
-    pub promote: Promote,
-    /// The ratio to stable that a proven promotion must be shown to be under; 1.25 is 25 % worse.
-    #[serde(default = "default_margin")]
-    pub margin: f64,
-}
-
-/// A quarter worse than stable is what a proven promotion rules out, unless the definition says otherwise.
-pub const DEFAULT_MARGIN: f64 = 1.25;
-
-fn default_margin() -> f64 {
-    DEFAULT_MARGIN
-}
-
-/// One step of a canary.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CanaryStep {
-    /// The candidate's share.
-    pub weight: Weight,
-    /// For at least this long.
-    pub interval: Span,
 }
 
 /// Metrics collected over a time; validates, cannot be run yet.

@@ -276,6 +276,16 @@ impl Run {
         }
     }
 
+    /// What a step runs as a Kubernetes Job: the commands of a Plugin step, or those that check a candidate before it gets
+    /// traffic.
+    pub fn commands(&self, id: StepId) -> Option<&Plugin> {
+        match &self.step(id)?.work {
+            StepWork::Plugin(plugin) => Some(plugin),
+            StepWork::Rollout(rule) => rule.strategy.previewed()?.checks.as_ref(),
+            StepWork::Collect(_) => None,
+        }
+    }
+
     /// The rule of an approval stage.
     pub fn approval_rule(&self, stage: usize) -> Option<&ApprovalRule> {
         match &self.pipeline.stages.get(stage)?.work {

@@ -54,6 +54,18 @@ pub enum GroundSeen {
     Known(Box<Ground>),
 }
 
+/// A look at what a rollout needs beside its own objects, before anything moves: the route, the plain Service, rights.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SiteSeen {
+    /// The cluster did not answer; why.
+    Unreachable(String),
+    /// It answered.
+    Seen {
+        /// What is in the way, each with the object's name and the fix; nothing: the rollout may begin.
+        problems: Vec<String>,
+    },
+}
+
 /// Where the candidate would go.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ground {
@@ -95,10 +107,30 @@ pub struct RevisionSeen {
     pub phase: PodPhase,
     /// The phase in words: `0/3 nodes: 2 have 0 of 4 GPUs free, 1 not ready`.
     pub words: String,
+    /// How many pods stand where; those that leave are not among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<PodPhase, u32>,
     /// Containers that ended badly, as far as the pods tell.
     pub crashes: u32,
     /// The last of them: `pod w-3f2a-x exited with code 139 (Error)`.
     pub last_crash: Option<String>,
+}
+
+impl RevisionSeen {
+    /// The phase, the pods of each counted, and the slowest in words: `pulling: 1 serving, 2 pulling of 4; pod … cannot pull …`.
+    pub fn told(&self) -> String {
+        if self.phases.is_empty() {
+            return self.words.clone();
+        }
+        let counted: Vec<String> = self
+            .phases
+            .iter()
+            .rev()
+            .map(|(phase, pods)| format!("{pods} {}", phase.as_str()))
+            .collect();
+        let (phase, counted) = (self.phase.as_str(), counted.join(", "));
+        format!("{phase}: {counted} of {}; {}", self.desired, self.words)
+    }
 }
 
 /// Where a pod stands on its way (design §5).

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::digest::{canonical_json, sha256_hex};
-use crate::ids::RevisionId;
+use crate::digest::{canonical_json, sha256_hex, short};
+use crate::ids::{LaneKey, RevisionId};
 
 /// The parts of a service that one revision consists of. Two workloads with the same parts are the same revision.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -45,4 +45,15 @@ impl Workload {
         let digest = sha256_hex(canonical_json(&parts).as_bytes());
         RevisionId::new(format!("r{}", &digest[..10]))
     }
+}
+
+/// What [`revision_name`] is the hash of.
+pub fn revision_key(lane: &LaneKey, revision: &RevisionId) -> String {
+    format!("{}/{}/{revision}", lane.service, lane.environment)
+}
+
+/// Name of the Deployment and the Service of a revision. Names of services and environments are people's text, and names
+/// in a cluster are not (DNS-1123, 63 characters), so it is a hash.
+pub fn revision_name(lane: &LaneKey, revision: &RevisionId) -> String {
+    format!("w-{}", short(&revision_key(lane, revision)))
 }

@@ -5,10 +5,13 @@
 use std::collections::BTreeMap;
 
 use weir_domain::condition::Condition;
+use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::people::Group;
 use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
+use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling};
 use weir_domain::time::Span;
+use weir_domain::units::Weight;
 
 use crate::condition::Metrics;
 use crate::source::{Located, Place};
@@ -205,6 +208,10 @@ pub struct RolloutDef {
     pub strategy: Option<Located<String>>,
     /// The canary.
     pub canary: Option<CanaryDef>,
+    /// Blue-green.
+    pub blue_green: Option<BlueGreenDef>,
+    /// Rolling.
+    pub rolling: Option<RollingDef>,
     /// What sends traffic back.
     pub rollback: Option<Located<Condition>>,
     /// The variant it rolls out, and its share.
@@ -219,6 +226,8 @@ pub struct RolloutDef {
     pub hold_exposure: Option<Span>,
     /// Deadline to become warm.
     pub warm_within: Option<Span>,
+    /// Deadlines of its phases.
+    pub deadlines: Deadlines,
     /// What missing data does.
     pub no_data: NoData,
 }
@@ -238,6 +247,48 @@ pub struct CanaryDef {
     pub promote: Promote,
     /// The ratio that a proof must rule out, and where it stands.
     pub margin: f64,
+}
+
+/// Blue-green as written.
+#[derive(Clone, Debug)]
+pub struct BlueGreenDef {
+    /// Where it stands.
+    pub place: Place,
+    /// The strategy, without its checks.
+    pub strategy: BlueGreen,
+    /// Commands that check the new revision before it gets traffic, and their deadline.
+    pub checks: Option<(PluginDef, Option<Span>)>,
+}
+
+/// Rolling as written.
+#[derive(Clone, Debug)]
+pub struct RollingDef {
+    /// Where it stands.
+    pub place: Place,
+    /// GPUs beside those of stable.
+    pub surge: Option<u32>,
+    /// GPUs that may be missing.
+    pub unavailable: Option<u32>,
+    /// The share at which it waits.
+    pub pause_at: Option<Located<u8>>,
+    /// How long it waits.
+    pub pause_within: Option<Span>,
+}
+
+impl RollingDef {
+    /// The strategy that it means.
+    pub fn strategy(&self) -> Rolling {
+        let pause = self.pause_at.as_ref().and_then(|at| Weight::new(at.value));
+        Rolling {
+            // Fewer and not more is a swap.
+            surge: self.surge.or(self.unavailable.map(|_| 0)),
+            unavailable: self.unavailable.unwrap_or(0),
+            pause: pause.map(|at| Pause {
+                at,
+                within: self.pause_within.unwrap_or(DEFAULT_PAUSE),
+            }),
+        }
+    }
 }
 
 /// A service as written; its containers stay a tree in Kubernetes' words.

@@ -229,7 +229,15 @@ fn strategies_and_their_defaults() {
         ),
         ("canary", Span::minutes(1))
     );
-    assert_eq!(rule("strategy: blue-green"), ("blue-green", Span::ZERO));
+    assert_eq!(rule("strategy: blue-green"), ("blue-green", Span::minutes(10)));
+    assert_eq!(
+        rule("blue_green: {interval: 3m}"),
+        ("blue-green", Span::minutes(3))
+    );
+    assert_eq!(
+        rule("bake: 1h, blue_green: {interval: 3m}"),
+        ("blue-green", Span::hours(1))
+    );
     assert_eq!(rule("strategy: shadow"), ("shadow", Span::ZERO));
 }
 
@@ -250,6 +258,101 @@ fn canary_steps_keep_their_order_and_the_threshold_its_default() {
 }
 
 #[test]
+fn blue_green_waits_before_its_switch_and_is_judged_after_it() {
+    let spec = "{namespace: test, blue_green: {preview: 2m, interval: 20m, threshold: 99, min_samples: 9, \
+                checks: {image: curl, commands: ['curl $WEIR_PREVIEW ${GIT_COMMIT}'], timeout: 1m}}}";
+    let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", spec)));
+    let Strategy::BlueGreen(colours) = &rollout(&pipeline).strategy else {
+        panic!("no blue-green")
+    };
+    let switch = &colours.switch;
+    let steps: Vec<_> = switch
+        .steps
+        .iter()
+        .map(|step| (step.weight.percent(), step.interval))
+        .collect();
+    assert_eq!(steps, [(100, Span::minutes(20))]);
+    assert_eq!((switch.threshold.value(), switch.min_samples), (0.99, 9));
+    assert_eq!(colours.preview, Span::minutes(2));
+    let checks = colours.checks.as_ref().unwrap();
+    assert_eq!(checks.timeout, Span::minutes(1));
+    let command = &checks.commands[0];
+    assert!(
+        command.starts_with("curl $WEIR_PREVIEW ") && !command.contains("GIT_COMMIT"),
+        "{command}"
+    );
+}
+
+#[test]
+fn rolling_within_limits_is_told_in_gpus() {
+    let limits = |spec: &str| {
+        let stages = stage("A", "Kubernetes", &format!("{{namespace: test, {spec}}}"));
+        let pipeline = resolved(&pipeline(&stages));
+        let Strategy::Rolling(rolling) = rollout(&pipeline).strategy.clone() else {
+            panic!("not rolling")
+        };
+        (rolling.surge, rolling.unavailable, rolling.pause)
+    };
+    assert_eq!(limits("strategy: rolling"), (None, 0, None));
+    assert_eq!(limits("rolling: {surge: 3}"), (Some(3), 0, None));
+    assert_eq!(
+        limits("replicas: 2, rolling: {unavailable: 1}"),
+        (Some(0), 1, None)
+    );
+    let (.., pause) = limits("rolling: {surge: 3, pause_at: 40%, pause_within: 2h}");
+    let pause = pause.unwrap();
+    assert_eq!((pause.at.percent(), pause.within), (40, Span::hours(2)));
+}
+
+#[test]
+fn limits_within_which_no_replica_can_be_replaced_are_refused() {
+    for (spec, message) in [
+        ("rolling: {surge: 0}", "so that none could be replaced"),
+        (
+            "replicas: 1, rolling: {unavailable: 1}",
+            "all 1 replicas may be missing",
+        ),
+        (
+            "rolling: {surge: 1}, canary: {weight: 5, interval: 1m}",
+            "settings of canary and of rolling",
+        ),
+        (
+            "strategy: blue-green, rolling: {surge: 1}",
+            "settings of rolling and the strategy blue-green",
+        ),
+    ] {
+        let stages = stage("A", "Kubernetes", &format!("{{namespace: test, {spec}}}"));
+        let said = refused(&pipeline(&stages));
+        assert!(said.iter().any(|m| m.contains(message)), "{spec}: {said:?}");
+    }
+}
+
+#[test]
+fn phases_have_deadlines_of_their_own() {
+    let spec = "{namespace: test, deadlines: {scheduling: 10m, pulling: 5m}}";
+    let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", spec)));
+    let deadlines = rollout(&pipeline).deadlines;
+    assert_eq!(
+        (deadlines.scheduling, deadlines.pulling, deadlines.loading),
+        (Some(Span::minutes(10)), Some(Span::minutes(5)), None)
+    );
+}
+
+#[test]
+fn checks_run_where_they_reach_the_new_revision() {
+    let spec = "{namespace: test, blue_green: {checks: {image: curl, commands: [curl]}}}";
+    let said = refused(&format!(
+        "builds: {{cluster: elsewhere}}\n{}",
+        pipeline(&stage("A", "Kubernetes", spec))
+    ));
+    assert!(
+        said.iter()
+            .any(|m| m.contains("the checks would run in cluster elsewhere")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn the_rollback_policy_joins_the_steps_own_condition() {
     let policy = "rollback_policy:\n  automatic:\n    - {condition: error_rate > 5%, duration: 5m, action: instant_rollback}\n    - {condition: latency_p99 > 5s && restarts > 0, duration: 10m}\n";
     let canary = "{namespace: test, canary: {weight: 5, interval: 1m}, rollback: {condition: error_rate > 9% || restarts > 3}}";
@@ -263,6 +366,13 @@ fn the_rollback_policy_joins_the_steps_own_condition() {
     assert_eq!(
         condition,
         "error_rate > 9% || restarts > 3 || error_rate > 5% for 5m || (latency_p99 > 5s for 10m && restarts > 0 for 10m)"
+    );
+    let colours = rollout(&pipeline_of("{namespace: test, strategy: blue-green}"))
+        .rollback
+        .clone();
+    assert_eq!(
+        colours.unwrap().to_string(),
+        "error_rate > 5% for 5m || (latency_p99 > 5s for 10m && restarts > 0 for 10m)"
     );
     assert_eq!(rollout(&pipeline_of("{namespace: test}")).rollback, None);
 }

@@ -16,8 +16,8 @@ use weir_domain::ids::{
 use weir_domain::lane::Lane;
 use weir_domain::people::Actor;
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, NoData, OnNewPush, Pipeline, Provider, Quorum, RolloutRule, Stage, StageWork, Step,
-    StepWork, Strategy, Target,
+    ApprovalRule, Builds, NoData, OnNewPush, Pipeline, Provider, Quorum, Rolling, RolloutRule, Stage,
+    StageWork, Step, StepWork, Strategy, Target,
 };
 use weir_domain::pool::Pool;
 use weir_domain::run::{Cause, Repository, Run};
@@ -82,14 +82,16 @@ pub fn pipeline(name: &str) -> Pipeline {
             },
             not_exact: Vec::new(),
         },
-        strategy: Strategy::Rolling,
+        strategy: Strategy::Rolling(Rolling::default()),
         rollback: None,
         bake: Span::minutes(10),
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         watch: Span::ZERO,
+        undoes: false,
         measures: BTreeMap::new(),
     };
     let needs = vec![Quorum {
@@ -130,6 +132,7 @@ pub fn pipeline(name: &str) -> Pipeline {
             namespace: Namespace::new("b"),
             fetch_image: "git".into(),
         },
+        outputs: BTreeMap::new(),
         warnings: Vec::new(),
     }
 }

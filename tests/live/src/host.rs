@@ -10,18 +10,20 @@ use weir_app::{
     Clock, EffectError, Engine, Handled, Ids, People, Ports, Queue, Source, SourceError, SourceFile, Start,
     Store,
 };
-use weir_cluster::Fleet;
+use weir_cluster::{Access, Fleet, Places};
 use weir_domain::Duty;
 use weir_domain::approval::MessageRef;
 use weir_domain::audit::Entry;
 use weir_domain::effect::CommitState;
 use weir_domain::event::{Event, Limits};
 use weir_domain::ids::{ApprovalToken, Commit, PushKey, RunId, StepId};
+use weir_domain::people::Identity;
 use weir_domain::pipeline::Pipeline;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::clock::WallClock;
+use crate::world::World;
 
 /// Runs that are looked at in one round.
 const ROUND: usize = 16;
@@ -63,17 +65,31 @@ impl Host {
         }
     }
 
-    /// Starts a run of a commit.
+    /// A loop that may do everything in the cluster of a world.
+    pub fn of_admin(world: &World) -> Self {
+        let access = Access::kubeconfig(&world.cluster.kubeconfig, None);
+        Self::new(Fleet::new(Places::all(access), Arc::new(WallClock)))
+    }
+
+    /// Starts a run of a commit that nobody fetches.
     ///
     /// # Panics
     /// It cannot be started.
     pub async fn start(&self, commit: &str, pipeline: Pipeline) -> RunId {
+        self.start_from("file:///nowhere", commit, commit, pipeline).await
+    }
+
+    /// Starts a run of a commit that is fetched from an address. Every push has a name of its own.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub async fn start_from(&self, clone_url: &str, commit: &str, push: &str, pipeline: Pipeline) -> RunId {
         let start = Start {
-            push: PushKey::new(commit),
+            push: PushKey::new(push),
             cause: Cause {
                 repository: Repository {
                     name: "acme/models".into(),
-                    clone_url: "file:///nowhere".into(),
+                    clone_url: clone_url.into(),
                 },
                 git_ref: "refs/heads/main".into(),
                 before: Commit::new("0".repeat(40)),
@@ -94,6 +110,16 @@ impl Host {
     /// It cannot be handled.
     pub async fn tell(&self, run: &RunId, event: &Event) -> Handled {
         self.steps.handle(run, event).await.expect("the event is handled")
+    }
+
+    /// A person of Slack wants back what served before a run; the run that brings it.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn undo(&self, run: &RunId, slack: &str) -> RunId {
+        let by = Identity::Slack(slack.into());
+        let started = self.steps.undo(run, &by, "wrong language").await;
+        started.expect("it can be undone").run().clone()
     }
 
     /// Does what is due, again and again, until the run is as expected.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -71,6 +71,25 @@ impl Load {
             _process: process,
             stats,
         }
+    }
+
+    /// Expects that every request so far was answered, and none cut.
+    ///
+    /// # Panics
+    /// One was not; or the driver is gone.
+    pub async fn expect_nothing_lost(&self, what: &str) {
+        let totals = self.totals().await;
+        let total = &totals["total"];
+        eprintln!(
+            "{what}: {}",
+            json!({"total": total, "failures": totals["failures"]})
+        );
+        let none = json!(0);
+        assert_eq!(
+            (&total["failed"], &total["cut"]),
+            (&none, &none),
+            "{what}: {totals}"
+        );
     }
 
     /// What became of all requests so far.

@@ -34,6 +34,8 @@ pub struct Shape {
     pub clone_url: String,
     /// The commit.
     pub commit: String,
+    /// How the model behaves, beside what all do.
+    pub model: Value,
 }
 
 impl Shape {
@@ -46,6 +48,7 @@ impl Shape {
             commands: vec!["true".to_owned()],
             clone_url: "file:///nowhere".to_owned(),
             commit: "0".repeat(40),
+            model: json!({}),
         }
     }
 
@@ -61,10 +64,22 @@ impl Shape {
     /// # Panics
     /// Never: the parts are well formed.
     pub fn canary(&self, namespace: &str, builds: &str, replicas: u32) -> Pipeline {
+        let strategy = json!({"canary": {
+            "steps": [{"weight": 10, "interval": 10_000}], "threshold": 0.95, "min_samples": 20,
+        }});
+        self.pipeline(namespace, builds, replicas, strategy)
+    }
+
+    /// A pipeline of one rollout by this strategy, on `replicas` replicas.
+    ///
+    /// # Panics
+    /// Never: the parts are well formed.
+    pub fn pipeline(&self, namespace: &str, builds: &str, replicas: u32, strategy: Value) -> Pipeline {
         let mut step = self.step(namespace);
         let rule = &mut step["work"]["rollout"];
-        rule["strategy"] = json!({"canary": {
-            "steps": [{"weight": 10, "interval": 10_000}], "threshold": 0.95, "min_samples": 20,
+        rule["strategy"] = strategy;
+        rule["rollback"] = json!({"compare": {
+            "metric": "error_rate", "op": ">", "line": {"value": 0.05, "dimension": "ratio", "written": "5%"},
         }});
         rule["workload"]["replicas"] = replicas.into();
         rule["bake"] = 5_000.into();
@@ -145,7 +160,10 @@ impl Shape {
     }
 
     fn workload(&self, version: &str) -> Value {
-        let model = json!({"version": version, "warm_up_generations": 0, "load_seconds": 0.0});
+        let mut model = json!({"version": version, "warm_up_generations": 0, "load_seconds": 0.0});
+        if let (Some(model), Some(more)) = (model.as_object_mut(), self.model.as_object()) {
+            model.extend(more.clone());
+        }
         json!({
             "template": {
                 "metadata": {"labels": {"app.kubernetes.io/name": "chat"}},

@@ -11,7 +11,8 @@ use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 use weir_domain::workload::{MetricsEndpoint, Workload};
 use weir_spec::{
-    Definition, Diagnostic, PipelineDef, ResourceFiles, RolloutDef, Severity, StepDef, StepDefWork, Variables,
+    Definition, Diagnostic, PipelineDef, ResourceFiles, RollingDef, RolloutDef, Severity, StepDef,
+    StepDefWork, Variables,
 };
 
 use super::args::Plan as Args;
@@ -164,14 +165,15 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             promote: canary.promote,
             margin: canary.margin,
         }),
-        (None, Some("blue-green")) => Strategy::BlueGreen,
         (None, Some("shadow")) => Strategy::Shadow,
-        (None, _) => Strategy::Rolling,
+        (None, written) => match &def.blue_green {
+            // What checks it changes nothing about room and time.
+            Some(colours) => Strategy::BlueGreen(Box::new(colours.strategy.clone())),
+            None if written == Some("blue-green") => Strategy::BlueGreen(Box::default()),
+            None => Strategy::Rolling(def.rolling.as_ref().map(RollingDef::strategy).unwrap_or_default()),
+        },
     };
-    let bake = match &strategy {
-        Strategy::Canary(canary) => canary.steps.last().map_or(Span::ZERO, |step| step.interval),
-        _ => Span::ZERO,
-    };
+    let bake = strategy.default_bake();
     let namespace = def
         .namespace
         .as_ref()
@@ -208,8 +210,10 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         keep: Span::ZERO,
         hold_exposure: Span::ZERO,
         warm_within: Span::ZERO,
+        deadlines: def.deadlines,
         no_data: NoData::Hold,
         watch: Span::ZERO,
+        undoes: false,
         measures: BTreeMap::new(),
     })
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use weir_app::{Engine, Store};
+use weir_app::{Engine, Store, UndoError};
 use weir_domain::approval::{Answer as ApprovalAnswer, ApprovalState};
 use weir_domain::event::Event;
 use weir_domain::ids::ApprovalToken;
 use weir_domain::people::Identity;
-use weir_domain::run::{Run, StageRun};
+use weir_domain::run::{Run, RunStatus, StageRun};
 use weir_domain::{Reply, ids::StepId};
 
 use super::{names, start};
@@ -95,6 +95,9 @@ impl Counter {
             }),
             None => Err(nothing_asked(&run)),
         };
+        if let (Act::Rollback { reason }, true) = (&act, run.status == RunStatus::Succeeded) {
+            return self.undo(&run, &by, reason).await;
+        }
         let event = match act {
             Act::Approve if asks(&run) => Event::PassRequested {
                 by,
@@ -118,6 +121,23 @@ impl Counter {
                 runs: vec![handled.state.run],
             }),
         }
+    }
+}
+
+impl Counter {
+    /// What was promoted has nothing to revert: what served before comes back by a run of its own.
+    async fn undo(&self, run: &Run, by: &Identity, reason: &str) -> Result<Answer, Answer> {
+        let started = match self.engine.undo(&run.id, by, reason).await {
+            Ok(started) => started,
+            Err(UndoError::Refused(why)) => return Err(Answer::Refused(why)),
+            Err(error) => return Err(failed(&error)),
+        };
+        let loaded = self.store.load(started.run()).await;
+        let loaded = loaded.map_err(|error| failed(&error))?;
+        Ok(Answer::Done {
+            message: format!("run {} brings back what served before", started.run()),
+            runs: loaded.into_iter().map(|loaded| loaded.state.run).collect(),
+        })
     }
 }
 
@@ -163,7 +183,7 @@ fn nothing_asked(run: &Run) -> Answer {
 fn step_with_log(run: &Run, name: Option<&str>) -> Result<(StepId, String), Answer> {
     let begun = run
         .steps()
-        .filter(|(id, _, state)| run.plugin(*id).is_some() && state.began.is_some());
+        .filter(|(id, _, state)| run.commands(*id).is_some() && state.began.is_some());
     let begun: Vec<(StepId, String)> = begun.map(|(id, step, _)| (id, step.name.clone())).collect();
     let fits = |own: &str| name.is_none_or(|name| own.eq_ignore_ascii_case(name));
     let found: Vec<&(StepId, String)> = begun.iter().filter(|(_, own)| fits(own)).collect();

@@ -94,7 +94,7 @@ fn plan(plan: &Plan) -> String {
         "instant while stable carries everything, then as its replicas are warm again"
     };
     let mut words = shares.join(", ");
-    if plan.rung == Rung::Borrow {
+    if plan.lends() {
         let sides = |step: &PlannedStep| format!("{}/{}", step.candidate_replicas, step.stable_replicas);
         let mut sides: Vec<String> = plan.steps.iter().map(sides).collect();
         sides.dedup();

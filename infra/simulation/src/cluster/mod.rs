@@ -38,6 +38,8 @@ struct Inside {
     /// Calls that came while it was away.
     calls_in_vain: u64,
     silent_metrics: bool,
+    /// What is in the way of a rollout before it begins.
+    obstacles: Vec<String>,
     values: BTreeMap<String, Reading>,
     flows: Flows,
     behaviours: BTreeMap<Commit, Behaviour>,

@@ -9,7 +9,7 @@ use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen, RouteSeen, TrafficSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, RouteSeen, SiteSeen, TrafficSeen};
 
 use super::SimulatedCluster;
 use super::place::Place;
@@ -63,6 +63,16 @@ impl Clusters for SimulatedCluster {
             },
             placed: Placed::default(),
         })
+    }
+
+    async fn site(&self, _: &Run, _: StepId) -> SiteSeen {
+        let mut inside = self.inside();
+        if inside.called_in_vain() {
+            return SiteSeen::Unreachable(REFUSED.into());
+        }
+        SiteSeen::Seen {
+            problems: inside.obstacles.clone(),
+        }
     }
 
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {

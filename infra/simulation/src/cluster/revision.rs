@@ -108,6 +108,7 @@ impl Revision {
             },
             crashes: if crashed { replicas } else { 0 },
             last_crash: crashed.then(|| "pod exited with code 139 (Error)".to_owned()),
+            ..RevisionSeen::default()
         }
     }
 }

@@ -45,6 +45,11 @@ impl SimulatedCluster {
             .for_each(|place| place.gpu_ms = 0.0);
     }
 
+    /// Something that a rollout needs is not there, in these words.
+    pub fn obstruct(&self, problem: &str) {
+        self.inside().obstacles.push(problem.to_owned());
+    }
+
     /// How many requests come per second.
     pub fn set_rate(&self, per_second: u64) {
         self.inside().flows.rates = Rates::constant(per_second as f64);

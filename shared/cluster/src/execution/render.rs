@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use weir_domain::ids::StepId;
 use weir_domain::pipeline::Plugin;
 use weir_domain::run::Run;
+use weir_domain::strategy::PREVIEW_VARIABLE;
 
 use super::{FETCH_CONTAINER, STEP_CONTAINER};
 use crate::names;
@@ -51,7 +52,7 @@ pub(super) fn job(run: &Run, step: StepId, plugin: &Plugin) -> Result<Value, NoO
                     "terminationGracePeriodSeconds": GRACE_S,
                     "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                     "initContainers": [fetch(run)],
-                    "containers": [commands(run, plugin)?],
+                    "containers": [commands(run, step, plugin)?],
                     "volumes": [{"name": "workspace", "emptyDir": {}}, {"name": "fetch", "emptyDir": {}}],
                 },
             },
@@ -87,7 +88,7 @@ fn fetch(run: &Run) -> Value {
     })
 }
 
-fn commands(run: &Run, plugin: &Plugin) -> Result<Value, NoOutput> {
+fn commands(run: &Run, step: StepId, plugin: &Plugin) -> Result<Value, NoOutput> {
     let mut env = BTreeMap::from([
         ("GIT_COMMIT".to_owned(), run.cause.after.to_string()),
         ("BRANCH".to_owned(), branch(&run.cause.git_ref).to_owned()),
@@ -97,6 +98,12 @@ fn commands(run: &Run, plugin: &Plugin) -> Result<Value, NoOutput> {
         ("GIT_CONFIG_KEY_0".to_owned(), "safe.directory".to_owned()),
         ("GIT_CONFIG_VALUE_0".to_owned(), WORKSPACE.to_owned()),
     ]);
+    // A candidate that has no traffic yet, for the commands that check it.
+    let candidate = run.rule(step).zip(run.rollout(step));
+    env.extend(candidate.map(|(rule, rollout)| {
+        let address = rule.preview_address(&rollout.candidate);
+        (PREVIEW_VARIABLE.to_owned(), address)
+    }));
     for (name, value) in &plugin.env {
         env.insert(name.clone(), put(value, &run.outputs)?);
     }

@@ -220,3 +220,13 @@ fn texts_of_others_are_cut_to_one_short_line() {
     assert_eq!(cut("a\nb\u{1b}[31m"), "a b [31m");
     assert_eq!(cut(&"é".repeat(1_000)).chars().count(), WORDS_LIMIT);
 }
+
+#[test]
+fn pods_are_counted_by_phase_with_the_slowest_in_words() {
+    let pulls = json!({"waiting": {"reason": "ErrImagePull", "message": "no such image"}});
+    let pods = [ready("a"), pod("b", container(pulls, json!({}))), ready("c")];
+    assert_eq!(
+        seen(&pods).told(),
+        "pulling: 2 serving, 1 pulling of 3; pod b cannot pull the image of server: ErrImagePull no such image"
+    );
+}

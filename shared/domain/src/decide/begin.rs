@@ -77,11 +77,11 @@ fn started(
         id,
         number,
         cause,
+        outputs: pipeline.outputs.clone(),
         pipeline,
         status: RunStatus::Running,
         ending: None,
         stages,
-        outputs: BTreeMap::new(),
         began: moment.now,
         ended: None,
         logged: 0,
@@ -165,9 +165,9 @@ fn cannot_be_driven(pipeline: &Pipeline) -> Option<String> {
                     rule.target.provider.as_str()
                 )),
                 StepWork::Rollout(rule) => match rule.strategy {
-                    Strategy::Rolling | Strategy::Canary(_) => None,
+                    Strategy::Rolling(_) | Strategy::Canary(_) | Strategy::BlueGreen(_) => None,
                     _ => Some(format!(
-                        "{at} asks for strategy `{}`, which Weir cannot drive yet; use canary or rolling",
+                        "{at} asks for strategy `{}`, which Weir cannot drive yet; use canary, blue-green or rolling",
                         rule.strategy.as_str()
                     )),
                 },

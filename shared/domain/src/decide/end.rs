@@ -50,7 +50,8 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
     draft.reply = Some(Reply::Done(format!("traffic of {} goes back", draft.run.title())));
 }
 
-/// A person lets a step pass that could not be decided. Not the one who pushed it: nothing else vouches for it.
+/// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
+/// is not for the one who pushed it: nothing else vouches for it.
 pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
     let Some(actor) = known(draft, by) else { return };
     let asking = draft
@@ -58,9 +59,10 @@ pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
         .steps()
         .find(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::asks))
         .map(|(id, ..)| id);
+    let paused = asking.is_some_and(|id| draft.run.rollout(id).is_some_and(rollout::Rollout::is_paused));
     let refusal = match asking {
         None => Some(format!("{} has no step that asks a person", draft.run.title())),
-        Some(_) if actor.person() == draft.run.cause.actor.person() => Some(format!(
+        Some(_) if !paused && actor.person() == draft.run.cause.actor.person() => Some(format!(
             "{actor} pushed this change; somebody else must let it pass"
         )),
         Some(_) => None,
@@ -70,12 +72,16 @@ pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
         draft.reply = Some(Reply::Refused(words));
         return;
     }
-    let (Some(id), words) = (asking, format!("{actor} lets the step pass, unverified")) else {
-        return;
+    let Some(id) = asking else { return };
+    let words = match paused {
+        true => format!("{actor} lets it go on"),
+        false => format!("{actor} lets the step pass, unverified"),
     };
     draft.note_by(actor.clone(), Action::ApprovalGiven, words.clone());
     if let Some(mut rollout) = draft.take_rollout(id) {
-        if let Some(state) = &mut rollout.inconclusive {
+        if let Some(state) = rollout.paused.as_mut().filter(|_| paused) {
+            state.by = Some((actor, reason.to_owned()));
+        } else if let Some(state) = &mut rollout.inconclusive {
             state.vouched = Some((actor, reason.to_owned()));
         }
         draft.put_rollout(id, rollout);

@@ -3,6 +3,7 @@
 use super::{Draft, Rejected};
 use crate::audit::Action;
 use crate::ids::StepId;
+use crate::rollout;
 use crate::run::PartStatus;
 use crate::seen::ExecutionSeen;
 
@@ -10,6 +11,10 @@ use crate::seen::ExecutionSeen;
 const LOG_TAIL_LIMIT: usize = 4_096;
 
 pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &ExecutionSeen) -> Result<(), Rejected> {
+    if draft.run.rule(step).is_some() {
+        rollout::checked(draft, step, seen);
+        return Ok(());
+    }
     let Some(plugin) = draft.run.plugin(step).cloned() else {
         return Err(Rejected::WrongStep {
             run: draft.run.id.to_string(),
@@ -104,7 +109,7 @@ fn waits(draft: &mut Draft, id: StepId, words: &str) {
 }
 
 /// The last bytes of a log, cut at a character.
-fn tail(log: &str) -> &str {
+pub(crate) fn tail(log: &str) -> &str {
     let mut from = log.len().saturating_sub(LOG_TAIL_LIMIT);
     while !log.is_char_boundary(from) {
         from += 1;

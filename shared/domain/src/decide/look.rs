@@ -44,6 +44,8 @@ pub enum Wanted {
     Rollout(StepId),
     /// What fits where a rollout would go; which revision is stable there.
     Ground(StepId, Option<RevisionId>),
+    /// Whether a rollout finds its route, its Service and its rights.
+    Site(StepId),
     /// Whether the run's commit descends from this one, which serves.
     Lineage(StepId, Commit),
 }
@@ -66,9 +68,17 @@ pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
                 let served = state.lanes.get(&rule.lane).and_then(|lane| lane.current.as_ref());
                 wanted.extend(served.map(|served| Wanted::Lineage(id, served.commit.clone())));
             }
-            (StepWork::Rollout(_), Some(rollout), Duty::Steps) if rollout.phase == Phase::Surveying => {
+            (StepWork::Rollout(_), Some(rollout), Duty::Traffic) if rollout.lacks_site() => {
+                wanted.push(Wanted::Site(id));
+            }
+            (StepWork::Rollout(_), Some(rollout), Duty::Steps)
+                if rollout.phase == Phase::Surveying && rollout.site_clear =>
+            {
                 let stable = rollout.stable.as_ref().map(|stable| stable.revision.clone());
                 wanted.push(Wanted::Ground(id, stable));
+            }
+            (StepWork::Rollout(_), Some(rollout), Duty::Steps) if rollout.is_checked() => {
+                wanted.push(Wanted::Execution(id));
             }
             (StepWork::Rollout(_), Some(rollout), Duty::Traffic) if is_on_a_cluster(&rollout.phase) => {
                 wanted.push(Wanted::Rollout(id));
@@ -86,6 +96,11 @@ fn is_on_a_cluster(phase: &Phase) -> bool {
     )
 }
 
+fn look_at_execution(began: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let age = now.since(began.unwrap_or(now));
+    now + Span(age.0 / 10).clamp(EXECUTION_LOOKS.0, EXECUTION_LOOKS.1)
+}
+
 /// When a run must be looked at again, at the latest. Nothing for both duties only for a run that has ended and holds
 /// nothing (invariant 6).
 pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
@@ -93,9 +108,19 @@ pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> 
         state.run.steps().filter_map(
             |(_, step, step_run)| match (&step.work, step_run.rollout.as_deref()) {
                 (StepWork::Plugin(_), _) if step_run.status == PartStatus::Running && duty == Duty::Steps => {
-                    let age = now.since(step_run.began.unwrap_or(now));
-                    Some(now + Span(age.0 / 10).clamp(EXECUTION_LOOKS.0, EXECUTION_LOOKS.1))
+                    Some(look_at_execution(step_run.began, now))
                 }
+                (StepWork::Rollout(_), Some(rollout)) if rollout.is_checked() && duty == Duty::Steps => {
+                    let began = rollout
+                        .preview
+                        .as_ref()
+                        .and_then(|preview| preview.checks.began());
+                    Some(look_at_execution(began, now))
+                }
+                // What is there is asked by whoever will write it, before anybody asks what fits.
+                (StepWork::Rollout(rule), Some(rollout)) if rollout.lacks_site() => (duty == Duty::Traffic)
+                    .then(|| rollout::look_again(rollout, rule, limits, now))
+                    .flatten(),
                 (StepWork::Rollout(rule), Some(rollout))
                     if (duty == Duty::Traffic) == is_on_a_cluster(&rollout.phase) =>
                 {

@@ -20,6 +20,7 @@ use crate::run::State;
 
 pub use begin::{Refused, begin, refuse};
 pub(crate) use draft::Draft;
+pub(crate) use execution::tail;
 pub use look::{Duty, Wanted, next_look, wants};
 
 /// What comes next, and what is to be done about it.
@@ -80,6 +81,7 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::ExecutionSeen { step, seen } => execution::seen(&mut draft, *step, seen)?,
         Event::RolloutSeen { step, seen } => turn::seen(&mut draft, *step, seen)?,
         Event::GroundSeen { step, seen } => turn::ground(&mut draft, *step, seen)?,
+        Event::SiteSeen { step, seen } => turn::site(&mut draft, *step, seen)?,
         Event::LineageSeen { step, descends } => turn::lineage(&mut draft, *step, descends)?,
         Event::WeightsAccepted { step, fence, at } => turn::accepted(&mut draft, *step, *fence, *at)?,
         Event::EffectRefused { step, why } => end::effect_refused(&mut draft, *step, why),

@@ -10,7 +10,7 @@ use crate::people::Actor;
 use crate::pipeline::{OnNewPush, RolloutRule};
 use crate::rollout::{self, Phase, Rollout};
 use crate::run::{PartStatus, RunStatus};
-use crate::seen::{GroundSeen, RolloutSeen};
+use crate::seen::{GroundSeen, RolloutSeen, SiteSeen};
 use crate::time::Timestamp;
 
 fn rule_of(draft: &Draft, step: StepId) -> Result<RolloutRule, Rejected> {
@@ -41,6 +41,13 @@ pub(super) fn ground(draft: &mut Draft, step: StepId, seen: &GroundSeen) -> Resu
         Some(_) => rollout::surveyed(draft, step, &rule, seen),
         None => foresee::foresee(draft, step, &rule, seen),
     }
+    Ok(())
+}
+
+/// What it needs beside its own objects was looked at.
+pub(super) fn site(draft: &mut Draft, step: StepId, seen: &SiteSeen) -> Result<(), Rejected> {
+    rule_of(draft, step)?;
+    rollout::sited(draft, step, seen);
     Ok(())
 }
 
@@ -88,7 +95,8 @@ fn compare(draft: &mut Draft, id: StepId, rule: &RolloutRule) {
         .current
         .as_ref()
         .map(|served| served.commit.clone());
-    if serves.is_none_or(|serves| serves == after) {
+    // An undo goes back on purpose; who asked for it stands where the run began (invariant 14).
+    if rule.undoes || serves.is_none_or(|serves| serves == after) {
         return rollout::survey(draft, id);
     }
     if let Some(mut rollout) = draft.take_rollout(id) {

@@ -40,13 +40,14 @@ pub(super) fn borrowing(
     Ok(made_of(making.steps, rule, making.reserve, Action::Borrow, why))
 }
 
-struct Making<'a> {
-    room: &'a Room,
+/// A plan while it is made.
+pub(super) struct Making<'a> {
+    pub(super) room: &'a Room,
     /// Stable replicas before the rollout.
-    stable: u32,
+    pub(super) stable: u32,
     /// Replicas that carry all traffic.
-    reserve: u32,
-    steps: Vec<PlannedStep>,
+    pub(super) reserve: u32,
+    pub(super) steps: Vec<PlannedStep>,
 }
 
 impl Making<'_> {
@@ -72,7 +73,7 @@ impl Making<'_> {
     }
 
     /// From the last judged step to all, as much at a time as what is not on the candidate yet lets stable give up.
-    fn ramp(&mut self, rule: &RolloutRule) -> Result<(), String> {
+    pub(super) fn ramp(&mut self, rule: &RolloutRule) -> Result<(), String> {
         let (full, hold) = (rule.workload.replicas, ramp_hold(rule));
         let mut grown = self.steps.last().map_or(0, |step| step.candidate_replicas);
         let mut weight = self.steps.last().map_or(Weight::ZERO, |step| step.weight);
@@ -108,8 +109,14 @@ impl Making<'_> {
             weight,
             candidate_replicas: candidate,
             stable_replicas: stable,
-            leaving: places.iter().map(|place| place.pod.clone()).collect(),
+            // A place without a name is that of any pod.
+            leaving: places
+                .iter()
+                .map(|place| place.pod.clone())
+                .filter(|pod| !pod.is_empty())
+                .collect(),
             hold,
+            pause: None,
         });
     }
 }

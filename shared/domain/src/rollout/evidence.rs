@@ -8,7 +8,7 @@ use crate::ids::{RevisionId, StepId};
 use crate::judge::condition::Block;
 use crate::judge::{Alpha, power};
 use crate::people::Actor;
-use crate::pipeline::{NoData, RolloutRule, Strategy};
+use crate::pipeline::{NoData, RolloutRule};
 use crate::seen::{Counts, Scene, TrafficSeen};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
@@ -108,7 +108,7 @@ pub(super) fn held_blind(
     rule: &RolloutRule,
     scene: &Scene,
 ) -> bool {
-    let judged = matches!(rule.strategy, Strategy::Canary(_)) || rule.rollback.is_some();
+    let judged = rule.strategy.judged().is_some() || rule.rollback.is_some();
     let (Some(since), true) = (rollout.blind_since, judged && rollout.stable.is_some()) else {
         return false;
     };

@@ -92,7 +92,7 @@ pub fn forecast(
             revert: way_back(plan, planned, rule, timing),
             fits: site.map(|site| match plan.rung {
                 // The plan was made for the places that open.
-                Action::Borrow => Fits::Yes,
+                Action::Borrow | Action::Swap => Fits::Yes,
                 _ => answer(site, planned).fits,
             }),
             planned: planned.clone(),
@@ -122,7 +122,7 @@ fn way_back(plan: &Plan, step: &PlannedStep, rule: &RolloutRule, timing: Timing)
     if step.kind == StepKind::FirstRelease {
         return None;
     }
-    if plan.rung != Action::Borrow || plan.instant_at(step, rule) {
+    if !plan.lends() || plan.instant_at(step, rule) {
         return Some(timing.effective);
     }
     let missing = plan.needed(rule).saturating_sub(step.stable_replicas);

@@ -5,7 +5,8 @@
 //!                             │               │           │                 │
 //!                             └───────────────┴───────────┴─────────────────┴──▶ Reverting ─▶ Reverted ─▶ Removed
 //! ```
-//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`. Surveying asks the cluster
+//! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`. Blue-green is a canary with
+//! one step, of 100 %, and a step of 0 % before it in which the candidate is looked at (`preview`). Surveying asks the cluster
 //! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
 //! a revert gives them back (`restore`).
 
@@ -15,10 +16,13 @@ mod evidence;
 mod forecast;
 mod moves;
 mod passing;
+mod pause;
 mod phases;
 mod plan;
+mod preview;
 mod restore;
 mod revert;
+mod rolling;
 mod settle;
 mod survey;
 #[cfg(test)]
@@ -30,12 +34,15 @@ pub use claims::Ahead;
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
 pub(crate) use moves::leave_lane;
 pub use passing::Inconclusive;
+pub use pause::Paused;
 pub use phases::{Away, Phase, Rollout, StableSide};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
+pub(crate) use preview::checked;
+pub use preview::{Checks, Preview};
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;
 pub use survey::{Choice, choose};
-pub(crate) use survey::{survey, surveyed};
+pub(crate) use survey::{sited, survey, surveyed};
 pub use told::told;
 pub use watch::look_again;
 pub(crate) use watch::{observe, unreachable};

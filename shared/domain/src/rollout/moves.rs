@@ -94,15 +94,44 @@ fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
 pub(super) fn enter_step(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     let planned = rollout.plan.steps[step].clone();
     enter(draft, rollout, Phase::Growing { step });
-    if planned.candidate_replicas != rollout.candidate_asked {
-        grow(draft, rollout, id, planned.candidate_replicas);
-    }
     let has = rollout
         .stable
         .as_ref()
         .map(|stable| rollout.stable_asked.unwrap_or(stable.replicas));
-    if has.is_some_and(|has| planned.stable_replicas < has) {
+    let gives = has.is_some_and(|has| planned.stable_replicas < has);
+    if !(gives && rollout.plan.gives_first) {
+        ask_for(draft, rollout, id, planned.candidate_replicas);
+    }
+    if gives {
         scale_stable(draft, rollout, id, planned.stable_replicas, planned.leaving);
+    }
+}
+
+/// Asks for what a step needs once stable has left the places, where nothing but the plan keeps the candidate out of them.
+/// Says whether it waits for that.
+pub(super) fn waits_for_places(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) -> bool {
+    let planned = &rollout.plan.steps[step];
+    let (replicas, stays) = (planned.candidate_replicas, planned.stable_replicas);
+    if !rollout.plan.gives_first || rollout.candidate_asked >= replicas {
+        return false;
+    }
+    let seen = &rollout.stable_seen;
+    if seen.pods <= stays && seen.terminating == 0 {
+        ask_for(draft, rollout, id, replicas);
+        return false;
+    }
+    let leaving = (seen.pods + seen.terminating).saturating_sub(stays);
+    wait(
+        draft,
+        rollout,
+        &format!("places: {leaving} stable pods are leaving"),
+    );
+    true
+}
+
+fn ask_for(draft: &mut Draft, rollout: &mut Rollout, id: StepId, replicas: u32) {
+    if replicas != rollout.candidate_asked {
+        grow(draft, rollout, id, replicas);
     }
 }
 

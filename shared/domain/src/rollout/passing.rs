@@ -15,7 +15,7 @@ use crate::effect::{CommitState, Effect};
 use crate::ids::StepId;
 use crate::judge::Promote;
 use crate::people::Actor;
-use crate::pipeline::{Canary, RolloutRule, Strategy};
+use crate::pipeline::{Canary, RolloutRule};
 use crate::seen::{Counts, Scene};
 use crate::time::{Span, Timestamp};
 
@@ -46,7 +46,7 @@ pub(super) struct Ended<'a> {
 
 /// Whether the step may be left for the next.
 pub(super) fn passes(draft: &mut Draft, rollout: &mut Rollout, step: &Ended<'_>) -> bool {
-    let Strategy::Canary(canary) = &step.rule.strategy else {
+    let Some(canary) = step.rule.strategy.judged() else {
         return true;
     };
     let counts = rollout.candidate_counts();

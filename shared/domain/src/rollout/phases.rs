@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::passing::Inconclusive;
+use super::pause::Paused;
 use super::plan::{Plan, PlannedStep};
+use super::preview::Preview;
 use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
 use crate::judge::condition::Weighing;
 use crate::judge::split::Split;
 use crate::judge::watching::Watching;
-use crate::seen::{Counts, RevisionSeen, TrafficChange};
+use crate::seen::{Counts, PodPhase, RevisionSeen, TrafficChange};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
@@ -119,6 +121,18 @@ pub struct Rollout {
     /// What the watch shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<String>,
+    /// Since when the candidate's slowest pod stands where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_since: Option<(PodPhase, Timestamp)>,
+    /// Route, Service and rights were seen to be there.
+    #[serde(default)]
+    pub site_clear: bool,
+    /// What was seen of the candidate before it had traffic, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// It waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
     /// A step that ended and could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive: Option<Inconclusive>,
@@ -181,6 +195,10 @@ impl Rollout {
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,
+            stands_since: None,
+            site_clear: false,
+            preview: None,
+            paused: None,
             inconclusive: None,
             counted_since: None,
             blind_since: None,
@@ -286,11 +304,25 @@ impl Rollout {
         self.plan.steps.len() + 1
     }
 
+    /// Whether it is still to be seen that route, Service and rights are there.
+    pub fn lacks_site(&self) -> bool {
+        self.phase == Phase::Surveying && !self.site_clear
+    }
+
+    /// Whether commands check the candidate before it gets traffic.
+    pub fn is_checked(&self) -> bool {
+        self.preview.as_ref().is_some_and(Preview::is_checked)
+    }
+
     /// Whether a person is asked to let a step pass.
     pub fn asks(&self) -> bool {
-        self.inconclusive
-            .as_ref()
-            .is_some_and(|state| state.asked.is_some())
+        let undecided = self.inconclusive.as_ref();
+        self.is_paused() || undecided.is_some_and(|state| state.asked.is_some())
+    }
+
+    /// Whether it waits for a person to let it go on.
+    pub fn is_paused(&self) -> bool {
+        self.paused.as_ref().is_some_and(|paused| paused.by.is_none())
     }
 
     /// What the candidate answered since the present weights were set.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rolling::Limits;
 use crate::ladder;
 use crate::pipeline::{RolloutRule, Strategy};
 use crate::time::Span;
@@ -31,6 +32,10 @@ pub struct Plan {
     /// How room is found for the candidate.
     #[serde(default = "surge")]
     pub rung: ladder::Action,
+    /// Stable gives up replicas before the candidate asks for their places, because there may not be as many GPUs as there
+    /// are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gives_first: bool,
     /// Why that way, in words; empty where the cluster was not asked.
     #[serde(default)]
     pub why: String,
@@ -49,6 +54,7 @@ impl Default for Plan {
             instant_revert: false,
             carries: 0,
             rung: surge(),
+            gives_first: false,
             why: String::new(),
         }
     }
@@ -79,6 +85,11 @@ impl Plan {
         step.map_or(stable, |step| step.stable_replicas.min(stable))
     }
 
+    /// Whether stable gives up replicas on the way.
+    pub fn lends(&self) -> bool {
+        matches!(self.rung, ladder::Action::Borrow | ladder::Action::Swap)
+    }
+
     /// Whether traffic can go back at once from a step: what stays of stable carries everything.
     pub fn instant_at(&self, step: &PlannedStep, rule: &RolloutRule) -> bool {
         step.kind != StepKind::FirstRelease && step.stable_replicas >= self.needed(rule)
@@ -101,6 +112,9 @@ pub struct PlannedStep {
     pub leaving: Vec<String>,
     /// At least this long.
     pub hold: Span,
+    /// Then it waits for a person, for at most this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Span>,
 }
 
 /// What a planned step is.
@@ -109,6 +123,8 @@ pub struct PlannedStep {
 pub enum StepKind {
     /// Everything at once, because nothing serves yet.
     FirstRelease,
+    /// All replicas, without traffic, until enough is seen of them.
+    Previewing,
     /// A share that is judged at its end.
     Stepping,
     /// On the way to 100 %, watched but not judged.
@@ -120,6 +136,7 @@ impl StepKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::FirstRelease => "first release",
+            Self::Previewing => "preview",
             Self::Stepping => "stepping",
             Self::Ramping => "ramping",
         }
@@ -128,6 +145,12 @@ impl StepKind {
 
 /// Makes the plan. `stable`: replicas that serve now, or `None` for a first release.
 pub fn plan(rule: &RolloutRule, stable: Option<u32>) -> Plan {
+    let limited = stable.and_then(|stable| Limits::of(rule, stable));
+    limited.map_or_else(|| unlimited(rule, stable), |limits| limits.plan(rule))
+}
+
+/// The plan that has all the room it wants.
+fn unlimited(rule: &RolloutRule, stable: Option<u32>) -> Plan {
     let full = rule.workload.replicas;
     let step = |kind, weight, candidate_replicas, hold| PlannedStep {
         kind,
@@ -136,10 +159,21 @@ pub fn plan(rule: &RolloutRule, stable: Option<u32>) -> Plan {
         stable_replicas: stable.unwrap_or(0),
         leaving: Vec::new(),
         hold,
+        pause: None,
     };
     let mut steps = Vec::new();
     match (&rule.strategy, stable) {
         (_, None) => steps.push(step(StepKind::FirstRelease, Weight::FULL, full, Span::ZERO)),
+        (Strategy::BlueGreen(colours), Some(_)) => {
+            let preview = (StepKind::Previewing, Weight::ZERO, colours.preview);
+            let switches = colours.switch.steps.iter();
+            let switches = switches.map(|part| (StepKind::Stepping, part.weight, part.interval));
+            steps.extend(
+                std::iter::once(preview)
+                    .chain(switches)
+                    .map(|(kind, weight, hold)| step(kind, weight, full, hold)),
+            );
+        }
         (Strategy::Canary(canary), Some(_)) => {
             for part in &canary.steps {
                 let replicas = replicas_for(part.weight, full);
@@ -171,6 +205,7 @@ pub(super) fn made_of(
     rung: ladder::Action,
     why: String,
 ) -> Plan {
+    let steps = with_pause(steps, rule);
     let peak = steps
         .iter()
         .map(|s| s.candidate_replicas + s.stable_replicas)
@@ -181,12 +216,37 @@ pub(super) fn made_of(
         steps,
         carries,
         rung,
+        gives_first: false,
         why,
     };
     // A first release has no way back to lose, and a stable side that keeps everything is all the way back there is.
-    plan.instant_revert =
-        rung != ladder::Action::Borrow || plan.steps.iter().all(|step| plan.instant_at(step, rule));
+    plan.instant_revert = !plan.lends() || plan.steps.iter().all(|step| plan.instant_at(step, rule));
     plan
+}
+
+/// The step that has the share of the pause, made where there is none, waits for a person.
+fn with_pause(mut steps: Vec<PlannedStep>, rule: &RolloutRule) -> Vec<PlannedStep> {
+    let Some(pause) = rule.strategy.rolling().and_then(|rolling| rolling.pause) else {
+        return steps;
+    };
+    let reaches = |step: &PlannedStep| step.kind == StepKind::Ramping && step.weight >= pause.at;
+    let Some(at) = steps.iter().position(reaches) else {
+        return steps;
+    };
+    if steps[at].weight > pause.at {
+        // The replicas of the step that follows: those of the one before do not carry the share.
+        let weight = pause.at;
+        steps.insert(
+            at,
+            PlannedStep {
+                weight,
+                ..steps[at].clone()
+            },
+        );
+        steps[at + 1].leaving.clear();
+    }
+    steps[at].pause = Some(pause.within);
+    steps
 }
 
 /// How long a step on the way to 100 % is watched.
@@ -211,4 +271,74 @@ fn replicas_for(weight: Weight, full: u32) -> u32 {
 fn doublings(from: u32, full: u32) -> impl Iterator<Item = u32> {
     let first = from.clamp(1, full.max(1));
     std::iter::successors(Some(first), move |k| (*k < full).then(|| (k * 2).min(full)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::testing::{rule, rule_of};
+    use crate::strategy::{BlueGreen, Rolling, Strategy};
+
+    /// Weight, replicas of the candidate, replicas of stable, for each step.
+    fn told(plan: &Plan) -> Vec<(u8, u32, u32)> {
+        plan.steps
+            .iter()
+            .map(|s| (s.weight.percent(), s.candidate_replicas, s.stable_replicas))
+            .collect()
+    }
+
+    fn strategies() -> Vec<Strategy> {
+        vec![
+            Strategy::Rolling(Rolling::default()),
+            rule(&[5], 1).strategy,
+            rule(&[1, 20, 50], 1).strategy,
+            Strategy::BlueGreen(Box::default()),
+        ]
+    }
+
+    #[test]
+    fn blue_green_is_a_step_of_nothing_and_one_of_everything() {
+        let colours = Strategy::BlueGreen(Box::<BlueGreen>::default());
+        let made = plan(&rule_of(colours, 4), Some(3));
+        assert_eq!(told(&made), [(0, 4, 3), (100, 4, 3)]);
+        let kinds: Vec<StepKind> = made.steps.iter().map(|step| step.kind).collect();
+        assert_eq!(kinds, [StepKind::Previewing, StepKind::Stepping]);
+        assert_eq!((made.gpu_peak, made.instant_revert), (7, true));
+    }
+
+    #[test]
+    fn a_first_release_is_the_same_for_all() {
+        for strategy in strategies() {
+            let made = plan(&rule_of(strategy, 4), None);
+            assert_eq!(told(&made), [(100, 4, 0)]);
+            assert_eq!(made.steps[0].kind, StepKind::FirstRelease);
+        }
+    }
+
+    #[test]
+    fn shares_rise_to_all_and_none_is_more_than_its_replicas_carry() {
+        for strategy in strategies() {
+            for (full, stable) in (1..40).flat_map(|full| (1..6).map(move |stable| (full, stable))) {
+                let rule = rule_of(strategy.clone(), full);
+                let made = plan(&rule, Some(stable));
+                let last = made.steps.last().unwrap();
+                assert_eq!((last.weight, last.candidate_replicas), (Weight::FULL, full));
+                for step in &made.steps {
+                    assert!(
+                        step.weight <= made.carried_by(step.candidate_replicas, &rule),
+                        "{made:?}"
+                    );
+                    let held = (step.candidate_replicas + step.stable_replicas) * rule.workload.gpus;
+                    assert!(held <= made.gpu_peak, "{made:?}");
+                }
+                for pair in made.steps.windows(2) {
+                    assert!(pair[0].weight < pair[1].weight, "{made:?}");
+                    assert!(
+                        pair[0].candidate_replicas <= pair[1].candidate_replicas,
+                        "{made:?}"
+                    );
+                }
+            }
+        }
+    }
 }

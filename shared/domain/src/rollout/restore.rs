@@ -36,7 +36,7 @@ pub(super) fn give_back(draft: &mut Draft, rollout: &mut Rollout, id: StepId, ru
     let Some(stable) = rollout.stable.clone().filter(|_| rollout.has_lent()) else {
         return true;
     };
-    let warm = rollout.stable_warm();
+    let (warm, may_hold) = (rollout.stable_warm(), may_hold(rollout, rule));
     let keeps = match rollout.weight {
         Weight::ZERO => 0,
         _ => rollout.plan.needed(rule).saturating_sub(warm),
@@ -48,11 +48,24 @@ pub(super) fn give_back(draft: &mut Draft, rollout: &mut Rollout, id: StepId, ru
         }
         scale_candidate(draft, rollout, id, keeps);
     }
-    let may = rollout.plan.leaves(keeps, stable.replicas);
+    let may = rollout.plan.leaves(keeps, stable.replicas).min(may_hold);
     if rollout.stable_asked.is_none_or(|asked| asked < may) {
         scale_stable(draft, rollout, id, may, Vec::new());
     }
     rollout.stable_asked == Some(stable.replicas) && warm >= stable.replicas && rollout.weight == Weight::ZERO
+}
+
+/// Stable replicas for which the plan has GPUs left. Where the pool sets the limit, the scheduler keeps to it; where only
+/// the plan does, pods that leave must be gone first (invariant 9).
+fn may_hold(rollout: &Rollout, rule: &RolloutRule) -> u32 {
+    if !rollout.plan.gives_first {
+        return u32::MAX;
+    }
+    let seen = &rollout.candidate_seen;
+    // What was asked for last may not have been made when this was seen.
+    let candidate = rollout.candidate_asked.max(seen.pods + seen.terminating);
+    let peak = rollout.plan.gpu_peak / rule.workload.gpus.max(1);
+    peak.saturating_sub(candidate + rollout.stable_seen.terminating)
 }
 
 /// More than the candidate may keep goes back to stable. Says whether weights were written.

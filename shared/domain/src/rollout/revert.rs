@@ -5,6 +5,7 @@ use serde_json::json;
 use super::claims::{claim, let_go};
 use super::moves::{enter, release, set_weight, wait};
 use super::phases::{Phase, Rollout};
+use super::preview::stop_checks;
 use super::restore::{give_back, share_on_the_way_back, shift_back};
 use crate::audit::Action;
 use crate::decide::Draft;
@@ -52,6 +53,7 @@ pub(super) fn revert_now(
         .with("candidate", json!(rollout.candidate_seen))
         .moved(before, "reverting");
     rollout.reverted_because = Some(why.to_owned());
+    stop_checks(draft, rollout, id);
     draft
         .run
         .ending

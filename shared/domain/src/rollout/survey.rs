@@ -5,6 +5,7 @@ use super::claims::{Ahead, ahead, claim, claim_rest};
 use super::moves::{enter, leave_lane, start, wait};
 use super::phases::{Phase, StableSide};
 use super::plan::{Plan, plan};
+use super::rolling::Limits;
 use crate::audit::Action as Did;
 use crate::decide::Draft;
 use crate::fit::{Counted, Fits, fit, stable_pods};
@@ -12,7 +13,7 @@ use crate::ids::StepId;
 use crate::ladder::{Action, Ladder, Load, ladder, room};
 use crate::pipeline::RolloutRule;
 use crate::run::PartStatus;
-use crate::seen::{Ground, GroundSeen};
+use crate::seen::{Ground, GroundSeen, SiteSeen};
 use crate::time::Span;
 
 /// The rollout has its lane, and asks its cluster what fits. Where the candidate serves already there is nothing to ask.
@@ -37,6 +38,31 @@ pub(crate) fn survey(draft: &mut Draft, id: StepId) {
     draft.put_rollout(id, rollout);
 }
 
+/// What the rollout needs beside its own objects was looked at. A late look changes nothing.
+pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
+    let Some(mut rollout) = draft.take_rollout(id) else {
+        return;
+    };
+    let mut refused = None;
+    match seen {
+        _ if !rollout.lacks_site() => {}
+        SiteSeen::Unreachable(why) => {
+            wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
+        }
+        SiteSeen::Seen { problems } if problems.is_empty() => {
+            rollout.site_clear = true;
+            rollout.waits_for.clear();
+        }
+        SiteSeen::Seen { problems } => {
+            refused = Some(format!("nothing was moved: {}", problems.join("; ")));
+        }
+    }
+    draft.put_rollout(id, rollout);
+    if let Some(why) = refused {
+        refuse(draft, id, why);
+    }
+}
+
 /// The cluster was looked at. A late look changes nothing.
 pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: &GroundSeen) {
     let Some(mut rollout) = draft.take_rollout(id) else {
@@ -44,7 +70,7 @@ pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: 
     };
     let stable = rollout.stable.as_ref().map(|stable| stable.replicas);
     let choice = match seen {
-        _ if rollout.phase != Phase::Surveying => None,
+        _ if rollout.phase != Phase::Surveying || !rollout.site_clear => None,
         GroundSeen::Unreachable(why) => {
             wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
             None
@@ -129,11 +155,16 @@ pub fn choose(
     let given_way = u64::from(ahead.gpus.div_ceil(rule.workload.gpus.max(1)));
     let verdict = fit(snapshot, ask, needed + given_way);
     let gpus = most.unwrap_or(0) * rule.workload.gpus;
-    if verdict.fits == Fits::Yes {
+    let limits = stable.and_then(|stable| Limits::of(rule, stable));
+    if verdict.fits == Fits::Yes && limits.is_none() {
         let why = format!("{needed} of {} replicas that fit", verdict.sure_replicas);
         return Choice::Go(Plan { why, ..roomy });
     }
-    if given_way > 0 && waited < rule.warm_within && fit(snapshot, ask, needed).fits == Fits::Yes {
+    if given_way > 0
+        && limits.is_none()
+        && waited < rule.warm_within
+        && fit(snapshot, ask, needed).fits == Fits::Yes
+    {
         let words = format!(
             "room: rollouts that came before have a claim on {} GPUs",
             ahead.gpus
@@ -147,14 +178,29 @@ pub fn choose(
             .iter()
             .find(|rung| rung.action == action && rung.possible)
     };
+    let mut not = Vec::new();
+    if let Some(limits) = limits {
+        let places = room(
+            snapshot,
+            ask,
+            u64::from(rule.workload.replicas) + given_way + unseen,
+        );
+        match limits.plan_in(rule, &places.less(given_way + unseen)) {
+            Ok(plan) => return Choice::Go(plan),
+            Err(why) => not.push(why),
+        }
+    }
     if let Some(rung) = rung(Action::Wait).filter(|_| waited < rule.warm_within) {
         let words = format!("room: {}", rung.why);
         return Choice::Wait { words, gpus };
     }
-    let mut not = Vec::new();
-    if let Some(stable) = stable.filter(|_| unseen == 0) {
+    if let Some(stable) = stable.filter(|_| unseen == 0 && limits.is_none()) {
         let places = room(snapshot, ask, u64::from(rule.workload.replicas) + given_way).less(given_way);
         match borrowing(&roomy, rule, stable, &places, load) {
+            _ if !rule.strategy.may_borrow() => not.push(format!(
+                "borrow: {} keeps all replicas of both revisions; canary and rolling take the places of stable",
+                rule.strategy.as_str()
+            )),
             Ok(plan) => return Choice::Go(plan),
             Err(why) => not.push(format!("borrow: {why}")),
         }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::pipeline::RolloutRule;
+use crate::pipeline::{RolloutRule, Strategy};
 
 /// A canary with these steps of ten minutes, of a service with so many replicas of one GPU.
 pub(crate) fn rule(weights: &[u8], replicas: u32) -> RolloutRule {
@@ -23,4 +23,12 @@ pub(crate) fn rule(weights: &[u8], replicas: u32) -> RolloutRule {
         "bake": 600_000, "keep": 600_000, "hold_exposure": 600_000, "warm_within": 1_800_000,
     });
     serde_json::from_value(rule).expect("it is a rule")
+}
+
+/// The same with another strategy.
+pub(crate) fn rule_of(strategy: Strategy, replicas: u32) -> RolloutRule {
+    RolloutRule {
+        strategy,
+        ..rule(&[5], replicas)
+    }
 }

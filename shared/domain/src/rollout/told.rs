@@ -11,7 +11,7 @@ pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
     let shares = row(&plan.steps, |step| u32::from(step.weight.percent()));
     let foreseen = forecast(plan, rule, Timing::default(), Load::default(), None);
     let mut words = format!("{shares} %");
-    if plan.rung == Action::Borrow {
+    if plan.lends() {
         let candidate = row(&plan.steps, |step| step.candidate_replicas);
         let stable = row(&plan.steps, |step| step.stable_replicas);
         words.push_str(&format!(

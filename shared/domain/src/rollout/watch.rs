@@ -2,10 +2,12 @@
 
 use super::claims::claim_rest;
 use super::evidence::{danger, held_blind, held_unfair, weigh_block};
-use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait};
+use super::moves::{enter, enter_step, promote, reason, release, set_weight, wait, waits_for_places};
 use super::passing::{Ended, passes};
+use super::pause::paused;
 use super::phases::{Away, Phase, Rollout};
 use super::plan::StepKind;
+use super::preview::previewing;
 use super::revert::{remove, removing, revert_now, reverting};
 use super::settle::settle;
 use crate::audit::Action;
@@ -82,6 +84,10 @@ pub(crate) fn observe(
 
 fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
     rollout.candidate_seen = scene.candidate.clone();
+    let phase = rollout.candidate_seen.phase;
+    if rollout.stands_since.is_none_or(|(before, _)| before != phase) {
+        rollout.stands_since = Some((phase, draft.now));
+    }
     rollout.stable_seen = scene.stable.clone().unwrap_or_default();
     rollout.gpus_peak = rollout.gpus_peak.max(rollout.gpus());
     match &scene.traffic {
@@ -111,6 +117,9 @@ fn growing(
         doubt(draft, rollout, id, rule, &why);
     } else if correct_weight(draft, rollout, id, rule, scene, held(rollout, step)) {
         // What goes on is decided at the next look, on what the new share shows.
+    } else if waits_for_places(draft, rollout, id, step) {
+        // The time to become warm begins when the places are there.
+        rollout.since = draft.now;
     } else if rollout.weight == Weight::ZERO && rollout.candidate_seen.crashes >= LOADING_CRASHES {
         let crash = rollout.candidate_seen.last_crash.clone().unwrap_or_default();
         doubt(
@@ -122,15 +131,27 @@ fn growing(
         );
     } else if rollout.candidate_seen.warm >= planned.candidate_replicas {
         warm(draft, rollout, id, step);
+    } else if let Some(why) = overdue(draft, rollout, rule) {
+        revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else if draft.now.since(rollout.since) >= rule.warm_within {
-        let words = &rollout.candidate_seen.words;
+        let words = rollout.candidate_seen.told();
         let why = format!("not warm within {}: {words}", rule.warm_within);
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else if let Some(why) = borrow_lost(draft, rollout) {
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else {
-        wait(draft, rollout, &rollout.candidate_seen.words.clone());
+        wait(draft, rollout, &rollout.candidate_seen.told());
     }
+}
+
+/// The slowest pod has been in one phase for longer than that may last.
+fn overdue(draft: &Draft, rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
+    let (phase, since) = rollout.stands_since?;
+    let limit = rule.deadlines.of(phase)?;
+    // What stood there before this step began to grow is not held against it.
+    let stood = draft.now.since(since.max(rollout.since));
+    let told = rollout.candidate_seen.told();
+    (stood >= limit).then(|| format!("{} for {stood}, {limit} at most: {told}", phase.as_str()))
 }
 
 fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
@@ -167,6 +188,9 @@ fn watching(
     if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
         return;
     }
+    if planned.kind == StepKind::Previewing {
+        return previewing(draft, rollout, id, rule, step);
+    }
     if held_blind(draft, rollout, id, rule, scene) || held_unfair(draft, rollout, id, rule) {
         return;
     }
@@ -198,6 +222,12 @@ fn watching(
             rollout,
             "the gateway: stable gives up replicas once it has followed",
         );
+    }
+    if planned
+        .pause
+        .is_some_and(|within| paused(draft, rollout, id, rule, within))
+    {
+        return;
     }
     draft.note(
         Action::StepPassed,
@@ -316,9 +346,15 @@ fn draining(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &Rollout
 }
 
 /// Sends traffic back because of what was seen of the candidate.
-fn doubt(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, why: &str) {
+pub(super) fn doubt(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, why: &str) {
     rollout.distrusted = true;
     revert_now(draft, rollout, id, rule, why, Actor::Weir);
+}
+
+/// Whether a step looks at a candidate that has no traffic.
+fn previews(rollout: &Rollout, step: usize) -> bool {
+    let planned = rollout.plan.steps.get(step);
+    planned.is_some_and(|planned| planned.kind == StepKind::Previewing)
 }
 
 /// The share that stands while the candidate grows for a step: that of the step before.
@@ -390,6 +426,11 @@ pub fn look_again(
         Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
         Phase::Reverted { until } => Some(until.max(now + limits.settle)),
         Phase::Watching { .. } | Phase::Baking | Phase::Reverting if !settled => Some(now + limits.settle),
+        Phase::Watching { step } if previews(rollout, step) => {
+            let preview = rollout.preview.as_ref().filter(|preview| !preview.is_checked());
+            let due = preview.and_then(|preview| preview.due(rule));
+            Some(due.map_or(now + pace, boundary))
+        }
         // Streams that end and pods that come back take seconds, or as long as they take.
         Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => {
             Some(now + if quick { limits.settle } else { pace })

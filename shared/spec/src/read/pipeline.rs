@@ -1,20 +1,21 @@
 //! The `pipeline` section and triggers.
 
+use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
-use weir_domain::pipeline::{DEFAULT_MARGIN, NoData, OnNewPush};
+use weir_domain::pipeline::{NoData, OnNewPush};
+use weir_domain::strategy::{
+    BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SWITCH, DEFAULT_THRESHOLD,
+};
+use weir_domain::units::Ratio;
 
 use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
-    CanaryDef, NeedDef, PipelineDef, PluginDef, RolloutDef, StageDef, StepDef, StepDefWork, Trigger,
+    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef, StageDef, StepDef,
+    StepDefWork, Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
-
-/// Success rate that a canary asks for when it says nothing, in percent.
-const DEFAULT_THRESHOLD: f64 = 95.0;
-/// Requests without which no step of a canary passes: below, a success rate of 95 % says little.
-const DEFAULT_MIN_SAMPLES: u64 = 50;
 
 pub(crate) fn pipeline(node: &Node, metrics: &Metrics) -> Option<PipelineDef> {
     let stages = node.get("stages").map(Node::items).unwrap_or_default();
@@ -146,6 +147,8 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         replicas: count(spec, "replicas"),
         strategy: text(spec, "strategy"),
         canary: spec.get("canary").map(canary),
+        blue_green: spec.get("blue_green").map(blue_green),
+        rolling: spec.get("rolling").map(rolling),
         rollback: condition.and_then(|text| {
             let parsed = condition::parse(&text.value, metrics).ok()?;
             Some(Located::new(parsed.in_mode(mode), text.place))
@@ -156,10 +159,55 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         keep: span(spec, "keep"),
         hold_exposure: span(spec, "hold_exposure"),
         warm_within: span(spec, "warm_within"),
+        deadlines: spec.get("deadlines").map(deadlines).unwrap_or_default(),
         no_data: match plain(spec, "no_data").as_deref() {
             Some("fail") => NoData::Fail,
             _ => NoData::Hold,
         },
+    }
+}
+
+fn blue_green(node: &Node) -> BlueGreenDef {
+    let default = BlueGreen::default();
+    let switch = BlueGreen::switch(
+        span(node, "interval").unwrap_or(DEFAULT_SWITCH),
+        // What is no percentage has been complained about.
+        percent(node, "threshold")
+            .and_then(|percent| Ratio::new(percent / 100.0))
+            .unwrap_or(default.switch.threshold),
+        count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
+    );
+    BlueGreenDef {
+        place: node.place.clone(),
+        strategy: BlueGreen {
+            preview: span(node, "preview").unwrap_or(default.preview),
+            switch,
+            ..default
+        },
+        checks: node.get("checks").and_then(|node| {
+            let timeout = span(node, "timeout");
+            Some((plugin(node)?, timeout))
+        }),
+    }
+}
+
+fn deadlines(node: &Node) -> Deadlines {
+    Deadlines {
+        scheduling: span(node, "scheduling"),
+        provisioning: span(node, "provisioning"),
+        pulling: span(node, "pulling"),
+        loading: span(node, "loading"),
+        warming: span(node, "warming"),
+    }
+}
+
+fn rolling(node: &Node) -> RollingDef {
+    RollingDef {
+        place: node.place.clone(),
+        surge: count(node, "surge"),
+        unavailable: count(node, "unavailable"),
+        pause_at: weight(node, "pause_at"),
+        pause_within: span(node, "pause_within"),
     }
 }
 
@@ -171,7 +219,7 @@ fn canary(node: &Node) -> CanaryDef {
     CanaryDef {
         place: node.place.clone(),
         steps,
-        threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD),
+        threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD * 100.0),
         min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
         promote: match plain(node, "promote").as_deref() {
             Some("proven") => Promote::Proven,

@@ -11,6 +11,7 @@ mod pod;
 mod rollout;
 mod rules;
 mod stages;
+mod strategy;
 mod template;
 
 use std::collections::BTreeMap;
@@ -134,6 +135,7 @@ fn resolve_into(
         on_new_push: pipeline.on_new_push,
         groups: definition.groups.clone(),
         builds,
+        outputs: BTreeMap::new(),
         warnings: definition.warnings.clone(),
     })
 }
@@ -166,11 +168,7 @@ impl Resolver<'_> {
 
     fn builds(&mut self) -> Builds {
         let builds = &self.definition.builds;
-        let cluster = builds
-            .cluster
-            .as_ref()
-            .map(|cluster| cluster.value.clone())
-            .or_else(|| self.first_cluster());
+        let cluster = self.build_cluster();
         if cluster.is_none() && self.has_plugin() {
             let found = "no cluster for the Plugin steps";
             self.sink.push(
@@ -183,6 +181,14 @@ impl Resolver<'_> {
             namespace: Namespace::new(builds.namespace.as_deref().unwrap_or(BUILD_NAMESPACE)),
             fetch_image: builds.fetch_image.clone().unwrap_or_else(|| FETCH_IMAGE.into()),
         }
+    }
+
+    /// Where commands run: as written, else in the first cluster.
+    fn build_cluster(&self) -> Option<String> {
+        let written = self.definition.builds.cluster.as_ref();
+        written
+            .map(|cluster| cluster.value.clone())
+            .or_else(|| self.first_cluster())
     }
 
     /// The cluster of the first environment that the pipeline reaches, else of the first that there is.

@@ -21,6 +21,16 @@ const OUTPUT_PREFIX: &str = "WEIR_STEP_";
 impl<'a> Resolver<'a> {
     pub(super) fn plugin(&mut self, step: &StepDef, plugin: &PluginDef) -> Option<Plugin> {
         let environment = self.plugin_environment(step)?;
+        Some(self.commands(environment, plugin, step.timeout.unwrap_or(DEFAULT_TIMEOUT)))
+    }
+
+    /// Commands in a container, with the variables of an environment.
+    pub(super) fn commands(
+        &mut self,
+        environment: Option<&'a EnvironmentDef>,
+        plugin: &PluginDef,
+        timeout: Span,
+    ) -> Plugin {
         self.check_names(plugin);
         let names = Names {
             run: &self.run,
@@ -58,14 +68,14 @@ impl<'a> Resolver<'a> {
             secret: secret.clone(),
             key: key.clone(),
         });
-        Some(Plugin {
+        Plugin {
             image,
             commands,
             env,
             secrets: secrets.collect(),
             outputs: plugin.outputs.iter().map(|output| output.value.clone()).collect(),
-            timeout: step.timeout.unwrap_or(DEFAULT_TIMEOUT),
-        })
+            timeout,
+        }
     }
 
     /// A Plugin step has an environment only if it names one. The outer nothing: it names one that is not there.

@@ -2,13 +2,12 @@
 
 use weir_domain::condition::Condition;
 use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
-use weir_domain::pipeline::{Canary, CanaryStep, RolloutRule, Strategy, Target};
+use weir_domain::pipeline::{RolloutRule, Strategy, Target};
 use weir_domain::time::Span;
-use weir_domain::units::{Ratio, Weight};
 
 use super::template::Origin;
 use super::{Resolver, manifest, place};
-use crate::definition::{CanaryDef, EnvironmentDef, RolloutDef, StepDef};
+use crate::definition::{EnvironmentDef, RolloutDef, StepDef};
 use crate::diagnostic::Diagnostic;
 use crate::render::short;
 
@@ -21,8 +20,8 @@ pub(super) const DEFAULT_WARM: Span = Span::minutes(30);
 
 impl<'a> Resolver<'a> {
     pub(super) fn rollout(&mut self, step: &StepDef, rollout: &RolloutDef) -> Option<RolloutRule> {
-        let strategy = self.strategy(step, rollout);
         let environment = self.taken(place::environment(self.definition, step));
+        let strategy = self.strategy(step, rollout, environment);
         let declared = self.taken(place::service(self.definition, step));
         let manifests = self.manifests(rollout, environment);
         if matches!(declared, Some(None)) && rollout.resources.is_empty() {
@@ -55,22 +54,25 @@ impl<'a> Resolver<'a> {
             }
             (None, None) => return None,
         };
-        let strategy = strategy?;
+        let (strategy, workload) = (strategy?, workload?);
+        self.rolls(rollout, &workload);
         Some(RolloutRule {
             lane: LaneKey {
                 service: ServiceName::new(&name),
                 environment: EnvironmentName::new(&environment.name.value),
             },
             target: target(environment, &name),
-            workload: workload?,
+            workload,
             rollback: self.conditions(rollout, &strategy),
-            bake: rollout.bake.unwrap_or_else(|| default_bake(&strategy)),
+            bake: rollout.bake.unwrap_or_else(|| strategy.default_bake()),
             strategy,
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
             hold_exposure: rollout.hold_exposure.unwrap_or(DEFAULT_HOLD),
             warm_within,
+            deadlines: rollout.deadlines,
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
+            undoes: false,
             measures: self.definition.measures.clone(),
         })
     }
@@ -112,112 +114,7 @@ impl<'a> Resolver<'a> {
         manifest::read(&rollout.place, &texts, namespace.as_deref(), self.sink)
     }
 
-    fn strategy(&mut self, step: &StepDef, rollout: &RolloutDef) -> Option<Strategy> {
-        let mut fault = |found: String, help: &str| {
-            self.sink
-                .push(Diagnostic::error(&step.name.place, found).help(help));
-            None
-        };
-        let name = short(&step.name.value);
-        match (&rollout.version, &rollout.weight) {
-            (Some(_), None) => {
-                return fault(format!("the variant of `{name}` has no weight"), "add `weight:`");
-            }
-            (None, Some(_)) => {
-                return fault(
-                    format!("`{name}` has a weight and no variant"),
-                    "add `selector: {version: …}`, or write the weight under `canary:`",
-                );
-            }
-            (Some(_), Some(_)) if rollout.strategy.is_some() || rollout.canary.is_some() => {
-                return fault(
-                    format!("`{name}` is a variant and has a strategy"),
-                    "leave one of them out",
-                );
-            }
-            (Some(version), Some(weight)) => {
-                return self.variant(&version.value, weight.value, &weight.place);
-            }
-            (None, None) => {}
-        }
-        let written = rollout.strategy.as_ref().map(|strategy| strategy.value.as_str());
-        match (written, &rollout.canary) {
-            (Some("canary") | None, Some(canary)) => self.canary(canary).map(Strategy::Canary),
-            (Some("canary"), None) => fault(
-                format!("`{name}` is a canary without its steps"),
-                "add `canary: {weight: 5, interval: 10m}`",
-            ),
-            (Some(other), Some(_)) => fault(
-                format!("`{name}` has `canary:` and the strategy {other}"),
-                "write `strategy: canary`",
-            ),
-            (Some("blue-green"), None) => self.not_yet(step, Strategy::BlueGreen),
-            (Some("shadow"), None) => self.not_yet(step, Strategy::Shadow),
-            (_, None) => Some(Strategy::Rolling),
-        }
-    }
-
-    fn variant(&mut self, version: &str, weight: u8, place: &crate::source::Place) -> Option<Strategy> {
-        let found = "an experiment of variants has no effect yet: a run that would reach it is refused before it starts";
-        self.sink.push(Diagnostic::warning(place, found));
-        Some(Strategy::Variant {
-            version: version.into(),
-            weight: Weight::new(weight)?,
-        })
-    }
-
-    fn not_yet(&mut self, step: &StepDef, strategy: Strategy) -> Option<Strategy> {
-        let found = format!(
-            "strategy `{}` has no effect yet: a run that would reach it is refused before it starts",
-            strategy.as_str()
-        );
-        self.sink.push(Diagnostic::warning(&step.name.place, found));
-        Some(strategy)
-    }
-
-    fn canary(&mut self, canary: &CanaryDef) -> Option<Canary> {
-        if canary.steps.is_empty() {
-            let complaint = Diagnostic::error(&canary.place, "a canary without steps");
-            self.sink
-                .push(complaint.expected("`weight` and `interval`, or `steps`"));
-            return None;
-        }
-        let mut before = 0;
-        let mut steps = Vec::new();
-        for (weight, interval) in &canary.steps {
-            if weight.value == 0 {
-                self.sink
-                    .push(Diagnostic::error(&weight.place, "a weight of 0 %").expected("1 to 100"));
-            } else if weight.value <= before {
-                let found = format!("a weight of {} % after one of {before} %", weight.value);
-                self.sink
-                    .push(Diagnostic::error(&weight.place, found).expected("weights that rise"));
-            }
-            before = weight.value;
-            steps.push(CanaryStep {
-                weight: Weight::new(weight.value)?,
-                interval: *interval,
-            });
-        }
-        if canary.margin <= 1.0 {
-            let found = format!(
-                "a margin of {}: nothing can be shown to be that good",
-                canary.margin
-            );
-            let complaint = Diagnostic::error(&canary.place, found);
-            self.sink
-                .push(complaint.expected("a ratio above 1; 1.25 rules out 25 % worse"));
-        }
-        Some(Canary {
-            steps,
-            threshold: Ratio::new(canary.threshold / 100.0)?,
-            min_samples: canary.min_samples,
-            promote: canary.promote,
-            margin: canary.margin,
-        })
-    }
-
-    /// The step's own condition or, for a canary, one of the policy's.
+    /// The step's own condition or, where steps are judged, one of the policy's.
     fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Option<Condition> {
         let mut parts = Vec::new();
         if let Some(own) = &rollout.rollback {
@@ -228,7 +125,7 @@ impl<'a> Resolver<'a> {
             Some(own) => parts.push(own.clone()),
             None => {}
         }
-        if matches!(strategy, Strategy::Canary(_)) {
+        if strategy.judged().is_some() {
             parts.extend(
                 self.definition
                     .automatic_rollback
@@ -240,13 +137,6 @@ impl<'a> Resolver<'a> {
             0 | 1 => parts.pop(),
             _ => Some(Condition::Or(parts)),
         }
-    }
-}
-
-fn default_bake(strategy: &Strategy) -> Span {
-    match strategy {
-        Strategy::Canary(canary) => canary.steps.last().map_or(Span::ZERO, |step| step.interval),
-        _ => Span::ZERO,
     }
 }
 

@@ -165,6 +165,16 @@ const ROLLOUT: &[Key] = &[
         &Object(CANARY),
         "Steps of the canary, and what it asks for.",
     ),
+    Key::new(
+        "blue_green",
+        &Object(BLUE_GREEN),
+        "What blue-green waits for before its switch, and what it asks for after it.",
+    ),
+    Key::new(
+        "rolling",
+        &Object(ROLLING),
+        "How many GPUs more and fewer there may be on the way, and where it waits; without it as many more as there is room for.",
+    ),
     Key::new("rollback", &Object(ROLLBACK), "What sends traffic back."),
     Key::new(
         "selector",
@@ -175,7 +185,7 @@ const ROLLOUT: &[Key] = &[
     Key::new(
         "bake",
         &Span(false),
-        "How long the new revision is watched at 100 %; the last interval of the canary without it, 0s for `rolling`.",
+        "How long the new revision is watched at 100 %, with the old one warm; the last interval of the canary or of blue-green without it, 0s for `rolling`.",
     ),
     Key::new(
         "keep",
@@ -197,6 +207,23 @@ const ROLLOUT: &[Key] = &[
         &Span(true),
         "Deadline for the candidate to become warm; 30m without it.",
     ),
+    Key::new(
+        "deadlines",
+        &Object(DEADLINES),
+        "How long each phase of its pods may last within that; as long as all of it without it.",
+    ),
+];
+
+const DEADLINES: &[Key] = &[
+    Key::new("scheduling", &Span(true), "Until the slowest pod has a node."),
+    Key::new(
+        "provisioning",
+        &Span(true),
+        "Until its sandbox and volumes are made.",
+    ),
+    Key::new("pulling", &Span(true), "Until its images are there."),
+    Key::new("loading", &Span(true), "Until its model is loaded."),
+    Key::new("warming", &Span(true), "Until it is ready."),
 ];
 
 const CANARY: &[Key] = &[
@@ -226,6 +253,78 @@ const CANARY: &[Key] = &[
         "steps",
         &List(&Object(CANARY_STEP)),
         "Several steps with rising weights, instead of `weight` and `interval`.",
+    ),
+];
+
+const BLUE_GREEN: &[Key] = &[
+    Key::new(
+        "preview",
+        &Span(false),
+        "All replicas must be warm for so long without a break before they get traffic; 30s without it.",
+    ),
+    Key::new(
+        "checks",
+        &Object(CHECKS),
+        "Commands that must end well before the switch. They reach the new revision at `$WEIR_PREVIEW`.",
+    ),
+    Key::new(
+        "interval",
+        &Span(true),
+        "How long the new revision is judged after the switch, with the old one warm; 10m without it.",
+    ),
+    Key::new(
+        "threshold",
+        &Percent(true),
+        "Success rate in percent that it must reach; 95 without it.",
+    ),
+    Key::new(
+        "min_samples",
+        &Count(1, 1_000_000_000),
+        "Requests without which it does not pass; 50 without it.",
+    ),
+];
+
+const ROLLING: &[Key] = &[
+    Key::new(
+        "surge",
+        &Count(0, 100_000),
+        "GPUs beside those that stable holds, or replicas of a service without; 0 with `unavailable`, else as many as there is room for.",
+    ),
+    Key::new(
+        "unavailable",
+        &Count(0, 100_000),
+        "GPUs by which warm replicas may be fewer than all, or replicas of a service without; 0 without it.",
+    ),
+    Key::new(
+        "pause_at",
+        &Percent(false),
+        "Waits at this share until a person lets it go on.",
+    ),
+    Key::new(
+        "pause_within",
+        &Span(true),
+        "Traffic goes back when nobody does within this time; 24h without it.",
+    ),
+];
+
+const CHECKS: &[Key] = &[
+    Key::new("image", &Text, "Container image.").required(),
+    Key::new(
+        "commands",
+        &List(&Text),
+        "Shell commands, in order; the first that fails sends the new revision back.",
+    )
+    .required(),
+    Key::new("env", &Env, "Environment of the commands."),
+    Key::new(
+        "secrets",
+        &List(&Object(SECRET)),
+        "Keys of Secrets in the build namespace, as environment.",
+    ),
+    Key::new(
+        "timeout",
+        &Span(true),
+        "The commands are stopped after this time; 10m without it.",
     ),
 ];
 

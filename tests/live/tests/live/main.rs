@@ -11,4 +11,5 @@ mod fence;
 mod plugin;
 mod rights;
 mod rollout;
+mod site;
 mod storm;

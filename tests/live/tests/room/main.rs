@@ -2,18 +2,15 @@
 //! real gateway.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use weir_app::Clusters;
-use weir_cluster::{Access, Fleet, Places};
 use weir_domain::event::Event;
 use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::seen::GroundSeen;
-use weir_live::{Host, Load, ROLLOUT, Role, Shape, WallClock, World, eventually};
+use weir_live::{Host, Load, ROLLOUT, Role, Shape, World, eventually};
 
 /// GPUs of the pool, and replicas that hold them.
 const POOL: u32 = 4;
@@ -41,11 +38,6 @@ async fn shrink_pool(world: &World) {
     }
 }
 
-fn host(world: &World) -> Host {
-    let access = Access::kubeconfig(&world.cluster.kubeconfig, None);
-    Host::new(Fleet::new(Places::all(access), Arc::new(WallClock)))
-}
-
 async fn roll_out(host: &Host, world: &World, version: &str) -> RunId {
     let shape = Shape::rollout(version, None);
     host.start(version, shape.canary(&world.namespace, &world.builds, POOL))
@@ -57,25 +49,11 @@ fn rollout(run: &Run) -> &Rollout {
     all.next().expect("the run rolls out")
 }
 
-async fn expect_nothing_lost(load: &Load, what: &str) {
-    let totals = load.totals().await;
-    let total = &totals["total"];
-    eprintln!(
-        "{what}: {}",
-        json!({"total": total, "failures": totals["failures"]})
-    );
-    assert_eq!(
-        (&total["failed"], &total["cut"]),
-        (&json!(0), &json!(0)),
-        "{totals}"
-    );
-}
-
 #[tokio::test]
 async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
     let world = World::new("room").await;
     shrink_pool(&world).await;
-    let host = host(&world);
+    let host = Host::of_admin(&world);
 
     let first = roll_out(&host, &world, "v1").await;
     let run = host.until("the first release", &first, Run::is_over).await;
@@ -100,7 +78,7 @@ async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
         .map(|change| change.weight.percent())
         .collect();
     assert_eq!(shares, [10, 33, 66, 100]);
-    expect_nothing_lost(&load, "borrowed").await;
+    load.expect_nothing_lost("borrowed").await;
 
     // And back: a person stops the third model when it has half of the places.
     let third = roll_out(&host, &world, "v3").await;
@@ -119,7 +97,7 @@ async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
     let went = rollout(&run);
     assert_eq!((went.stable_seen.warm, went.weight.percent()), (POOL, 0));
     assert!(went.gpus_peak <= POOL, "{} GPUs held", went.gpus_peak);
-    expect_nothing_lost(&load, "given back").await;
+    load.expect_nothing_lost("given back").await;
     for entry in host.log(&third).await {
         eprintln!("{} {}", entry.action.as_str(), entry.detail);
     }

@@ -1,0 +1,233 @@
+//! What a rollout needs beside its own objects, looked at by whoever will write them, before anything moves.
+//!
+//! Every problem is a sentence that names the object and the fix, and all are told at once: a person who mends one should
+//! not find the next by trying.
+
+use serde_json::{Value, json};
+use weir_domain::pipeline::RolloutRule;
+use weir_domain::seen::SiteSeen;
+
+use crate::api::Api;
+use crate::fault::Fault;
+use crate::names;
+use crate::route::route_seen;
+use crate::split::{Wanted, change, fence_of};
+use crate::traffic::{no_route, route_path};
+
+/// The group of routes.
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+/// What whoever moves traffic must be allowed in the namespace: group, resource, verbs. `infra/cluster/rbac.yaml` grants it.
+const RIGHTS: [(&str, &str, &[&str]); 5] = [
+    ("apps", "deployments", &["get", "create", "patch", "delete"]),
+    ("", "services", &["get", "create", "patch", "delete"]),
+    ("", "configmaps", &["get", "list", "create", "patch", "delete"]),
+    ("", "pods", &["get", "list", "patch"]),
+    (GATEWAY_API, "httproutes", &["get", "patch"]),
+];
+
+/// Looks at the route, the plain Service and the rights.
+pub(crate) async fn look(api: &Api, rule: &RolloutRule) -> SiteSeen {
+    let mut problems = Vec::new();
+    match rights(api, rule).await {
+        Ok(missing) => problems.extend(missing),
+        Err(away) => return SiteSeen::Unreachable(away),
+    }
+    // Without rights, what is read says nothing.
+    if problems.is_empty() {
+        let (route, service) = tokio::join!(route(api, rule), service(api, rule));
+        for found in [route, service] {
+            match found {
+                Ok(found) => problems.extend(found),
+                Err(away) => return SiteSeen::Unreachable(away),
+            }
+        }
+    }
+    SiteSeen::Seen { problems }
+}
+
+/// Asks the API server what this identity may do, in one request.
+async fn rights(api: &Api, rule: &RolloutRule) -> Result<Option<String>, String> {
+    let namespace = rule.target.namespace.as_str();
+    let question = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
+    });
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+    let answer = match api.ask(path, &question).await {
+        Ok(answer) => answer,
+        Err(Fault::Away(why)) => return Err(why),
+        // Who may not even ask is told so by the first write.
+        Err(_) => return Ok(None),
+    };
+    if answer["status"]["incomplete"] == true {
+        // An authorizer that does not list its rules may grant what is not listed.
+        return Ok(None);
+    }
+    let missing = missing_rights(&answer["status"]["resourceRules"]);
+    Ok((!missing.is_empty()).then(|| {
+        format!(
+            "Weir may not {} in namespace `{namespace}`: apply infra/cluster/rbac.yaml, and infra/cluster/namespace.yaml with \
+             `-n {namespace}`",
+            missing.join(", ")
+        )
+    }))
+}
+
+/// What no rule grants: `patch httproutes`.
+fn missing_rights(rules: &Value) -> Vec<String> {
+    let holds = |list: &Value, wanted: &str| {
+        let items = list.as_array().into_iter().flatten();
+        let mut items = items.filter_map(Value::as_str);
+        items.any(|item| item == wanted || item == "*")
+    };
+    let granted = |group: &str, resource: &str, verb: &str| {
+        rules.as_array().into_iter().flatten().any(|rule| {
+            // A rule for some names only does not grant what is not made yet.
+            rule["resourceNames"].as_array().is_none_or(Vec::is_empty)
+                && holds(&rule["apiGroups"], group)
+                && holds(&rule["resources"], resource)
+                && holds(&rule["verbs"], verb)
+        })
+    };
+    let mut missing = Vec::new();
+    for (group, resource, verbs) in RIGHTS {
+        let lacks: Vec<&str> = verbs
+            .iter()
+            .copied()
+            .filter(|verb| !granted(group, resource, verb))
+            .collect();
+        if !lacks.is_empty() {
+            missing.push(format!("{} {resource}", lacks.join("/")));
+        }
+    }
+    missing
+}
+
+/// What is wrong with the route, if anything.
+async fn route(api: &Api, rule: &RolloutRule) -> Result<Vec<String>, String> {
+    let object = format!("HTTPRoute {}/{}", rule.target.namespace, rule.target.route);
+    match api.find(&route_path(rule)).await {
+        Ok(Some(route)) => Ok(route_problems(&object, &route, rule)),
+        Ok(None) => Ok(vec![no_route(rule, &format!("{object} does not exist"))]),
+        // Not the object, but its kind.
+        Err(Fault::Missing(_)) => Ok(vec![format!(
+            "the cluster has no {GATEWAY_API}/v1: install the Gateway API's CRDs and a gateway that serves them"
+        )]),
+        Err(fault) => told(&object, fault),
+    }
+}
+
+fn route_problems(object: &str, route: &Value, rule: &RolloutRule) -> Vec<String> {
+    let mut problems = Vec::new();
+    // What would be written if everything went back: it fits, or says why no write of this route would.
+    let wanted = Wanted {
+        namespace: rule.target.namespace.to_string(),
+        plain: rule.target.service.clone(),
+        lane: names::lane_key(&rule.lane),
+        run: String::new(),
+        split: Vec::new(),
+        fence: fence_of(route).unwrap_or_default(),
+    };
+    if let Err(unfit) = change(route, &wanted) {
+        problems.push(format!("{object}: {unfit}"));
+    }
+    if let Some(problem) = route_seen(route, &rule.lane, &[]).problem {
+        problems.push(format!("{object}: {problem}"));
+    }
+    problems.extend(controlled(object, route));
+    problems.dedup();
+    problems
+}
+
+/// What is wrong with the plain Service, if anything.
+async fn service(api: &Api, rule: &RolloutRule) -> Result<Vec<String>, String> {
+    let (namespace, name) = (&rule.target.namespace, &rule.target.service);
+    let object = format!("Service {namespace}/{name}");
+    match api
+        .find(&format!("/api/v1/namespaces/{namespace}/services/{name}"))
+        .await
+    {
+        Ok(Some(service)) => Ok(service_problems(&object, &service)),
+        Ok(None) => Ok(vec![format!(
+            "{object} does not exist: create it; a promotion points it at the new revision, for callers that bypass the route"
+        )]),
+        Err(fault) => told(&object, fault),
+    }
+}
+
+fn service_problems(object: &str, service: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Err(unfit) = fence_of(service) {
+        problems.push(format!("{object}: {unfit}"));
+    }
+    if service["spec"]["type"] == "ExternalName" {
+        problems.push(format!(
+            "{object} is an ExternalName, which selects no pods: make it a ClusterIP"
+        ));
+    }
+    problems.extend(controlled(object, service));
+    problems
+}
+
+/// An object that a controller makes is written again by it.
+fn controlled(object: &str, value: &Value) -> Option<String> {
+    let owners = value["metadata"]["ownerReferences"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let owner = owners.into_iter().find(|owner| owner["controller"] == true)?;
+    let text = |key: &str| owner[key].as_str().unwrap_or_default();
+    Some(format!(
+        "{object} belongs to {} {}, which would write it again: give the service one of its own",
+        text("kind"),
+        text("name")
+    ))
+}
+
+/// A fault is a problem of its own, unless the cluster is away.
+fn told(object: &str, fault: Fault) -> Result<Vec<String>, String> {
+    match fault {
+        Fault::Away(why) => Err(why),
+        fault => Ok(vec![format!("{object} cannot be read: {fault}")]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(resources: &[(&str, &str)]) -> Value {
+        let rule = |(group, resource): &(&str, &str)| json!({"apiGroups": [group], "resources": [resource], "verbs": ["*"]});
+        resources.iter().map(rule).collect()
+    }
+
+    #[test]
+    fn rights_that_no_rule_grants_are_named() {
+        assert_eq!(missing_rights(&rules(&[("*", "*")])), Vec::<String>::new());
+        let all_but_routes = rules(&[
+            ("apps", "deployments"),
+            ("", "services"),
+            ("", "configmaps"),
+            ("", "pods"),
+        ]);
+        assert_eq!(missing_rights(&all_but_routes), ["get/patch httproutes"]);
+        let named =
+            json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["one"]}]);
+        assert_eq!(missing_rights(&named).len(), RIGHTS.len());
+        assert_eq!(missing_rights(&Value::Null).len(), RIGHTS.len());
+    }
+
+    #[test]
+    fn a_service_that_cannot_be_pointed_at_a_revision_is_told() {
+        let told = |service: Value| service_problems("Service prod/web", &service);
+        assert_eq!(
+            told(json!({"metadata": {}, "spec": {"selector": {"app": "web"}}})),
+            Vec::<String>::new()
+        );
+        assert!(told(json!({"spec": {"type": "ExternalName"}}))[0].contains("make it a ClusterIP"));
+        let owned =
+            json!({"metadata": {"ownerReferences": [{"kind": "Route", "name": "web", "controller": true}]}});
+        assert!(told(owned)[0].contains("belongs to Route web"));
+        let fence = json!({"metadata": {"annotations": {"weir.dev/fence": "x"}}});
+        assert!(told(fence)[0].contains("not a number"));
+    }
+}

@@ -1,0 +1,82 @@
+//! A step that waits for a person before the next.
+//!
+//! Both revisions serve meanwhile, and what is measured still sends traffic back. Nobody answers: traffic goes back.
+
+use serde::{Deserialize, Serialize};
+
+use super::moves::wait;
+use super::phases::Rollout;
+use super::revert::revert_now;
+use crate::audit::Action;
+use crate::decide::Draft;
+use crate::effect::{CommitState, Effect};
+use crate::ids::StepId;
+use crate::people::Actor;
+use crate::pipeline::RolloutRule;
+use crate::time::{Span, Timestamp};
+
+/// How a pause stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Paused {
+    /// When a person was asked.
+    pub since: Timestamp,
+    /// Who lets it go on, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<(Actor, String)>,
+}
+
+/// Whether the step still waits for a person.
+pub(super) fn paused(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    within: Span,
+) -> bool {
+    let Some(state) = rollout.paused.take() else {
+        let description = format!("paused at {}, asks a person", rollout.weight);
+        draft.effects.push(Effect::ReportStatus {
+            state: CommitState::Pending,
+            description,
+        });
+        rollout.paused = Some(Paused {
+            since: draft.now,
+            by: None,
+        });
+        tell(draft, rollout, within);
+        return true;
+    };
+    match state.by {
+        Some((actor, reason)) => {
+            let because = if reason.is_empty() {
+                String::new()
+            } else {
+                format!(" ({reason})")
+            };
+            let words = format!("{actor} lets it go on from {}{because}", rollout.weight);
+            draft.note_by(actor, Action::StepPassed, words);
+            false
+        }
+        None if draft.now.since(state.since) >= within => {
+            let why = format!(
+                "paused at {}, and nobody let it go on within {within}",
+                rollout.weight
+            );
+            revert_now(draft, rollout, id, rule, &why, Actor::Weir);
+            true
+        }
+        None => {
+            rollout.paused = Some(state);
+            tell(draft, rollout, within);
+            true
+        }
+    }
+}
+
+fn tell(draft: &mut Draft, rollout: &mut Rollout, within: Span) {
+    let words = format!(
+        "paused: a person is asked (`weir approve` lets it go on from {}), for {within}",
+        rollout.weight
+    );
+    wait(draft, rollout, &words);
+}

@@ -1,0 +1,210 @@
+//! Strategies of rollout steps.
+
+use weir_domain::strategy::{BlueGreen, Canary, CanaryStep, Strategy};
+use weir_domain::time::Span;
+use weir_domain::units::{Ratio, Weight};
+use weir_domain::workload::Workload;
+
+use super::Resolver;
+use crate::definition::{BlueGreenDef, CanaryDef, EnvironmentDef, RollingDef, RolloutDef, StepDef};
+use crate::diagnostic::Diagnostic;
+use crate::render::short;
+use crate::source::Place;
+
+/// Commands that check a new revision, and say no deadline, are stopped after this time: a switch waits for them with all
+/// GPUs of two colours held.
+const CHECKS_TIMEOUT: Span = Span::minutes(10);
+
+impl<'a> Resolver<'a> {
+    /// The strategy of a step: as written, else what its other keys mean.
+    pub(super) fn strategy(
+        &mut self,
+        step: &StepDef,
+        rollout: &RolloutDef,
+        environment: Option<&'a EnvironmentDef>,
+    ) -> Option<Strategy> {
+        let mut fault = |found: String, help: &str| {
+            self.sink
+                .push(Diagnostic::error(&step.name.place, found).help(help));
+            None
+        };
+        let name = short(&step.name.value);
+        let blocks = [
+            ("canary", rollout.canary.is_some()),
+            ("blue-green", rollout.blue_green.is_some()),
+            ("rolling", rollout.rolling.is_some()),
+        ];
+        let blocks: Vec<&str> = blocks
+            .into_iter()
+            .filter_map(|(block, there)| there.then_some(block))
+            .collect();
+        match (&rollout.version, &rollout.weight) {
+            (Some(_), None) => {
+                return fault(format!("the variant of `{name}` has no weight"), "add `weight:`");
+            }
+            (None, Some(_)) => {
+                return fault(
+                    format!("`{name}` has a weight and no variant"),
+                    "add `selector: {version: …}`, or write the weight under `canary:`",
+                );
+            }
+            (Some(_), Some(_)) if rollout.strategy.is_some() || !blocks.is_empty() => {
+                return fault(
+                    format!("`{name}` is a variant and has a strategy"),
+                    "leave one of them out",
+                );
+            }
+            (Some(version), Some(weight)) => {
+                return self.variant(&version.value, weight.value, &weight.place);
+            }
+            (None, None) => {}
+        }
+        let written = rollout.strategy.as_ref().map(|strategy| strategy.value.as_str());
+        let block = match blocks.as_slice() {
+            [one, other, ..] => {
+                return fault(
+                    format!("`{name}` has settings of {one} and of {other}"),
+                    "leave one of them out",
+                );
+            }
+            blocks => blocks.first().copied(),
+        };
+        if let (Some(written), Some(block)) = (written, block)
+            && written != block
+        {
+            return fault(
+                format!("`{name}` has settings of {block} and the strategy {written}"),
+                "leave one of them out",
+            );
+        }
+        match (written.or(block), &rollout.canary, &rollout.blue_green) {
+            (Some("canary"), Some(canary), _) => self.canary(canary).map(Strategy::Canary),
+            (Some("canary"), None, _) => fault(
+                format!("`{name}` is a canary without its steps"),
+                "add `canary: {weight: 5, interval: 10m}`",
+            ),
+            (Some("blue-green"), _, Some(colours)) => self.blue_green(colours, environment),
+            (Some("blue-green"), _, None) => Some(Strategy::BlueGreen(Box::default())),
+            (Some("shadow"), ..) => self.not_yet(step, Strategy::Shadow),
+            _ => {
+                let rolling = rollout.rolling.as_ref().map(RollingDef::strategy);
+                Some(Strategy::Rolling(rolling.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Limits of rolling within which not one replica could be replaced.
+    pub(super) fn rolls(&mut self, rollout: &RolloutDef, workload: &Workload) {
+        let Some(written) = &rollout.rolling else { return };
+        let rolling = written.strategy();
+        let (gpus, replicas) = (workload.gpus.max(1), workload.replicas);
+        let Some(surge) = rolling.surge else { return };
+        let (more, fewer) = (surge / gpus, rolling.unavailable / gpus);
+        let unit = if workload.gpus == 0 { "replicas" } else { "GPUs" };
+        if more == 0 && fewer == 0 {
+            let found = format!(
+                "{surge} {unit} more and {} fewer: a replica has {gpus}, so that none could be replaced",
+                rolling.unavailable
+            );
+            let complaint = Diagnostic::error(&written.place, found);
+            self.sink
+                .push(complaint.expected(format!("`surge` or `unavailable` of at least {gpus}")));
+        } else if more == 0 && fewer >= replicas {
+            let found = format!("all {replicas} replicas may be missing, and none is added");
+            let help = "nobody would answer; set `surge`, or fewer `unavailable`";
+            self.sink
+                .push(Diagnostic::error(&written.place, found).help(help));
+        }
+    }
+
+    fn blue_green(
+        &mut self,
+        colours: &BlueGreenDef,
+        environment: Option<&'a EnvironmentDef>,
+    ) -> Option<Strategy> {
+        let checks = colours.checks.as_ref().map(|(checks, timeout)| {
+            self.reaches(&colours.place, environment);
+            self.commands(environment, checks, timeout.unwrap_or(CHECKS_TIMEOUT))
+        });
+        Some(Strategy::BlueGreen(Box::new(BlueGreen {
+            checks,
+            ..colours.strategy.clone()
+        })))
+    }
+
+    /// Commands look at the new revision by its Service, which is a name inside its own cluster.
+    fn reaches(&mut self, place: &Place, environment: Option<&EnvironmentDef>) {
+        let (Some(builds), Some(environment)) = (self.build_cluster(), environment) else {
+            return;
+        };
+        if builds != environment.cluster.value {
+            let found = format!(
+                "the checks would run in cluster {}, and the new revision in {}",
+                short(&builds),
+                short(&environment.cluster.value)
+            );
+            let help = "commands run in the cluster of `builds`; it must be that of the environment to reach the preview";
+            self.sink.push(Diagnostic::error(place, found).help(help));
+        }
+    }
+
+    fn variant(&mut self, version: &str, weight: u8, place: &Place) -> Option<Strategy> {
+        let found = "an experiment of variants has no effect yet: a run that would reach it is refused before it starts";
+        self.sink.push(Diagnostic::warning(place, found));
+        Some(Strategy::Variant {
+            version: version.into(),
+            weight: Weight::new(weight)?,
+        })
+    }
+
+    fn not_yet(&mut self, step: &StepDef, strategy: Strategy) -> Option<Strategy> {
+        let found = format!(
+            "strategy `{}` has no effect yet: a run that would reach it is refused before it starts",
+            strategy.as_str()
+        );
+        self.sink.push(Diagnostic::warning(&step.name.place, found));
+        Some(strategy)
+    }
+
+    fn canary(&mut self, canary: &CanaryDef) -> Option<Canary> {
+        if canary.steps.is_empty() {
+            let complaint = Diagnostic::error(&canary.place, "a canary without steps");
+            self.sink
+                .push(complaint.expected("`weight` and `interval`, or `steps`"));
+            return None;
+        }
+        let mut before = 0;
+        let mut steps = Vec::new();
+        for (weight, interval) in &canary.steps {
+            if weight.value == 0 {
+                self.sink
+                    .push(Diagnostic::error(&weight.place, "a weight of 0 %").expected("1 to 100"));
+            } else if weight.value <= before {
+                let found = format!("a weight of {} % after one of {before} %", weight.value);
+                self.sink
+                    .push(Diagnostic::error(&weight.place, found).expected("weights that rise"));
+            }
+            before = weight.value;
+            steps.push(CanaryStep {
+                weight: Weight::new(weight.value)?,
+                interval: *interval,
+            });
+        }
+        if canary.margin <= 1.0 {
+            let found = format!(
+                "a margin of {}: nothing can be shown to be that good",
+                canary.margin
+            );
+            let complaint = Diagnostic::error(&canary.place, found);
+            self.sink
+                .push(complaint.expected("a ratio above 1; 1.25 rules out 25 % worse"));
+        }
+        Some(Canary {
+            steps,
+            threshold: Ratio::new(canary.threshold / 100.0)?,
+            min_samples: canary.min_samples,
+            promote: canary.promote,
+            margin: canary.margin,
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! Strategies on a real cluster, with users who ask all along: promoted, and sent back by what was measured, by a person,
+//! and by a crash.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod blue_green;
+mod rolling;
+mod stage;

@@ -1,0 +1,174 @@
+//! A service with users, on which rollouts of one strategy are tried one after another.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use weir_domain::event::Event;
+use weir_domain::ids::RunId;
+use weir_domain::people::Identity;
+use weir_domain::rollout::Rollout;
+use weir_domain::run::Run;
+use weir_live::{GitServer, Host, Load, Shape, World, eventually};
+
+/// Replicas of the service.
+pub(crate) const REPLICAS: u32 = 2;
+/// Requests a second.
+const RPS: u32 = 40;
+
+/// Tests that hold GPUs come one after another: the cluster has eight.
+static POOL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The service and its users.
+pub(crate) struct Stage {
+    _pool: tokio::sync::MutexGuard<'static, ()>,
+    pub(crate) world: World,
+    pub(crate) host: Host,
+    strategy: Value,
+    commit: String,
+    git: GitServer,
+    repository: String,
+}
+
+impl Stage {
+    /// A service of a name of its own.
+    pub(crate) async fn new(name: &str, strategy: Value) -> Self {
+        let pool = POOL.lock().await;
+        let world = World::new(name).await;
+        let path = world.directory("repository");
+        let git = GitServer::start(path.parent().unwrap()).await.unwrap();
+        world.cluster.expose(git.port()).unwrap();
+        Self {
+            _pool: pool,
+            host: Host::of_admin(&world),
+            commit: commit_to(&path),
+            repository: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            world,
+            strategy,
+            git,
+        }
+    }
+
+    /// Pushes a version whose model behaves like this.
+    pub(crate) async fn push(&self, version: &str, model: Value) -> RunId {
+        self.push_with(version, model, self.strategy.clone()).await
+    }
+
+    /// The same by another strategy.
+    pub(crate) async fn push_with(&self, version: &str, model: Value, strategy: Value) -> RunId {
+        let shape = Shape {
+            model,
+            ..Shape::rollout(version, None)
+        };
+        let world = &self.world;
+        let pipeline = shape.pipeline(&world.namespace, &world.builds, REPLICAS, strategy);
+        let url = self.git.url(&self.repository);
+        self.host.start_from(&url, &self.commit, version, pipeline).await
+    }
+
+    /// The first release, and the users who ask from then on.
+    pub(crate) async fn first(&self, version: &str) -> Load {
+        let run = self.push(version, json!({})).await;
+        self.ends(&run, "succeeded").await;
+        self.answers(version).await;
+        Load::start(&self.world.host(), RPS).await
+    }
+
+    /// A run that has ended, as expected.
+    pub(crate) async fn ends(&self, run: &RunId, word: &str) -> Run {
+        let ended = self.host.until(word, run, Run::is_over).await;
+        if ended.status.word() != word {
+            self.tell_log(run).await;
+        }
+        assert_eq!(ended.status.word(), word, "{}", ended.status.words());
+        ended
+    }
+
+    /// Lets it go on until its rollout is as expected.
+    pub(crate) async fn until(&self, run: &RunId, what: &str, is: impl Fn(&Rollout) -> bool) -> Run {
+        let is = |run: &Run| {
+            let mut all = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
+            all.next().is_some_and(&is)
+        };
+        self.host.until(what, run, is).await
+    }
+
+    /// A person takes it back.
+    pub(crate) async fn roll_back(&self, run: &RunId) {
+        let (by, reason) = (Identity::Slack("U1".into()), "wrong language".into());
+        let event = Event::RollbackRequested { by, reason };
+        self.host.tell(run, &event).await;
+    }
+
+    /// A person lets it go on.
+    pub(crate) async fn go_on(&self, run: &RunId) {
+        let (by, reason) = (Identity::Slack("U1".into()), "looked at it".into());
+        self.host.tell(run, &Event::PassRequested { by, reason }).await;
+    }
+
+    /// Every answer is of this version, soon and then ten times in a row.
+    pub(crate) async fn answers(&self, version: &str) {
+        eventually("users are answered by one version", async || {
+            for _ in 0..10 {
+                match self.world.ask().await {
+                    Ok(own) if own == version => {}
+                    other => return Err(format!("{other:?}")),
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Prints what happened.
+    pub(crate) async fn tell_log(&self, run: &RunId) {
+        for entry in self.host.log(run).await {
+            eprintln!("{} {}", entry.action.as_str(), entry.detail);
+        }
+    }
+}
+
+/// The rollout of a run.
+pub(crate) fn rollout(run: &Run) -> &Rollout {
+    let mut all = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
+    all.next().expect("the run rolls out")
+}
+
+/// The candidate's shares, in the order in which they were decided.
+pub(crate) fn shares(rollout: &Rollout) -> Vec<u8> {
+    rollout
+        .changes
+        .iter()
+        .map(|change| change.weight.percent())
+        .collect()
+}
+
+/// Milliseconds from the last decision about traffic to the moment in which requests followed.
+pub(crate) fn effective_ms(rollout: &Rollout) -> Option<u64> {
+    let change = rollout.changes.last()?;
+    Some(change.effective?.since(change.decided).0)
+}
+
+/// A repository with one commit, and the commit.
+fn commit_to(path: &Path) -> String {
+    std::fs::write(path.join("model.txt"), "weights\n").unwrap();
+    let git = |args: &[&str]| {
+        let names = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"];
+        let output = Command::new("git")
+            .current_dir(path)
+            .args(names)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet", "--initial-branch", "main"]);
+    git(&["add", "model.txt"]);
+    git(&["commit", "--quiet", "--message", "a model"]);
+    git(&["rev-parse", "HEAD"])
+}
