@@ -67,7 +67,9 @@ pub fn authenticate<'a>(
 mod tests {
     use super::*;
 
-    fn ask(pairs: &[(&str, &str)], secrets: &[&str]) -> Result<(), Refused> {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn ask(pairs: Pairs<'_>, secrets: &[&str]) -> Result<(), Refused> {
         let headers = Headers::from_pairs(pairs.iter().copied());
         let secrets: Vec<Secret> = secrets.iter().filter_map(|secret| Secret::new(*secret)).collect();
         authenticate(&headers, b"{}", &secrets).map(|_| ())
@@ -75,7 +77,7 @@ mod tests {
 
     #[test]
     fn who_knows_one_of_the_secrets_is_let_in_and_nobody_else() {
-        let table: [(&[(&str, &str)], &[&str], Result<(), Refused>); 9] = [
+        let table: [(Pairs<'_>, &[&str], Result<(), Refused>); 9] = [
             (&[("Authorization", "Bearer two")], &["one", "two"], Ok(())),
             (&[("authorization", " Bearer one ")], &["one"], Ok(())),
             (&[("Authorization", "Bearer one")], &[], Err(Refused::NoSecret)),

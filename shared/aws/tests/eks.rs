@@ -13,6 +13,7 @@ use weir_app::{Classified, Retry};
 use weir_aws::Eks;
 use weir_aws::eks::{Cluster, Shelf, SignError, Token, sign};
 use weir_domain::time::{Span, Timestamp};
+use weir_emulators::Canned;
 
 /// 2023-11-14T22:13:20Z.
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -175,7 +176,7 @@ fn described(address: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn a_cluster_is_described_once_and_again_when_it_was_lost() {
-    let server = kit::Canned::serve(vec![described("https://one"), described("https://two")]).await;
+    let server = Canned::serve(vec![described("https://one"), described("https://two")]).await;
     let eks = Eks::new(kit::config(&server.url).await, None);
     let prod = cluster("us-east-2", "prod-1");
     for minute in 0..3 {
@@ -208,7 +209,7 @@ async fn a_cluster_is_described_once_and_again_when_it_was_lost() {
 #[tokio::test]
 async fn where_a_cluster_is_stands_in_the_table_for_the_function_that_asked() {
     let (_, client, table) = kit::store().await;
-    let server = kit::Canned::serve(vec![
+    let server = Canned::serve(vec![
         described("https://one"),
         described("https://two"),
         described("https://three"),
@@ -245,7 +246,7 @@ async fn why_a_cluster_cannot_be_entered_is_told_with_what_to_do() {
     let denied = json!({ "__type": "AccessDeniedException", "message": "no eks:DescribeCluster" });
     let young = json!({ "cluster": { "name": "prod-1", "status": "CREATING" } });
     let answers = vec![(403, denied.to_string()), (200, young.to_string())];
-    let server = kit::Canned::serve(answers).await;
+    let server = Canned::serve(answers).await;
     let eks = Eks::new(kit::config(&server.url).await, None);
     let prod = cluster("eu-central-1", "prod-1");
     let error = eks.endpoint(&prod, NOW).await.unwrap_err();

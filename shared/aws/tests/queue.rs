@@ -21,6 +21,7 @@ use weir_contracts::sample::run_id;
 use weir_domain::Duty;
 use weir_domain::ids::RunId;
 use weir_domain::time::{Span, Timestamp};
+use weir_emulators::Canned;
 
 /// Keeps schedules, for tests to fire.
 #[derive(Default)]
@@ -149,7 +150,7 @@ async fn the_scheduler_is_asked_for_one_message_to_one_queue() {
         403,
         json!({ "__type": "AccessDeniedException", "Message": "no right" }).to_string(),
     );
-    let server = kit::Canned::serve(vec![created, exists, refused]).await;
+    let server = Canned::serve(vec![created, exists, refused]).await;
     let client = aws_sdk_scheduler::Client::new(&kit::config(&server.url).await);
     let scheduler = EventBridge::new(client, "weir", "arn:aws:iam::1:role/weir-schedules");
     let message = Message::new(run_id("a"), Duty::Steps, Timestamp(1_700_000_000_000), None);

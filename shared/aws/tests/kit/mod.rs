@@ -11,7 +11,6 @@ use weir_aws::DynamoStore;
 use weir_aws::queue::Address;
 use weir_aws::store::table;
 use weir_domain::time::Timestamp;
-pub(crate) use weir_emulators::Canned;
 use weir_emulators::Emulator;
 
 /// The machine's clock.
