@@ -8,6 +8,7 @@ use weir_domain::Reply;
 use weir_domain::event::{Alarm, Event};
 use weir_domain::ids::LaneKey;
 
+use crate::intake::problem;
 use crate::patience::chain;
 
 /// The door for alarms. What comes through it can only send traffic back.
@@ -88,8 +89,4 @@ fn turned_away(refused: Refused) -> Response {
         Refused::TooLarge => problem(413, &refused.to_string()),
         _ => problem(401, "unauthorized"),
     }
-}
-
-fn problem(status: u16, message: &str) -> Response {
-    Response::json(status, &json!({"error": {"message": message}}))
 }

@@ -224,7 +224,7 @@ fn turned_away(refused: Refused) -> Response {
     }
 }
 
-fn problem(status: u16, message: &str) -> Response {
+pub(crate) fn problem(status: u16, message: &str) -> Response {
     Response::json(status, &json!({"error": {"message": message}}))
 }
 

@@ -18,4 +18,5 @@ mod world;
 pub use clock::{CountedIds, HeldQueue, ManualClock};
 pub use cluster::{Behaviour, Outcome, Rates, SimulatedCluster};
 pub use simulate::{Moment, SimulateError, Told, simulate};
+pub use stage::{History, Nobody};
 pub use world::{Pool, RevisionWorld, TrafficWorld, WorldFile};

@@ -7,8 +7,8 @@ use weir_domain::effect::CommitState;
 use weir_domain::ids::{Commit, StepId};
 use weir_domain::run::{Cause, Repository, Run};
 
-/// Nobody reads messages; approvals are answered by the simulation.
-pub(crate) struct Nobody;
+/// Nobody reads messages.
+pub struct Nobody;
 
 #[async_trait]
 impl People for Nobody {
@@ -22,7 +22,7 @@ impl People for Nobody {
 }
 
 /// Every commit descends from those before it, and statuses are set.
-pub(crate) struct History;
+pub struct History;
 
 #[async_trait]
 impl Source for History {

@@ -65,3 +65,27 @@ impl GitServer {
         format!("git://host:{}/{repository}", self.port)
     }
 }
+
+/// Makes a repository of this folder with one commit, of `model.txt` with this text; the commit.
+///
+/// # Panics
+/// Git does not do it.
+pub fn commit_model(path: &Path, text: &str) -> String {
+    std::fs::write(path.join("model.txt"), text).expect("the folder can be written to");
+    let git = |args: &[&str]| {
+        let names = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"];
+        let mut command = Command::new("git");
+        let output = command.current_dir(path).args(names).args(args).output();
+        let output = output.expect("git is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        String::from_utf8(output.stdout)
+            .expect("git writes text")
+            .trim()
+            .to_owned()
+    };
+    git(&["init", "--quiet", "--initial-branch", "main"]);
+    git(&["add", "model.txt"]);
+    git(&["commit", "--quiet", "--message", "a model"]);
+    git(&["rev-parse", "HEAD"])
+}

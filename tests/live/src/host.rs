@@ -1,26 +1,21 @@
 //! The whole loop over a real cluster: the handlers of stage-executor and metric-check, state in memory, nobody to tell.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use weir_app::memory::MemoryStore;
-use weir_app::{
-    Clock, EffectError, Engine, Handled, Ids, People, Ports, Queue, Source, SourceError, SourceFile, Start,
-    Store,
-};
+use weir_app::{Clock, Engine, Handled, Ports, Queue, Start, Store};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::Duty;
-use weir_domain::approval::MessageRef;
 use weir_domain::audit::Entry;
-use weir_domain::effect::CommitState;
 use weir_domain::event::{Event, Limits};
-use weir_domain::ids::{ApprovalToken, Commit, PushKey, RunId, StepId};
+use weir_domain::ids::{Commit, PushKey, RunId};
 use weir_domain::people::Identity;
 use weir_domain::pipeline::Pipeline;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
+use weir_simulation::{CountedIds, History, Nobody};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -47,11 +42,11 @@ impl Host {
             store: store.clone(),
             clusters: fleet.clone(),
             traffic: Arc::new(weir_metrics::Direct::new(fleet)),
-            source: Arc::new(Nowhere),
-            people: Arc::new(Nowhere),
+            source: Arc::new(History),
+            people: Arc::new(Nobody),
             queue: Arc::new(Nowhere),
             clock: Arc::new(WallClock),
-            ids: Arc::new(Counted::default()),
+            ids: Arc::new(CountedIds::default()),
             limits: Limits {
                 quick: Span::seconds(2),
                 slow: Span::seconds(2),
@@ -176,45 +171,10 @@ impl Host {
     }
 }
 
-/// Nobody asks, nobody is told, and every commit descends from the one before.
+/// Nobody takes hints: the tests look themselves.
 struct Nowhere;
 
 #[async_trait]
 impl Queue for Nowhere {
     async fn hint(&self, _: &RunId, _: Duty, _: Timestamp) {}
-}
-
-#[async_trait]
-impl People for Nowhere {
-    async fn show_approval(&self, _: &Run, _: usize) -> Result<Option<MessageRef>, EffectError> {
-        Ok(None)
-    }
-
-    async fn page(&self, _: &Run, _: StepId) -> Result<(), EffectError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Source for Nowhere {
-    async fn files(&self, _: &Repository, _: &Commit, _: &[String]) -> Result<Vec<SourceFile>, SourceError> {
-        Ok(Vec::new())
-    }
-
-    async fn descends(&self, _: &Repository, _: &Commit, _: &Commit) -> Result<bool, SourceError> {
-        Ok(true)
-    }
-
-    async fn report(&self, _: &Cause, _: &str, _: CommitState, _: &str) -> Result<(), SourceError> {
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct Counted(AtomicU64);
-
-impl Ids for Counted {
-    fn approval_token(&self) -> ApprovalToken {
-        ApprovalToken::new(format!("apr-{}", self.0.fetch_add(1, Ordering::SeqCst)))
-    }
 }

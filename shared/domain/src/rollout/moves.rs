@@ -313,3 +313,11 @@ pub(super) fn wait(draft: &mut Draft, rollout: &mut Rollout, words: &str) {
     }
     words.clone_into(&mut rollout.waits_for);
 }
+
+/// A person's reason, to follow what they did; nothing if they gave none.
+pub(super) fn because(reason: &str) -> String {
+    match reason {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
+    }
+}

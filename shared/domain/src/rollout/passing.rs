@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moves::wait;
+use super::moves::{because, wait};
 use super::phases::Rollout;
 use super::revert::revert_now;
 use crate::audit::Action;
@@ -130,12 +130,7 @@ fn vouched(draft: &mut Draft, rollout: &mut Rollout, lacks: &str) -> bool {
     else {
         return false;
     };
-    let because = if reason.is_empty() {
-        String::new()
-    } else {
-        format!(" ({reason})")
-    };
-    let words = format!("unverified: {actor} lets it pass{because}; {lacks}");
+    let words = format!("unverified: {actor} lets it pass{}; {lacks}", because(&reason));
     draft
         .note_by(actor, Action::StepPassed, words)
         .with("unverified", true);

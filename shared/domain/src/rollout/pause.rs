@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moves::wait;
+use super::moves::{because, wait};
 use super::phases::Rollout;
 use super::revert::revert_now;
 use crate::audit::Action;
@@ -48,12 +48,11 @@ pub(super) fn paused(
     };
     match state.by {
         Some((actor, reason)) => {
-            let because = if reason.is_empty() {
-                String::new()
-            } else {
-                format!(" ({reason})")
-            };
-            let words = format!("{actor} lets it go on from {}{because}", rollout.weight);
+            let words = format!(
+                "{actor} lets it go on from {}{}",
+                rollout.weight,
+                because(&reason)
+            );
             draft.note_by(actor, Action::StepPassed, words);
             false
         }

@@ -1,37 +1,10 @@
 //! A Plugin step: a Kubernetes Job on a pushed commit, by an identity that may do just that.
 
-use std::path::Path;
-use std::process::Command;
-
 use weir_app::Clusters;
 use weir_domain::effect::Effect;
 use weir_domain::run::Run;
 use weir_domain::seen::ExecutionSeen;
-use weir_live::{GitServer, PLUGIN, Role, Shape, World, eventually};
-
-/// A repository with one commit, and the commit.
-fn repository(path: &Path) -> String {
-    std::fs::write(path.join("model.txt"), "weights of v7\n").unwrap();
-    let git = |args: &[&str]| {
-        let names = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"];
-        let output = Command::new("git")
-            .current_dir(path)
-            .args(names)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    git(&["init", "--quiet", "--initial-branch", "main"]);
-    git(&["add", "model.txt"]);
-    git(&["commit", "--quiet", "--message", "model v7"]);
-    git(&["rev-parse", "HEAD"])
-}
+use weir_live::{GitServer, PLUGIN, Role, Shape, World, commit_model, eventually};
 
 /// A step on a commit that pods get from a git server; it is there while the second is kept.
 async fn shape(world: &World, commands: &[&str]) -> (Shape, GitServer) {
@@ -39,7 +12,7 @@ async fn shape(world: &World, commands: &[&str]) -> (Shape, GitServer) {
     let git = GitServer::start(path.parent().unwrap()).await.unwrap();
     world.cluster.expose(git.port()).unwrap();
     let mut shape = Shape::rollout("v1", None);
-    shape.commit = repository(&path);
+    shape.commit = commit_model(&path, "weights of v7\n");
     shape.clone_url = git.url(path.file_name().unwrap().to_str().unwrap());
     shape.commands = commands.iter().map(|&command| command.to_owned()).collect();
     (shape, git)

@@ -1,15 +1,12 @@
 //! A service with users, on which rollouts of one strategy are tried one after another.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
 use weir_domain::event::Event;
 use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
-use weir_live::{GitServer, Host, Load, Shape, World, eventually};
+use weir_live::{GitServer, Host, Load, Shape, World, commit_model, eventually};
 
 /// Replicas of the service.
 pub(crate) const REPLICAS: u32 = 2;
@@ -41,7 +38,7 @@ impl Stage {
         Self {
             _pool: pool,
             host: Host::of_admin(&world),
-            commit: commit_to(&path),
+            commit: commit_model(&path, "weights\n"),
             repository: path.file_name().unwrap().to_str().unwrap().to_owned(),
             world,
             strategy,
@@ -147,28 +144,4 @@ pub(crate) fn shares(rollout: &Rollout) -> Vec<u8> {
 pub(crate) fn effective_ms(rollout: &Rollout) -> Option<u64> {
     let change = rollout.changes.last()?;
     Some(change.effective?.since(change.decided).0)
-}
-
-/// A repository with one commit, and the commit.
-fn commit_to(path: &Path) -> String {
-    std::fs::write(path.join("model.txt"), "weights\n").unwrap();
-    let git = |args: &[&str]| {
-        let names = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"];
-        let output = Command::new("git")
-            .current_dir(path)
-            .args(names)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
-    git(&["init", "--quiet", "--initial-branch", "main"]);
-    git(&["add", "model.txt"]);
-    git(&["commit", "--quiet", "--message", "a model"]);
-    git(&["rev-parse", "HEAD"])
 }
