@@ -1,5 +1,7 @@
 # What people and CI call. `make help` lists it.
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit stories cluster cluster-check live fit fit-oracle bench-judge bench bench-cold prometheus
+# Each of these has a cluster of its own.
+LIVE := live-adapter live-room live-blue-green live-rolling
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit stories cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -41,9 +43,9 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions -p weir-cold --bins
 	target/x86_64-unknown-linux-gnu/lambda/bench-cold target/x86_64-unknown-linux-gnu/lambda $(RUNS)
 
-# Stages on a cluster wait more than they work, and each has a cluster of its own.
+# Stages on a cluster wait more than they work. The longest come first.
 test: doctor lint unit ## everything, the real cluster and the demonstrations included
-	CI=true $(MAKE) --no-print-directory -j3 --output-sync=target KILL=20 demo-aws demo cluster-check live fit
+	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target KILL=20 demo-aws demo $(LIVE) cluster-check fit
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
@@ -71,9 +73,13 @@ cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 cluster-check: ## the test cluster itself
 	tests/cluster/check.sh
 
-live: ## the cluster adapter, its rights and its admission policy on a real API server
-	cargo build -p weir-simulator -p weir-live
-	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live
+live: $(LIVE) ## the cluster adapter, its rights, its admission policy and the strategies on a real API server
+
+live-adapter live-room: live-%:
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*)
+
+live-blue-green live-rolling: live-%:
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test strategies $(subst -,_,$*)::
 
 fit: ## the verdict of weir fit against the real scheduler, on 320 random clusters
 	cargo test -p weir-fit-oracle -- --nocapture

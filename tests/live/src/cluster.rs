@@ -87,7 +87,7 @@ fn start() -> Result<Cluster> {
         .arg(bin.join("weir-cluster"))
         .arg(&state)
         .arg(format!("{SIMULATOR}={}", simulator.display()))
-        .arg(kept.join("logs"))
+        .arg(kept.join(format!("logs-{}", asked_for()?)))
         .arg(entrance)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -105,6 +105,24 @@ fn start() -> Result<Cluster> {
         .build()?;
     runtime.block_on(prepare(&cluster.kubeconfig))?;
     Ok(cluster)
+}
+
+/// What tells this process from others that run tests at the same time: the tests that were asked for, or the binary.
+fn asked_for() -> Result<String> {
+    let filter = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let binary = || {
+        let own = std::env::current_exe()?;
+        let name = own.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(name
+            .rsplit_once('-')
+            .map_or(&*name, |(name, _hash)| name)
+            .to_owned())
+    };
+    filter.map_or_else(binary, |filter| {
+        Ok(filter.replace(|sign: char| !sign.is_alphanumeric(), "-"))
+    })
 }
 
 fn ready(guard: &mut Child) -> Result<Ready> {
