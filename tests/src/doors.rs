@@ -88,7 +88,7 @@ impl Doors {
         Self {
             intake: Intake {
                 engine: weir_webhook_intake::engine(ports(Owner::Intake)),
-                secrets: vec![github_secret()],
+                keys: vec![github_secret().into()],
                 clone_urls: [].into(),
             },
             alarms: Alarms {

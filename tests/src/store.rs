@@ -40,11 +40,11 @@ impl FaultyStore {
 impl Store for FaultyStore {
     async fn load(&self, run: &RunId) -> Result<Option<Loaded>, StoreError> {
         self.alive("load a run")?;
-        let mut loaded = self.inner.load(run).await?;
-        if let Some(loaded) = &mut loaded {
-            loaded.state.run = self.version.read(loaded.state.run.clone());
-        }
-        Ok(loaded)
+        let loaded = self.inner.load(run).await?;
+        Ok(loaded.map(|mut loaded| {
+            loaded.state.run = self.version.read(loaded.state.run);
+            loaded
+        }))
     }
 
     async fn lanes(&self, keys: &[LaneKey]) -> Result<Vec<(Lane, u64)>, StoreError> {
@@ -61,9 +61,9 @@ impl Store for FaultyStore {
         }
         // A look that decides nothing has nothing to lose; all others are counted, and die in turn.
         let decides = !commit.entries.is_empty() || !commit.outbox.is_empty();
-        let run = commit.run.clone();
+        let writing = self.version.writing(&commit.run);
         self.inner.commit(commit).await?;
-        self.version.stored(&run);
+        self.version.stored(writing);
         if decides {
             self.faults.committed();
         }

@@ -39,6 +39,13 @@ struct Count {
     newer: u64,
 }
 
+/// One write of a run.
+pub(crate) struct Writing {
+    run: RunId,
+    schema: u32,
+    newer: u64,
+}
+
 /// What version a function is of.
 #[derive(Clone)]
 pub(crate) enum Version {
@@ -85,13 +92,21 @@ impl Version {
         run
     }
 
+    /// What the ledger takes down once this run is stored.
+    pub(crate) fn writing(&self, run: &Run) -> Writing {
+        Writing {
+            run: run.id.clone(),
+            schema: run.schema,
+            newer: written(run),
+        }
+    }
+
     /// The run was stored.
-    pub(crate) fn stored(&self, run: &Run) {
+    pub(crate) fn stored(&self, writing: Writing) {
         if let Self::This(ledger) | Self::Next(ledger) = self {
             let mut ledger = ledger.0.lock().expect("no story panics while it holds this");
-            let count = ledger.entry(run.id.clone()).or_default();
-            count.schema = run.schema;
-            count.newer = written(run);
+            let count = ledger.entry(writing.run).or_default();
+            (count.schema, count.newer) = (writing.schema, writing.newer);
             count.older += u32::from(matches!(self, Self::This(_)));
         }
     }

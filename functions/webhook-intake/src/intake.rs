@@ -8,7 +8,7 @@ use weir_app::{Engine, Start, StartError, Started};
 use weir_domain::ids::{Commit, PushKey};
 use weir_domain::people::{Actor, Identity};
 use weir_domain::run::{Cause, Repository};
-use weir_github::{Delivery, Event, GitRef, Headers, Push, Refused, Secret, delivery, verify};
+use weir_github::{Delivery, DeliveryError, Event, GitRef, Headers, Key, Push, Refused, delivery, verify};
 
 use crate::matching::matching;
 use crate::patience::{Patience, Trouble, chain};
@@ -28,8 +28,8 @@ const REDELIVER: &str = "nothing was started; redeliver it from the webhook's re
 pub struct Intake {
     /// The loop, with this function's rights.
     pub engine: Engine,
-    /// Secrets that deliveries may be signed with; several during a rotation.
-    pub secrets: Vec<Secret>,
+    /// What deliveries may be signed with; several for several repositories, and during a rotation.
+    pub keys: Vec<Key>,
     /// By repository name the address that pods fetch from, where it is not the payload's own.
     pub clone_urls: BTreeMap<String, String>,
 }
@@ -39,12 +39,16 @@ impl Intake {
     /// run, one that fails at once.
     pub async fn handle(&self, request: &Request) -> Response {
         let headers = Headers::from_pairs(request.headers.iter().map(|(n, v)| (n, v.as_str())));
-        let verified = match verify(&headers, &request.body, &self.secrets) {
+        let verified = match verify(&headers, &request.body, &self.keys) {
             Ok(verified) => verified,
             Err(refused) => return turned_away(refused),
         };
         match delivery::read(&headers, &verified) {
             Ok(Delivery { guid, event }) => self.event(guid.as_deref().unwrap_or(NOBODY), event).await,
+            Err(error @ DeliveryError::Foreign(_)) => {
+                tracing::warn!(why = %error, "a delivery was turned away");
+                problem(401, "unauthorized")
+            }
             Err(error) => {
                 let why = chain(&error);
                 let delivery = headers.first("x-github-delivery").unwrap_or(NOBODY);

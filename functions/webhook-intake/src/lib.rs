@@ -17,6 +17,7 @@ mod intake;
 pub mod matching;
 mod patience;
 mod prepare;
+mod reception;
 
 use weir_app::{Engine, Ports, Rights};
 use weir_domain::time::Span;
@@ -25,6 +26,7 @@ pub use alarms::Alarms;
 pub use by_hand::{ByHand, ByHandError, start_by_hand};
 pub use intake::Intake;
 pub use prepare::UNNAMED;
+pub use reception::Reception;
 
 /// How long this function tries to send traffic back before it answers; GitHub and alarms wait 10 s (design §2).
 pub const BACK_WITHIN: Span = Span::seconds(4);

@@ -17,8 +17,7 @@ use weir_domain::run::RunStatus;
 use weir_domain::time::Timestamp;
 use weir_lambda_host::{Given, Mapping, Stack, Template};
 
-const SECRETS: &str =
-    r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1"}"#;
+const SECRETS: &str = r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1","alarm_secrets":["hunter4"]}"#;
 
 /// The stack of the template, and its store seen from outside.
 struct World {
@@ -199,6 +198,22 @@ async fn doors_answer(world: &World) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let forged = signature(b"something else");
     let answer = intake.request(&headers(&forged), ping).await.unwrap();
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    let alarm = include_bytes!("../../../events/plain-alarm/valid/firing.json");
+    let answer = intake
+        .request(&[("authorization", "Bearer hunter4")], alarm)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(
+        answer.body.contains("nothing is being rolled out to"),
+        "{}",
+        answer.body
+    );
+    let answer = intake
+        .request(&[("authorization", "Bearer hunter2")], alarm)
+        .await
+        .unwrap();
     assert_eq!(answer.status, 401, "{}", answer.body);
     let callback = world.stack.function("ApprovalCallback");
     let answer = callback.request(&[], b"payload=").await.unwrap();

@@ -68,14 +68,17 @@ pub(crate) fn selector(lane: &LaneKey, revision: &RevisionId) -> Value {
     json!({names::LANE: names::lane_label(lane), names::REVISION: names::label_value(revision.as_str())})
 }
 
-/// The same as a query.
-pub(crate) fn selector_query(lane: &LaneKey, revision: &RevisionId) -> String {
-    let revision = names::label_value(revision.as_str());
+/// The same as a query, for any of some revisions.
+pub(crate) fn selector_query(lane: &LaneKey, revisions: &[&RevisionId]) -> String {
+    let values = revisions
+        .iter()
+        .map(|revision| names::label_value(revision.as_str()));
     format!(
-        "{}={},{}={revision}",
+        "{}={},{} in ({})",
         names::LANE,
         names::lane_label(lane),
-        names::REVISION
+        names::REVISION,
+        values.collect::<Vec<_>>().join(",")
     )
 }
 

@@ -208,7 +208,7 @@ impl<'a> Hand<'a> {
         }
         self.delete(&format!("{}/{name}", self.core("services")), "Service", &name)
             .await?;
-        let query = render::selector_query(&self.rule.lane, self.revision);
+        let query = render::selector_query(&self.rule.lane, &[self.revision]);
         let copies = self.api.list(&self.core("configmaps"), &query).await;
         for copy in copies.map_err(|fault| fault.on("list", self.object("ConfigMaps", "*")))? {
             let copy = copy["metadata"]["name"].as_str().unwrap_or_default().to_owned();

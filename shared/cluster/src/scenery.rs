@@ -7,7 +7,7 @@ use weir_app::{Placed, PodRef, Scenery};
 use weir_domain::ids::{Namespace, RevisionId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::Rollout;
-use weir_domain::seen::{RevisionSeen, RouteSeen};
+use weir_domain::seen::RouteSeen;
 
 use crate::api::Api;
 use crate::fault::Fault;
@@ -23,29 +23,25 @@ const GATEWAY_NAMESPACE: &str = "envoy-gateway-system";
 const GATEWAY_NAME_LABEL: &str = "gateway.envoyproxy.io/owning-gateway-name";
 const GATEWAY_NAMESPACE_LABEL: &str = "gateway.envoyproxy.io/owning-gateway-namespace";
 
-/// What is read of one revision.
-struct Side {
-    seen: RevisionSeen,
-    pods: Vec<PodRef>,
-}
-
-/// Looks at both revisions and the route.
+/// Looks at both revisions and the route. Pods come from one list, so that what they hold together is what they held at
+/// one moment: a GPU that one revision leaves and the other takes is counted once.
 pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: &Rollout) -> Result<Scenery, String> {
     let stable = rollout.stable.as_ref().map(|stable| &stable.revision);
-    let second = async {
+    let of_stable = async {
         match stable {
-            Some(revision) => side(api, rule, revision).await.map(Some),
+            Some(revision) => find_deployment(api, rule, revision).await,
             None => Ok(None),
         }
     };
-    let (candidate, stable_side, route) =
-        tokio::join!(side(api, rule, &rollout.candidate), second, find_route(api, rule));
-    let (candidate, stable_side, route) = (candidate?, stable_side?, route?);
-    let revisions: Vec<RevisionId> = [Some(&rollout.candidate), stable]
-        .into_iter()
-        .flatten()
-        .cloned()
-        .collect();
+    let revisions: Vec<&RevisionId> = [Some(&rollout.candidate), stable].into_iter().flatten().collect();
+    let (all, of_candidate, of_stable, route) = tokio::join!(
+        list_pods(api, rule, &revisions),
+        find_deployment(api, rule, &rollout.candidate),
+        of_stable,
+        find_route(api, rule)
+    );
+    let (all, of_candidate, of_stable, route) = (all?, of_candidate?, of_stable?, route?);
+    let revisions: Vec<RevisionId> = revisions.into_iter().cloned().collect();
     let (route, gateway) = match route {
         Some(route) => (
             route_seen(&route, &rule.lane, &revisions),
@@ -59,36 +55,44 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: &Rollout) -> Re
             Vec::new(),
         ),
     };
-    let mut pods = BTreeMap::from([(rollout.candidate.clone(), candidate.pods)]);
-    let stable_seen = match (stable, stable_side) {
-        (Some(revision), Some(side)) => {
-            pods.insert(revision.clone(), side.pods);
-            Some(side.seen)
-        }
-        _ => None,
-    };
+    let resource = &rule.workload.gpu_resource;
+    let seen =
+        |revision, deployment: Option<&Value>| revision_seen(&pods_of(&all, revision), deployment, resource);
+    let placed = |revision: &RevisionId| (revision.clone(), running(pods_of(&all, revision)));
     Ok(Scenery {
-        candidate: candidate.seen,
-        stable: stable_seen,
+        candidate: seen(&rollout.candidate, of_candidate.as_ref()),
+        stable: stable.map(|revision| seen(revision, of_stable.as_ref())),
         route,
-        placed: Placed { pods, gateway },
+        placed: Placed {
+            pods: revisions.iter().map(placed).collect(),
+            gateway,
+        },
     })
 }
 
-async fn side(api: &Api, rule: &RolloutRule, revision: &RevisionId) -> Result<Side, String> {
+async fn list_pods(api: &Api, rule: &RolloutRule, revisions: &[&RevisionId]) -> Result<Vec<Value>, String> {
+    let namespace = &rule.target.namespace;
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let pods = api.list(&path, &selector_query(&rule.lane, revisions)).await;
+    pods.map_err(|fault| failed("list pods", namespace, &fault))
+}
+
+fn pods_of<'a>(all: &'a [Value], revision: &RevisionId) -> Vec<&'a Value> {
+    let label = names::label_value(revision.as_str());
+    let its = |pod: &&Value| pod["metadata"]["labels"][names::REVISION] == *label;
+    all.iter().filter(its).collect()
+}
+
+async fn find_deployment(
+    api: &Api,
+    rule: &RolloutRule,
+    revision: &RevisionId,
+) -> Result<Option<Value>, String> {
     let namespace = &rule.target.namespace;
     let name = names::revision_name(&rule.lane, revision);
-    let pods_path = format!("/api/v1/namespaces/{namespace}/pods");
-    let deployment_path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
-    let query = selector_query(&rule.lane, revision);
-    let (pods, deployment) = tokio::join!(api.list(&pods_path, &query), api.find(&deployment_path));
-    let pods = pods.map_err(|fault| failed("list pods", namespace, &fault))?;
-    let deployment = deployment.map_err(|fault| failed("read a Deployment", namespace, &fault))?;
-    let all: Vec<&Value> = pods.iter().collect();
-    Ok(Side {
-        seen: revision_seen(&all, deployment.as_ref(), &rule.workload.gpu_resource),
-        pods: running(&pods),
-    })
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+    let found = api.find(&path).await;
+    found.map_err(|fault| failed("read a Deployment", namespace, &fault))
 }
 
 async fn find_route(api: &Api, rule: &RolloutRule) -> Result<Option<Value>, String> {
@@ -102,9 +106,9 @@ fn failed(what: &str, namespace: &Namespace, fault: &Fault) -> String {
 }
 
 /// Pods that have not ended, with their addresses.
-fn running(pods: &[Value]) -> Vec<PodRef> {
+fn running<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Vec<PodRef> {
     let alive = pods
-        .iter()
+        .into_iter()
         .filter(|pod| !matches!(pod["status"]["phase"].as_str(), Some("Failed" | "Succeeded")));
     alive
         .filter_map(|pod| {

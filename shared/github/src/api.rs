@@ -7,7 +7,7 @@ mod answer;
 
 use std::collections::HashMap;
 
-use reqwest::{Client, Method, RequestBuilder, Url, header, redirect};
+use reqwest::{Method, RequestBuilder, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -18,12 +18,15 @@ use crate::names::{CommitSha, RepositoryName};
 use crate::source::{Budget, EntryKind, Relation, RepositoryPath, SourceError, SourceFile};
 use crate::status::CommitStatus;
 use weir_app::Secret;
+use weir_outgoing::{Patience, Service};
 
 /// The version of the interface that answers are read by.
 const API_VERSION: &str = "2022-11-28";
 
-/// GitHub refuses requests without one.
-const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
+const PATIENCE: Patience = Patience {
+    connect: API_CONNECT_TIMEOUT,
+    call: API_TIMEOUT,
+};
 
 const JSON: &str = "application/vnd.github+json";
 const RAW: &str = "application/vnd.github.raw+json";
@@ -31,9 +34,8 @@ const RAW: &str = "application/vnd.github.raw+json";
 /// A client for one GitHub: github.com's `https://api.github.com`, or a server's `https://host/api/v3`.
 #[derive(Debug, Clone)]
 pub struct GitHubApi {
-    base: Url,
+    service: Service,
     token: Option<Secret>,
-    client: Client,
 }
 
 #[derive(Deserialize)]
@@ -63,30 +65,8 @@ type Trees = HashMap<String, Vec<TreeEntry>>;
 impl GitHubApi {
     /// Prepares a client; connects to nothing. Plain `http` is accepted for this machine alone.
     pub fn new(base_url: &str, token: Option<Secret>) -> Result<Self, ApiError> {
-        let mut base = Url::parse(base_url).map_err(|_| ApiError::BaseUrl)?;
-        let local = matches!(base.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-        let scheme_is_fine = base.scheme() == "https" || (local && base.scheme() == "http");
-        let extras = base.query().is_some() || base.fragment().is_some() || !base.username().is_empty();
-        if !scheme_is_fine || extras || base.password().is_some() {
-            return Err(ApiError::BaseUrl);
-        }
-        // Joining needs a folder; without the slash the last part would be replaced.
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .connect_timeout(API_CONNECT_TIMEOUT)
-            .timeout(API_TIMEOUT);
-        if local {
-            builder = builder.no_proxy();
-        }
-        Ok(Self {
-            base,
-            token,
-            client: builder.build().map_err(ApiError::client)?,
-        })
+        let service = Service::at(base_url, PATIENCE).ok_or(ApiError::BaseUrl)?;
+        Ok(Self { service, token })
     }
 
     /// The definition files `.weir/*.yaml` and `.weir/*.yml`, by name. Empty where the commit has no such folder.
@@ -269,12 +249,10 @@ impl GitHubApi {
     }
 
     fn request(&self, method: Method, path: &str, accept: &'static str) -> Result<RequestBuilder, ApiError> {
-        // The parts of `path` were checked when they were parsed; that the host stays is held here once more.
-        let url = self.base.join(path).map_err(|_| ApiError::BaseUrl)?;
-        if url.origin() != self.base.origin() {
-            return Err(ApiError::BaseUrl);
-        }
-        let request = self.client.request(method, url).header(header::ACCEPT, accept);
+        // The parts of `path` were checked when they were parsed; the service holds the host once more.
+        let url = self.service.url(path).ok_or(ApiError::BaseUrl)?;
+        let client = self.service.client().map_err(ApiError::Client)?;
+        let request = client.request(method, url).header(header::ACCEPT, accept);
         let request = request.header("x-github-api-version", API_VERSION);
         Ok(match &self.token {
             Some(token) => request.bearer_auth(token.expose()),

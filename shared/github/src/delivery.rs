@@ -4,7 +4,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::json::depth_is_bounded;
-use crate::names::InvalidName;
+use crate::names::{InvalidName, RepositoryName};
 use crate::push::{Push, PushError};
 use crate::signature::Verified;
 use weir_app::Headers;
@@ -64,6 +64,9 @@ pub enum DeliveryError {
         #[source]
         source: serde_json::Error,
     },
+    /// Signed with a secret that does not count for the repository in the payload.
+    #[error("the delivery of {0} is signed with a secret that is not that repository's")]
+    Foreign(RepositoryName),
     /// A name in the payload is none.
     #[error("the payload of the push event holds an impossible {field}")]
     Name {
@@ -102,7 +105,13 @@ pub fn read(headers: &Headers, request: &Verified<'_>) -> Result<Delivery, Deliv
         .filter(|guid| is_name(guid))
         .map(str::to_owned);
     let event = match kind {
-        "push" => Event::Push(Box::new(Push::parse(&payload(headers, request.body())?)?)),
+        "push" => {
+            let push = Push::parse(&payload(headers, request.body())?)?;
+            if !request.is_of(&push.repository) {
+                return Err(DeliveryError::Foreign(push.repository));
+            }
+            Event::Push(Box::new(push))
+        }
         "ping" => Event::Ping(ping(&payload(headers, request.body())?)?),
         _ => Event::Ignored {
             kind: kind.to_owned(),
@@ -167,8 +176,8 @@ mod tests {
             ("Content-Type", content_type),
             ("X-Hub-Signature-256", signature.as_str()),
         ]);
-        let secrets = [secret];
-        let verified = verify(&headers, body, &secrets).unwrap();
+        let keys = [secret.into()];
+        let verified = verify(&headers, body, &keys).unwrap();
         read(&headers, &verified)
     }
 

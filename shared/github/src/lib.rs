@@ -16,6 +16,7 @@ pub mod limits;
 
 pub mod names;
 
+mod key;
 pub mod signature;
 
 pub mod delivery;
@@ -36,6 +37,7 @@ mod repositories;
 pub use api::{ApiError, GitHubApi};
 pub use delivery::{Delivery, DeliveryError, Event, Ping};
 pub use filter::{Answer, Filter, FilterSpec, InvalidFilter};
+pub use key::Key;
 pub use local::LocalRepository;
 pub use names::{CommitSha, GitRef, InvalidName, RepositoryName};
 pub use push::Push;

@@ -5,9 +5,10 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use thiserror::Error;
 
+use crate::key::{Key, count_for};
 use crate::limits::MAX_BODY_BYTES;
-use weir_app::Headers;
-use weir_app::Secret;
+use crate::names::RepositoryName;
+use weir_app::{Headers, Secret};
 
 /// The one header that counts. The SHA-1 header of old is never read.
 pub const HEADER: &str = "x-hub-signature-256";
@@ -16,10 +17,11 @@ const PREFIX: &str = "sha256=";
 const DIGEST_BYTES: usize = 32;
 
 /// A body whose signature was right; the only thing that [`crate::delivery`] reads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Verified<'a> {
     body: &'a [u8],
-    secret: usize,
+    fitted: Vec<&'a Key>,
+    keys: &'a [Key],
 }
 
 impl<'a> Verified<'a> {
@@ -28,10 +30,9 @@ impl<'a> Verified<'a> {
         self.body
     }
 
-    /// Index of the secret that signed them. Where secrets belong to repositories, the caller holds the repository
-    /// named in the payload against the owner of this one.
-    pub fn secret(&self) -> usize {
-        self.secret
+    /// Whether the signature counts for this repository: a secret may be one repository's alone.
+    pub fn is_of(&self, repository: &RepositoryName) -> bool {
+        count_for(&self.fitted, self.keys, repository)
     }
 }
 
@@ -58,28 +59,27 @@ pub enum Refused {
     TooLarge,
 }
 
-/// Checks that the holder of one of `secrets` signed exactly these bytes.
+/// Checks that the holder of one of `keys` signed exactly these bytes.
 ///
-/// Every secret is tried in full, and digests are compared in constant time, so the answer's timing tells neither
-/// which secret fitted nor how much of the digest did. Several secrets serve a rotation.
-pub fn verify<'a>(headers: &Headers, body: &'a [u8], secrets: &[Secret]) -> Result<Verified<'a>, Refused> {
-    if secrets.is_empty() {
+/// Every key is tried in full, and digests are compared in constant time, so the answer's timing tells neither
+/// which key fitted nor how much of the digest did. Several keys serve several repositories, and a rotation.
+pub fn verify<'a>(headers: &Headers, body: &'a [u8], keys: &'a [Key]) -> Result<Verified<'a>, Refused> {
+    if keys.is_empty() {
         return Err(Refused::NoSecret);
     }
     if body.len() > MAX_BODY_BYTES {
         return Err(Refused::TooLarge);
     }
     let given = single_digest(&headers.all(HEADER))?;
-    let mut found = None;
-    for (index, secret) in secrets.iter().enumerate() {
-        let fits: Choice = digest(secret, body).ct_eq(&given);
-        if bool::from(fits) && found.is_none() {
-            found = Some(index);
-        }
+    let fits = |key: &&Key| -> bool {
+        let fits: Choice = digest(&key.secret, body).ct_eq(&given);
+        fits.into()
+    };
+    let fitted: Vec<&Key> = keys.iter().filter(fits).collect();
+    match fitted.is_empty() {
+        true => Err(Refused::Wrong),
+        false => Ok(Verified { body, fitted, keys }),
     }
-    found
-        .map(|secret| Verified { body, secret })
-        .ok_or(Refused::Wrong)
 }
 
 /// The header value that GitHub would send for this body. For tools that play GitHub: demos, tests, benchmarks.
@@ -135,31 +135,31 @@ mod tests {
     const BODY: &[u8] = b"Hello, World!";
     const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
-    fn secrets(values: &[&str]) -> Vec<Secret> {
-        values.iter().map(|v| Secret::new(*v).unwrap()).collect()
+    fn keys(values: &[&str]) -> Vec<Key> {
+        values.iter().map(|v| Key::parse(v).unwrap()).collect()
     }
 
-    fn official() -> Vec<Secret> {
-        secrets(&["It's a Secret to Everybody"])
+    fn official() -> Vec<Key> {
+        keys(&["It's a Secret to Everybody"])
     }
 
-    fn check(pairs: &[(&str, &str)], body: &[u8], secrets: &[Secret]) -> Result<usize, Refused> {
-        verify(&Headers::from_pairs(pairs.iter().copied()), body, secrets).map(|v| v.secret())
+    fn check(pairs: &[(&str, &str)], body: &[u8], keys: &[Key]) -> Result<(), Refused> {
+        verify(&Headers::from_pairs(pairs.iter().copied()), body, keys).map(|_| ())
     }
 
     #[test]
     fn the_vector_in_githubs_documentation_is_accepted() {
         assert_eq!(
             check(&[("X-Hub-Signature-256", SIGNATURE)], BODY, &official()),
-            Ok(0)
+            Ok(())
         );
-        assert_eq!(sign(BODY, &official()[0]), SIGNATURE);
+        assert_eq!(sign(BODY, &official()[0].secret), SIGNATURE);
     }
 
     #[test]
-    fn during_a_rotation_both_secrets_are_accepted_and_told_apart() {
-        let rotating = secrets(&["the new one", "It's a Secret to Everybody"]);
-        assert_eq!(check(&[(HEADER, SIGNATURE)], BODY, &rotating), Ok(1));
+    fn during_a_rotation_both_secrets_are_accepted() {
+        let rotating = keys(&["the new one", "It's a Secret to Everybody"]);
+        assert_eq!(check(&[(HEADER, SIGNATURE)], BODY, &rotating), Ok(()));
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
             Err(Refused::Wrong)
         );
         assert_eq!(
-            check(&[(HEADER, SIGNATURE)], BODY, &secrets(&["other"])),
+            check(&[(HEADER, SIGNATURE)], BODY, &keys(&["other"])),
             Err(Refused::Wrong)
         );
         let flipped = SIGNATURE.replace("757107", "757108");

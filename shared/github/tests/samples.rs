@@ -31,7 +31,7 @@ fn samples(kind: &str, which: &str) -> Vec<(PathBuf, Vec<u8>)> {
 
 /// Sends a sample through the door, as GitHub would.
 fn deliver(event: &str, path: &Path, body: &[u8]) -> Result<Delivery, DeliveryError> {
-    let secrets = [Secret::new("s3cret").unwrap()];
+    let secret = Secret::new("s3cret").unwrap();
     let content_type = match path.extension().and_then(|e| e.to_str()) {
         Some("json") => "application/json",
         Some("form") => "application/x-www-form-urlencoded",
@@ -44,9 +44,10 @@ fn deliver(event: &str, path: &Path, body: &[u8]) -> Result<Delivery, DeliveryEr
             "0b989ba4-242f-11e5-81e1-c7b6966d2516".to_owned(),
         ),
         ("content-type", content_type.to_owned()),
-        (signature::HEADER, signature::sign(body, &secrets[0])),
+        (signature::HEADER, signature::sign(body, &secret)),
     ]);
-    delivery::read(&headers, &signature::verify(&headers, body, &secrets).unwrap())
+    let keys = [secret.into()];
+    delivery::read(&headers, &signature::verify(&headers, body, &keys).unwrap())
 }
 
 fn json_of(path: &Path, body: &[u8]) -> Value {

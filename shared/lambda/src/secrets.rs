@@ -9,7 +9,8 @@ use serde::Deserialize;
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Secrets {
-    /// What GitHub signs deliveries with; several while one is exchanged.
+    /// What GitHub signs deliveries with: a secret, or `owner/name SECRET` for one repository's own; several while one
+    /// is exchanged.
     pub github_secrets: Vec<String>,
     /// Lets Weir read files and set statuses at GitHub.
     pub github_token: Option<String>,
@@ -17,6 +18,8 @@ pub struct Secrets {
     pub slack_signing_secrets: Vec<String>,
     /// Lets Weir write in Slack.
     pub slack_token: Option<String>,
+    /// What monitoring systems prove themselves by; several while one is exchanged.
+    pub alarm_secrets: Vec<String>,
 }
 
 impl fmt::Debug for Secrets {
@@ -26,6 +29,7 @@ impl fmt::Debug for Secrets {
             .field("github_token", &self.github_token.is_some())
             .field("slack_signing_secrets", &self.slack_signing_secrets.len())
             .field("slack_token", &self.slack_token.is_some())
+            .field("alarm_secrets", &self.alarm_secrets.len())
             .finish()
     }
 }
@@ -33,7 +37,7 @@ impl fmt::Debug for Secrets {
 /// The text of the secret is not what it must be. What stands there is not shown.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the secret is no JSON object of github_secrets, github_token, slack_signing_secrets, slack_token: line {line}"
+    "the secret is no JSON object of github_secrets, github_token, slack_signing_secrets, slack_token, alarm_secrets: line {line}"
 )]
 pub struct SecretsError {
     line: usize,
@@ -49,15 +53,21 @@ impl Secrets {
     }
 
     /// What GitHub signs with.
-    pub fn github(&self) -> Vec<weir_github::Secret> {
-        let all = self.github_secrets.iter().cloned();
-        all.filter_map(weir_github::Secret::new).collect()
+    pub fn github(&self) -> Vec<weir_github::Key> {
+        let all = self.github_secrets.iter();
+        all.filter_map(|text| weir_github::Key::parse(text)).collect()
     }
 
     /// What Slack signs with.
     pub fn slack(&self) -> Vec<weir_slack::Secret> {
         let all = self.slack_signing_secrets.iter().cloned();
         all.filter_map(weir_slack::Secret::new).collect()
+    }
+
+    /// What alarms prove themselves by.
+    pub fn alarms(&self) -> Vec<weir_app::Secret> {
+        let all = self.alarm_secrets.iter().cloned();
+        all.filter_map(weir_app::Secret::new).collect()
     }
 }
 

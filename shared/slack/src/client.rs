@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, RequestBuilder, Url, redirect};
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -17,16 +17,21 @@ use crate::limits::{
 };
 use crate::message::Message;
 use weir_app::Secret;
+use weir_outgoing::{Patience, Service};
 
 /// Slack's own address.
 pub const BASE_URL: &str = "https://slack.com/api";
 
+const PATIENCE: Patience = Patience {
+    connect: CONNECT_TIMEOUT,
+    call: CALL_TIMEOUT,
+};
+
 /// A client for one workspace's bot.
 #[derive(Debug, Clone)]
 pub struct SlackClient {
-    base: Url,
+    service: Service,
     token: Secret,
-    client: Client,
 }
 
 /// Where a message is, for its later updates.
@@ -139,28 +144,8 @@ struct Answer {
 impl SlackClient {
     /// Prepares a client; connects to nothing. Plain `http` is accepted for this machine alone.
     pub fn new(base_url: &str, token: Secret) -> Result<Self, SlackError> {
-        let mut base = Url::parse(base_url).map_err(|_| SlackError::BaseUrl)?;
-        let local = matches!(base.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-        let scheme_is_fine = base.scheme() == "https" || (local && base.scheme() == "http");
-        let extras = base.query().is_some() || base.fragment().is_some() || !base.username().is_empty();
-        if !scheme_is_fine || extras || base.password().is_some() {
-            return Err(SlackError::BaseUrl);
-        }
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        let mut builder = Client::builder()
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT);
-        if local {
-            builder = builder.no_proxy();
-        }
-        let client = builder
-            .build()
-            .map_err(|error| SlackError::Client(error.without_url()))?;
-        Ok(Self { base, token, client })
+        let service = Service::at(base_url, PATIENCE).ok_or(SlackError::BaseUrl)?;
+        Ok(Self { service, token })
     }
 
     /// Posts a message to a channel, by id or name.
@@ -197,7 +182,8 @@ impl SlackClient {
         let mut body = message.to_json();
         body["response_type"] = "ephemeral".into();
         body["replace_original"] = false.into();
-        let bytes = exchange(METHOD, self.client.post(to.url().clone()).json(&body)).await?;
+        let request = self.client()?.post(to.url().clone()).json(&body);
+        let bytes = exchange(METHOD, request).await?;
         // The answer is the bare word `ok`, or JSON like that of a call.
         match serde_json::from_slice::<Answer>(&bytes) {
             Ok(answer) => accepted(METHOD, answer).map(|_| ()),
@@ -206,11 +192,19 @@ impl SlackClient {
     }
 
     async fn call(&self, method: &'static str, body: &Value) -> Result<Answer, SlackError> {
-        let url = self.base.join(method).map_err(|_| SlackError::BaseUrl)?;
-        let request = self.client.post(url).bearer_auth(self.token.expose()).json(body);
+        let url = self.service.url(method).ok_or(SlackError::BaseUrl)?;
+        let request = self
+            .client()?
+            .post(url)
+            .bearer_auth(self.token.expose())
+            .json(body);
         let bytes = exchange(method, request).await?;
         let answer = serde_json::from_slice(&bytes).map_err(|_| SlackError::Unreadable { method })?;
         accepted(method, answer)
+    }
+
+    fn client(&self) -> Result<&Client, SlackError> {
+        self.service.client().map_err(SlackError::Client)
     }
 }
 

@@ -63,7 +63,7 @@ fn what_is_not_signed_by_who_knows_the_secret_is_turned_away_unread() {
 #[test]
 fn a_door_without_a_secret_opens_to_nobody() {
     once(async |mut world| {
-        world.doors.intake.secrets.clear();
+        world.doors.intake.keys.clear();
         let request = push(&world);
         assert_eq!(answer(&world, &request).await.status, 401);
         world
@@ -75,7 +75,7 @@ fn during_a_rotation_both_secrets_are_taken() {
     once(async |world| {
         let mut world = ready(world);
         let new = weir_github::Secret::new("the next secret").unwrap();
-        world.doors.intake.secrets.push(new.clone());
+        world.doors.intake.keys.push(new.clone().into());
         let mut request = push(&world);
         assert_eq!(answer(&world, &request).await.status, 202);
         *header(&mut request, "X-Hub-Signature-256") = weir_github::signature::sign(&request.body, &new);
@@ -83,6 +83,39 @@ fn during_a_rotation_both_secrets_are_taken() {
         nobody_approves(&world).await;
         world
     });
+}
+
+#[test]
+fn the_secret_of_another_repository_is_turned_away() {
+    once(async |world| {
+        let mut world = ready(world);
+        let theirs = weir_github::Secret::new("theirs").unwrap();
+        let own = weir_github::Secret::new("its own").unwrap();
+        let repository = repository(&push(&world));
+        let keys = ["acme/other theirs".to_owned(), format!("{repository} its own")];
+        world
+            .doors
+            .intake
+            .keys
+            .extend(keys.iter().filter_map(|key| weir_github::Key::parse(key)));
+        let mut request = push(&world);
+        // Everybody's counts no longer for a repository that has its own, and nobody else's ever did.
+        assert_eq!(answer(&world, &request).await.status, 401);
+        for (secret, status) in [(&theirs, 401), (&own, 202)] {
+            *header(&mut request, "X-Hub-Signature-256") =
+                weir_github::signature::sign(&request.body, secret);
+            assert_eq!(answer(&world, &request).await.status, status);
+        }
+        assert_eq!(world.runs().await.len(), 1);
+        nobody_approves(&world).await;
+        world
+    });
+}
+
+/// The repository that a push names.
+fn repository(push: &Request) -> String {
+    let payload: Value = serde_json::from_slice(&push.body).unwrap();
+    payload["repository"]["full_name"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -1,26 +1,32 @@
-//! webhook-intake on Lambda: turns a signed push into runs.
+//! webhook-intake on Lambda: turns a signed push into runs, and an alarm into traffic that goes back.
 
 use std::collections::BTreeMap;
 
 use weir_lambda::{Host, HostError};
-use weir_webhook_intake::Intake;
+use weir_webhook_intake::{Alarms, Intake, Reception};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
     let host = weir_lambda::start("webhook-intake", &variable).await?;
-    host.serve_door(
-        intake,
-        |intake, request| async move { intake.handle(&request).await },
-    )
+    host.serve_door(reception, |reception, request| async move {
+        reception.handle(&request).await
+    })
     .await
 }
 
-fn intake(host: &Host) -> Result<Intake, HostError> {
-    Ok(Intake {
-        engine: weir_webhook_intake::engine(host.ports()?),
-        secrets: host.secrets.github(),
-        // Pods clone from where the payload says.
-        clone_urls: BTreeMap::new(),
+fn reception(host: &Host) -> Result<Reception, HostError> {
+    let engine = weir_webhook_intake::engine(host.ports()?);
+    Ok(Reception {
+        alarms: Alarms {
+            engine: engine.clone(),
+            secrets: host.secrets.alarms(),
+        },
+        intake: Intake {
+            engine,
+            keys: host.secrets.github(),
+            // Pods clone from where the payload says.
+            clone_urls: BTreeMap::new(),
+        },
     })
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn github(args: &Up, secrets: &Secrets, ports: &Ports) -> Door {
     }
     let intake = Arc::new(Intake {
         engine: weir_webhook_intake::engine(ports.clone()),
-        secrets: all(&secrets.github_secret, weir_github::Secret::new),
+        keys: all(&secrets.github_secret, weir_github::Key::parse),
         clone_urls: clone_urls(args),
     });
     Arc::new(move |request: Request| {

@@ -66,10 +66,6 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    pub(super) fn client(error: reqwest::Error) -> Self {
-        Self::Client(error.without_url())
-    }
-
     /// Whether a second try can help, and when.
     pub fn retry(&self) -> Retry {
         match self {

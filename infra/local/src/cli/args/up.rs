@@ -10,7 +10,8 @@ use weir_domain::time::Span;
 const CHECK_EVERY_MIN: Span = Span::millis(100);
 
 /// `weir up`. Secrets are read from `WEIR_GITHUB_SECRET`, `WEIR_SLACK_SIGNING_SECRET`, `WEIR_SLACK_TOKEN`,
-/// `WEIR_GITHUB_TOKEN` and `WEIR_ALARM_SECRET`, or from files that `…_FILE` names; several accepted secrets stand on lines of their own.
+/// `WEIR_GITHUB_TOKEN` and `WEIR_ALARM_SECRET`, or from files that `…_FILE` names; several accepted secrets stand on lines of
+/// their own, and `OWNER/NAME SECRET` is the webhook secret of one repository.
 #[derive(Args, Debug)]
 pub struct Up {
     /// Address of the webhooks; port 0 takes a free one and prints it
