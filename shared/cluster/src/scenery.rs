@@ -1,7 +1,5 @@
 //! A look at a rollout.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use weir_app::{Placed, PodRef, Scenery};
 use weir_domain::ids::{Namespace, RevisionId};

@@ -1,6 +1,7 @@
 //! A run: one passage of a pipeline.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +71,8 @@ pub struct Run {
     pub number: u64,
     /// What started it.
     pub cause: Cause,
-    /// What it does, pinned.
-    pub pipeline: Pipeline,
+    /// What it does, pinned: every state of the run shares it.
+    pub pipeline: Arc<Pipeline>,
     /// How it stands.
     pub status: RunStatus,
     /// The end it is heading for while rollouts still go back.

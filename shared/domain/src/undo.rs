@@ -88,7 +88,7 @@ pub fn undo(state: &State, by: &Identity, reason: &str, now: Timestamp) -> Resul
                     steps,
                 },
             }],
-            ..run.pipeline.clone()
+            ..Pipeline::clone(&run.pipeline)
         },
     })
 }

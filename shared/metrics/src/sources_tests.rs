@@ -109,7 +109,9 @@ fn world(direct: TrafficSeen, query: Query, counters: bool) -> World {
         |_, revision| format!("w-{revision}"),
     );
     let mut run = sample::run("one", "llm", 1);
-    let StageWork::Steps { steps, .. } = &mut run.pipeline.stages[sample::ROLLOUT.stage].work else {
+    let StageWork::Steps { steps, .. } =
+        &mut std::sync::Arc::make_mut(&mut run.pipeline).stages[sample::ROLLOUT.stage].work
+    else {
         panic!("a stage of steps")
     };
     let StepWork::Rollout(rule) = &mut steps[sample::ROLLOUT.step].work else {

@@ -114,8 +114,9 @@ fn the_secret_of_another_repository_is_turned_away() {
 
 /// The repository that a push names.
 fn repository(push: &Request) -> String {
-    let payload: Value = serde_json::from_slice(&push.body).unwrap();
-    payload["repository"]["full_name"].as_str().unwrap().to_owned()
+    let payload: Value = serde_json::from_slice(&push.body).expect("a push is JSON");
+    let name = payload["repository"]["full_name"].as_str();
+    name.expect("a push names its repository").to_owned()
 }
 
 #[test]

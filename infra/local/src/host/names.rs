@@ -71,7 +71,8 @@ mod tests {
         let store = SqliteStore::open(&dir.path().join("weir.db")).unwrap();
         for (id, pipeline) in [("a", "Build"), ("b", "Model Update")] {
             let mut commit = first(id);
-            commit.run.pipeline.name = weir_domain::ids::PipelineName::new(pipeline);
+            std::sync::Arc::make_mut(&mut commit.run.pipeline).name =
+                weir_domain::ids::PipelineName::new(pipeline);
             commit.run.number = 7;
             store.commit(commit).await.unwrap();
         }

@@ -137,7 +137,7 @@ pub(crate) fn github(args: &Up, secrets: &Secrets, ports: &Ports) -> Door {
     }
     let intake = Arc::new(Intake {
         engine: weir_webhook_intake::engine(ports.clone()),
-        keys: all(&secrets.github_secret, weir_github::Key::parse),
+        keys: all(&secrets.github_secret, |text| weir_github::Key::parse(&text)),
         clone_urls: clone_urls(args),
     });
     Arc::new(move |request: Request| {

@@ -206,8 +206,9 @@ pub(crate) fn hostile() -> (Run, Vec<Entry>) {
     run.cause.git_ref = format!("refs/heads/{long}");
     run.cause.reason = long.clone();
     run.cause.actor = Actor::Unknown(Identity::Github(long.clone()));
-    run.pipeline.stages[0].name = evil.into();
-    run.pipeline.warnings = vec![evil.into()];
+    let pipeline = std::sync::Arc::make_mut(&mut run.pipeline);
+    pipeline.stages[0].name = evil.into();
+    pipeline.warnings = vec![evil.into()];
     run.status = RunStatus::Failed { why: long.clone() };
     run.stages[1].steps[0].waits_for = long.clone();
     run.stages[1].steps[0].status = PartStatus::Failed { why: long.clone() };

@@ -88,7 +88,7 @@ fn rollout() -> Value {
 
 /// The rule of the rollout, to be changed.
 pub fn rule_mut(run: &mut Run) -> &mut RolloutRule {
-    match &mut run.pipeline.stages[ROLLOUT.stage].work {
+    match &mut std::sync::Arc::make_mut(&mut run.pipeline).stages[ROLLOUT.stage].work {
         StageWork::Steps { steps, .. } => match &mut steps[ROLLOUT.step].work {
             StepWork::Rollout(rule) => rule,
             _ => unreachable!("it is a rollout"),

@@ -1,6 +1,7 @@
 //! A run begins, or is refused before anything moves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Decision, Draft, advance};
 use crate::audit::{Action, genesis};
@@ -78,7 +79,7 @@ fn started(
         number,
         cause,
         outputs: pipeline.outputs.clone(),
-        pipeline,
+        pipeline: Arc::new(pipeline),
         status: RunStatus::Running,
         ending: None,
         stages,

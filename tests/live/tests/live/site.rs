@@ -17,7 +17,9 @@ async fn problems(world: &World, run: &Run, role: Role) -> Vec<String> {
 /// The run with another target.
 fn with(run: &Run, change: impl Fn(&mut RolloutRule)) -> Run {
     let mut run = run.clone();
-    let StageWork::Steps { steps, .. } = &mut run.pipeline.stages[ROLLOUT.stage].work else {
+    let StageWork::Steps { steps, .. } =
+        &mut std::sync::Arc::make_mut(&mut run.pipeline).stages[ROLLOUT.stage].work
+    else {
         panic!("it has steps")
     };
     let StepWork::Rollout(rule) = &mut steps[ROLLOUT.step].work else {
