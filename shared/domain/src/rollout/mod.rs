@@ -10,11 +10,15 @@
 //! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
 //! a revert gives them back (`restore`).
 
+mod baking;
 mod borrow;
 pub(crate) mod claims;
+mod draining;
 mod evidence;
 mod forecast;
+mod growing;
 mod moves;
+mod pace;
 mod passing;
 mod pause;
 mod phases;
@@ -24,15 +28,18 @@ mod restore;
 mod revert;
 mod rolling;
 mod settle;
+mod share;
 mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
 mod told;
 mod watch;
+mod watching;
 
 pub use claims::Ahead;
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
 pub(crate) use moves::leave_lane;
+pub use pace::look_again;
 pub use passing::Inconclusive;
 pub use pause::Paused;
 pub use phases::{Away, Phase, Rollout, StableSide};
@@ -44,5 +51,4 @@ pub(crate) use settle::accepted;
 pub use survey::{Choice, choose};
 pub(crate) use survey::{sited, survey, surveyed};
 pub use told::told;
-pub use watch::look_again;
 pub(crate) use watch::{observe, unreachable};

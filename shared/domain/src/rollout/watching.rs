@@ -1,0 +1,100 @@
+//! A step has its share, and is watched until it passes or is given up.
+
+use super::evidence::{danger, held_blind, held_unfair};
+use super::moves::{enter, enter_step, wait};
+use super::passing::{Ended, passes};
+use super::pause::paused;
+use super::phases::{Phase, Rollout};
+use super::plan::StepKind;
+use super::preview::previewing;
+use super::share::{correct_weight, has_followed};
+use super::watch::doubt;
+use crate::audit::Action;
+use crate::decide::Draft;
+use crate::ids::StepId;
+use crate::pipeline::RolloutRule;
+use crate::seen::Scene;
+
+pub(super) fn watching(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+    step: usize,
+) {
+    let planned = rollout.plan.steps[step].clone();
+    if let Some(why) = danger(rollout, rule) {
+        return doubt(draft, rollout, id, rule, &why);
+    }
+    if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
+        return;
+    }
+    if planned.kind == StepKind::Previewing {
+        return previewing(draft, rollout, id, rule, step);
+    }
+    if held_blind(draft, rollout, id, rule, scene) || held_unfair(draft, rollout, id, rule) {
+        return;
+    }
+    let set_at = rollout
+        .changes
+        .last()
+        .and_then(|change| change.accepted)
+        .map(|at| at.max(rollout.since));
+    let Some(watched) = set_at
+        .map(|at| draft.now.since(at))
+        .filter(|watched| *watched >= planned.hold)
+    else {
+        rollout.waits_for.clear();
+        return;
+    };
+    let ended = Ended {
+        id,
+        rule,
+        scene,
+        watched,
+        hold: planned.hold,
+    };
+    if planned.kind == StepKind::Stepping && !passes(draft, rollout, &ended) {
+        return;
+    }
+    if takes_places(rollout, step + 1) && !has_followed(draft, rollout) {
+        return wait(
+            draft,
+            rollout,
+            "the gateway: stable gives up replicas once it has followed",
+        );
+    }
+    if planned
+        .pause
+        .is_some_and(|within| paused(draft, rollout, id, rule, within))
+    {
+        return;
+    }
+    draft.note(
+        Action::StepPassed,
+        format!("{} at {} for {watched}", planned.kind.as_str(), planned.weight),
+    );
+    if step + 1 < rollout.plan.steps.len() {
+        enter_step(draft, rollout, id, step + 1);
+    } else {
+        draft.note(
+            Action::Baking,
+            format!(
+                "{} serves everything, watched for {}",
+                rollout.candidate, rule.bake
+            ),
+        );
+        enter(draft, rollout, Phase::Baking);
+    }
+}
+
+/// Whether stable gives up replicas at a step.
+fn takes_places(rollout: &Rollout, step: usize) -> bool {
+    let Some(stable) = &rollout.stable else {
+        return false;
+    };
+    let has = rollout.stable_asked.unwrap_or(stable.replicas);
+    let planned = rollout.plan.steps.get(step);
+    planned.is_some_and(|planned| planned.stable_replicas < has)
+}
