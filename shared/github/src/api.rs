@@ -63,10 +63,18 @@ struct Comparison {
 type Trees = HashMap<String, Vec<TreeEntry>>;
 
 impl GitHubApi {
-    /// Prepares a client; connects to nothing. Plain `http` is accepted for this machine alone.
+    /// A client; connects to nothing. Plain `http` is accepted for this machine alone.
     pub fn new(base_url: &str, token: Option<Secret>) -> Result<Self, ApiError> {
         let service = Service::at(base_url, PATIENCE).ok_or(ApiError::BaseUrl)?;
         Ok(Self { service, token })
+    }
+
+    /// Prepares for the first call, which then takes no longer than every other.
+    ///
+    /// # Errors
+    /// The system's roots cannot be used.
+    pub fn prepare(&self) -> Result<(), ApiError> {
+        self.service.client().map(drop).map_err(ApiError::Client)
     }
 
     /// The definition files `.weir/*.yaml` and `.weir/*.yml`, by name. Empty where the commit has no such folder.

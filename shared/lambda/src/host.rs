@@ -35,13 +35,6 @@ pub struct HostError {
     why: String,
 }
 
-impl HostError {
-    /// A function that answers Slack has no token to do it with.
-    pub fn no_slack() -> Self {
-        failed("answer Slack", "the secret has no slack_token")
-    }
-}
-
 fn failed(operation: &'static str, why: impl std::fmt::Display) -> HostError {
     HostError {
         operation,
@@ -167,15 +160,23 @@ impl Host {
         GitHubApi::new(&self.settings.github_api, token).map_err(|error| failed("use WEIR_GITHUB_API", error))
     }
 
-    /// Slack, if there is a token for it.
-    ///
-    /// # Errors
-    /// The address in the settings cannot be used.
-    pub fn slack(&self) -> Result<Option<SlackClient>, HostError> {
+    fn slack(&self) -> Result<Option<SlackClient>, HostError> {
         let token = self.secrets.slack_token.clone().and_then(weir_slack::Secret::new);
         let made = token.map(|token| SlackClient::new(&self.settings.slack_api, token));
         made.transpose()
             .map_err(|error| failed("use WEIR_SLACK_API", error))
+    }
+
+    /// Slack for a function that answers it within 3 s: nothing is left to be prepared then.
+    ///
+    /// # Errors
+    /// There is no token, or the client cannot be prepared.
+    pub fn slack_at_hand(&self) -> Result<SlackClient, HostError> {
+        let missing = || failed("answer Slack", "the secret has no slack_token");
+        let client = self.slack()?.ok_or_else(missing)?;
+        let prepared = client.prepare();
+        prepared.map_err(|error| failed("prepare to answer Slack", error))?;
+        Ok(client)
     }
 
     fn people(&self) -> Result<Arc<dyn People>, HostError> {

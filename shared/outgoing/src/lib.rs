@@ -19,7 +19,6 @@ pub struct Patience {
 pub struct Service {
     base: Url,
     patience: Patience,
-    // Made at the first call: a client reads every root that the system trusts, and most starts of a function call nobody.
     client: Arc<OnceLock<Client>>,
 }
 
@@ -50,7 +49,9 @@ impl Service {
         (url.origin() == self.base.origin()).then_some(url)
     }
 
-    /// What calls it. Also answers elsewhere may be given with it, to addresses that were checked.
+    /// What calls it, also at other addresses that were checked. It is made at the first call, because it reads every
+    /// root that the system trusts, and most starts of a function call nobody. Whoever will have no time for that when it
+    /// calls, calls this before.
     ///
     /// # Errors
     /// The system's roots cannot be used.

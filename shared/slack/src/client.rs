@@ -142,7 +142,7 @@ struct Answer {
 }
 
 impl SlackClient {
-    /// Prepares a client; connects to nothing. Plain `http` is accepted for this machine alone.
+    /// A client; connects to nothing. Plain `http` is accepted for this machine alone.
     pub fn new(base_url: &str, token: Secret) -> Result<Self, SlackError> {
         let service = Service::at(base_url, PATIENCE).ok_or(SlackError::BaseUrl)?;
         Ok(Self { service, token })
@@ -201,6 +201,14 @@ impl SlackClient {
         let bytes = exchange(method, request).await?;
         let answer = serde_json::from_slice(&bytes).map_err(|_| SlackError::Unreadable { method })?;
         accepted(method, answer)
+    }
+
+    /// Prepares for the first call, which then takes no longer than every other.
+    ///
+    /// # Errors
+    /// The system's roots cannot be used.
+    pub fn prepare(&self) -> Result<(), SlackError> {
+        self.client().map(drop)
     }
 
     fn client(&self) -> Result<&Client, SlackError> {

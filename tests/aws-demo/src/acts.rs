@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use weir_app::Store;
 use weir_demo::github;
-use weir_demo::slack::{Received, approve_token};
+use weir_demo::slack::approve_token;
 use weir_domain::ids::RunId;
 use weir_domain::run::{Run, RunStatus};
 
@@ -100,27 +100,13 @@ async fn delivered(stage: &Stage, door: &str, push: &weir_demo::repository::Push
     Err(last.context("nothing was tried")?)
 }
 
-/// Answers the approval, once it is asked for. Whoever sees an error, or is asked to, presses again.
+/// Answers the approval, once it is asked for.
 async fn approve(stage: &Stage, seen: usize) -> Result<()> {
     let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
     let door = stage.stack.url("ApprovalCallback");
-    let mut status = 0;
-    for _ in 0..TRIES {
-        let told = stage.slack.received().len();
-        status = stage.slack.press(&door, ANA, "approve", &token).await?;
-        let asked = stage.slack.received()[told..].iter().any(says_press_again);
-        if status == 200 && !asked {
-            println!("   Slack: ana approved");
-            return Ok(());
-        }
-        sleep(LOOK).await;
-    }
-    bail!("the tap was answered with {status}")
-}
-
-/// What is told to who pressed, when it could not be stored in time.
-fn says_press_again(received: &Received) -> bool {
-    received.method == "answer" && received.body.to_string().contains("press again")
+    stage.slack.approve(&door, ANA, &token).await?;
+    println!("   Slack: ana approved");
+    Ok(())
 }
 
 /// Prints what is decided, as it stands in the table, until the run is over.

@@ -113,7 +113,10 @@ async fn answered_while_watched(
             ended?;
             bail!("run {run} ended before anybody was asked for an approval")
         }
-        Either::Right((answered, watched)) => answered.and(watched.await),
+        Either::Right((answered, watched)) => {
+            answered?;
+            watched.await
+        }
     }
 }
 
@@ -139,13 +142,7 @@ async fn approve(stage: &Stage, run: &str, seen: usize, approval: Approval) -> R
             stage.host.text(&["approve", run]).await?.trim()
         ),
         Approval::Slack | Approval::SlackAfterRefusal => {
-            let status = stage
-                .slack
-                .press(&stage.host.slack(), ANA, "approve", &token)
-                .await?;
-            if status != 200 {
-                bail!("the tap was answered with {status}");
-            }
+            stage.slack.approve(&stage.host.slack(), ANA, &token).await?;
             println!("   Slack: ana approved");
         }
     }

@@ -85,9 +85,10 @@ fn repositories(args: &Up, secrets: &Secrets) -> Result<Repositories, Failure> {
         .collect();
     let token = secrets.github_token.first().and_then(weir_github::Secret::new);
     let api = GitHubApi::new(&args.github_api, token);
-    let api =
-        api.map_err(|error| Failure::new(format!("--github-api {}: {}", args.github_api, chain(&error))))?;
-    Ok(Repositories::new(local, Some(api)))
+    // A host has time while it starts, and none when it answers.
+    let prepared = api.and_then(|api| api.prepare().map(|()| api));
+    let unusable = |error| Failure::new(format!("--github-api {}: {}", args.github_api, chain(&error)));
+    Ok(Repositories::new(local, Some(prepared.map_err(unusable)?)))
 }
 
 /// Where pods clone from: as it was said, else the folder itself for repositories on this machine.
@@ -115,9 +116,9 @@ fn client(args: &Up, secrets: &Secrets) -> Result<Option<SlackClient>, Failure> 
         return Ok(None);
     };
     let client = SlackClient::new(&args.slack_api, token);
-    client
-        .map(Some)
-        .map_err(|error| Failure::new(format!("--slack-api {}: {}", args.slack_api, chain(&error))))
+    let prepared = client.and_then(|client| client.prepare().map(|()| client));
+    let unusable = |error| Failure::new(format!("--slack-api {}: {}", args.slack_api, chain(&error)));
+    prepared.map(Some).map_err(unusable)
 }
 
 fn people(args: &Up, secrets: &Secrets) -> Result<Arc<dyn People>, Failure> {
