@@ -173,10 +173,10 @@ impl Host {
     /// There is no token, or the client cannot be prepared.
     pub fn slack_at_hand(&self) -> Result<SlackClient, HostError> {
         let missing = || failed("answer Slack", "the secret has no slack_token");
-        let client = self.slack()?.ok_or_else(missing)?;
-        let prepared = client.prepare();
+        let slack = self.slack()?.ok_or_else(missing)?;
+        let prepared = slack.prepare();
         prepared.map_err(|error| failed("prepare to answer Slack", error))?;
-        Ok(client)
+        Ok(slack)
     }
 
     fn people(&self) -> Result<Arc<dyn People>, HostError> {
