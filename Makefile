@@ -3,7 +3,7 @@
 LIVE := live-adapter live-room live-blue-green live-rolling
 # What needs no cluster, built in one way.
 HERE := --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit swift stories cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -47,8 +47,8 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 
 # Stages on a cluster wait more than they work. The longest come first, and wait for no prerequisite: make would begin
 # the others before them.
-test: doctor lint swift ## everything, the real cluster and the demonstrations included
-	CI=true $(MAKE) --no-print-directory -j5 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo stories $(LIVE) cluster-check fit
+test: doctor lint unit ## everything, the real cluster and the demonstrations included
+	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo $(LIVE) cluster-check fit
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
@@ -57,15 +57,9 @@ lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	tests/policy/template.sh
 	cargo clippy --workspace --features weir-local/aws --all-targets --quiet -- --deny warnings
 
-unit: swift stories ## everything that needs no cluster
-
-swift: ## the same without the stories
+unit: ## everything that needs no cluster
 	@rm -rf target/skipped
-	cargo test $(HERE) --exclude weir-tests
-
-# They take all the time of the processor that they are given; who measures time beside them comes first.
-stories: ## the stories alone
-	nice -n 19 cargo test $(HERE) --test stories
+	cargo test $(HERE)
 
 prometheus: ## the Prometheus source against a real server, built from its Go module
 	cargo run -q -p weir-metrics --example real_prometheus -- $$(tests/prometheus/build.sh)

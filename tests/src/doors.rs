@@ -90,6 +90,7 @@ impl Doors {
                 engine: weir_webhook_intake::engine(ports(Owner::Intake)),
                 keys: vec![github_secret().into()],
                 clone_urls: [].into(),
+                registry: None,
             },
             alarms: Alarms {
                 engine: weir_webhook_intake::engine(ports(Owner::Intake)),

@@ -31,6 +31,8 @@ pub struct ByHand<'a> {
     pub by: Identity,
     /// First line of the commit's message, and its author.
     pub headline: String,
+    /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
+    pub registry: Option<&'a str>,
 }
 
 /// Why a person's wish started nothing.
@@ -90,6 +92,7 @@ pub async fn start_by_hand(engine: &Engine, wish: ByHand<'_>) -> Result<Vec<Star
         git_ref: &push.git_ref,
         commit: &wish.commit,
         push: &key,
+        registry: wish.registry,
     };
     let patience = Patience::start();
     let choose = |definition: &Definition| choose(definition, &push, wish.pipeline, &wish.by);

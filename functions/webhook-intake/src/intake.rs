@@ -32,6 +32,8 @@ pub struct Intake {
     pub keys: Vec<Key>,
     /// By repository name the address that pods fetch from, where it is not the payload's own.
     pub clone_urls: BTreeMap<String, String>,
+    /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
+    pub registry: Option<String>,
 }
 
 impl Intake {
@@ -97,6 +99,7 @@ impl Intake {
             git_ref: &push.git_ref,
             commit: &commit,
             push: &key,
+            registry: self.registry.as_deref(),
         };
         let touched = push.changed_files.iter().any(|path| path.starts_with(".weir/"));
         let source = &*self.engine.ports.source;

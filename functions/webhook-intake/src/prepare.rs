@@ -28,6 +28,8 @@ pub(crate) struct At<'a> {
     pub(crate) git_ref: &'a GitRef,
     pub(crate) commit: &'a Commit,
     pub(crate) push: &'a PushKey,
+    /// What `${REGISTRY}` stands for where the definition does not say it.
+    pub(crate) registry: Option<&'a str>,
 }
 
 /// What a commit starts.
@@ -218,7 +220,7 @@ fn resolve(
         branch,
         tag,
         run_id: weir_app::run_id(at.push, name).to_string(),
-        registry: None,
+        registry: at.registry.map(str::to_owned),
     };
     weir_spec::resolve(definition, name, &variables, resources).map_err(|diagnostics| Refused {
         why: complaints(&diagnostics),

@@ -6,7 +6,7 @@ use weir_aws::eks::Cluster;
 use weir_domain::ids::ClusterName;
 
 /// Every variable that is read. The template sets no other, and a test compares both.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     "WEIR_TABLE",
     "WEIR_STEPS_QUEUE_URL",
     "WEIR_STEPS_QUEUE_ARN",
@@ -18,6 +18,7 @@ pub const NAMES: [&str; 16] = [
     "WEIR_SECRET_ID",
     "WEIR_CLUSTERS",
     "WEIR_KUBECONFIG",
+    "WEIR_REGISTRY",
     "WEIR_GITHUB_API",
     "WEIR_SLACK_API",
     "WEIR_SLACK_CHANNEL",
@@ -58,6 +59,8 @@ pub struct Settings {
     pub clusters: BTreeMap<ClusterName, Cluster>,
     /// A file for clusters that are not in the list, where functions run beside a cluster of their own.
     pub kubeconfig: Option<String>,
+    /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
+    pub registry: Option<String>,
     /// GitHub.
     pub github_api: String,
     /// Slack.
@@ -105,6 +108,7 @@ impl Settings {
             secret: needed("WEIR_SECRET_ID")?,
             clusters: clusters(&given("WEIR_CLUSTERS").unwrap_or_default())?,
             kubeconfig: given("WEIR_KUBECONFIG"),
+            registry: given("WEIR_REGISTRY"),
             github_api: given("WEIR_GITHUB_API").unwrap_or_else(|| GITHUB_API.into()),
             slack_api: given("WEIR_SLACK_API").unwrap_or_else(|| SLACK_API.into()),
             slack_channel: given("WEIR_SLACK_CHANNEL"),

@@ -23,6 +23,7 @@ fn wish<'a>(git_ref: &'a str, pipeline: Option<&'a str>) -> ByHand<'a> {
         pipeline,
         by: Identity::Github("ben-example".into()),
         headline: "Update the model (Ada)".into(),
+        registry: None,
     }
 }
 

@@ -203,6 +203,30 @@ fn pods_fetch_from_where_the_host_says() {
 }
 
 #[test]
+fn where_the_definition_names_no_registry_the_hosts_is_meant() {
+    once(async |world| {
+        let mut world = ready(world);
+        let (before, after) = sample_commits();
+        let own = "  registry: registry.example.com\n";
+        let elsewhere = people();
+        assert!(elsewhere.contains(own));
+        let elsewhere = elsewhere.replace(own, "");
+        let files = [
+            (".weir/model-update.yaml", PIPELINE),
+            (".weir/world.yaml", &*elsewhere),
+        ];
+        world.source.commit(&after, &files);
+        world.doors.intake.registry = Some("images.example/acme".into());
+        let run = world.deliver_push_that_runs(&push_of(&before, &after)).await;
+        let pipeline = serde_json::to_string(&world.run(&run).await.pipeline).unwrap();
+        let image = format!("docker push images.example/acme/ai-service:{after}");
+        assert!(pipeline.contains(&image), "{pipeline}");
+        nobody_approves(&world).await;
+        world
+    });
+}
+
+#[test]
 fn a_manifest_that_a_step_names_is_read_at_the_pushed_commit() {
     const DEPLOYMENT: &str = include_str!("../../../docs/examples/ai-service-deployment.yaml");
     const FIRST: &str = include_str!("../../../docs/examples/first-pipeline.yaml");

@@ -26,6 +26,7 @@ fn reception(host: &Host) -> Result<Reception, HostError> {
             keys: host.secrets.github(),
             // Pods clone from where the payload says.
             clone_urls: BTreeMap::new(),
+            registry: host.settings.registry.clone(),
         },
     })
 }

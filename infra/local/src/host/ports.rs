@@ -108,6 +108,7 @@ pub(crate) fn starts(args: &Up) -> Starts {
     Starts {
         folders: args.repositories.iter().cloned().collect(),
         clone_urls: clone_urls(args),
+        registry: args.registry.clone(),
     }
 }
 
@@ -140,6 +141,7 @@ pub(crate) fn github(args: &Up, secrets: &Secrets, ports: &Ports) -> Door {
         engine: weir_webhook_intake::engine(ports.clone()),
         keys: all(&secrets.github_secret, |text| weir_github::Key::parse(&text)),
         clone_urls: clone_urls(args),
+        registry: args.registry.clone(),
     });
     Arc::new(move |request: Request| {
         let intake = intake.clone();

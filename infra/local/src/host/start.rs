@@ -24,6 +24,8 @@ pub(crate) struct Starts {
     pub(crate) folders: BTreeMap<String, PathBuf>,
     /// Addresses by `owner/name`.
     pub(crate) clone_urls: BTreeMap<String, String>,
+    /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
+    pub(crate) registry: Option<String>,
 }
 
 /// The head of a branch.
@@ -65,6 +67,7 @@ impl Starts {
             pipeline: pipeline.as_deref(),
             by,
             headline: head.headline,
+            registry: self.registry.as_deref(),
         };
         let started = start_by_hand(&counter.engine, wish).await;
         let started = started.map_err(|error| failed(&error))?;

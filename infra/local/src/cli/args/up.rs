@@ -35,6 +35,9 @@ pub struct Up {
     /// Address that pods clone a repository from, if not the push's own, or file://PATH; may be repeated
     #[arg(long = "clone-url", value_name = "OWNER/NAME=URL", value_parser = clone_url)]
     pub clone_urls: Vec<(String, String)>,
+    /// What ${REGISTRY} stands for in definitions that do not say it themselves
+    #[arg(long, env = "WEIR_REGISTRY", value_name = "HOST/PATH", value_parser = registry)]
+    pub registry: Option<String>,
     /// GitHub's API
     #[arg(long, default_value = "https://api.github.com", value_name = "URL")]
     pub github_api: String,
@@ -79,6 +82,15 @@ fn repository(text: &str) -> Result<(String, PathBuf), String> {
 
 fn clone_url(text: &str) -> Result<(String, String), String> {
     named(text, "URL")
+}
+
+/// It stands in commands and in names of images, so it may hold nothing that a shell would take apart.
+fn registry(text: &str) -> Result<String, String> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-:/".contains(&b);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("expected HOST/PATH without a scheme, such as registry.example.com/acme".into()),
+    }
 }
 
 fn source(text: &str) -> Result<(String, String), String> {
@@ -133,6 +145,14 @@ mod tests {
         assert_eq!(context("kind"), Ok((None, "kind".into())));
         assert_eq!(context("gpu=kind"), Ok((Some("gpu".into()), "kind".into())));
         assert!(context("gpu=").is_err() && context("=x").is_err() && context("").is_err());
+    }
+
+    #[test]
+    fn a_registry_is_a_host_and_a_path() {
+        assert!(registry("registry.example.com:5000/acme").is_ok());
+        for wrong in ["", "a b", "$(id)", "a;b"] {
+            assert!(registry(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
