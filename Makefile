@@ -1,8 +1,6 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
 LIVE := live-adapter live-room live-blue-green live-rolling
-# What needs no cluster, built in one way.
-HERE := --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle
 .PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
 
 help: ## lists the targets
@@ -59,7 +57,7 @@ lint: ## formatting, lints, dependency policy, the templates of infra/aws
 
 unit: ## everything that needs no cluster
 	@rm -rf target/skipped
-	cargo test $(HERE)
+	cargo test --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle
 
 prometheus: ## the Prometheus source against a real server, built from its Go module
 	cargo run -q -p weir-metrics --example real_prometheus -- $$(tests/prometheus/build.sh)
