@@ -46,7 +46,7 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 # Stages on a cluster wait more than they work. The longest come first, and wait for no prerequisite: make would begin
 # the others before them.
 test: doctor lint unit ## everything, the real cluster and the demonstrations included
-	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo $(LIVE) cluster-check fit
+	CI=true $(MAKE) --no-print-directory -j3 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo $(LIVE) cluster-check fit
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
