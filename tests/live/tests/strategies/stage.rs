@@ -13,12 +13,12 @@ pub(crate) const REPLICAS: u32 = 2;
 /// Requests a second.
 const RPS: u32 = 40;
 
-/// Tests that hold GPUs come one after another: the cluster has eight.
-static POOL: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Tests that hold GPUs at the same time: each takes at most twice its replicas, and the cluster has eight.
+static POOL: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
 
 /// The service and its users.
 pub(crate) struct Stage {
-    _pool: tokio::sync::MutexGuard<'static, ()>,
+    _pool: tokio::sync::SemaphorePermit<'static>,
     pub(crate) world: World,
     pub(crate) host: Host,
     strategy: Value,
@@ -30,7 +30,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// A service of a name of its own.
     pub(crate) async fn new(name: &str, strategy: Value) -> Self {
-        let pool = POOL.lock().await;
+        let pool = POOL.acquire().await.unwrap();
         let world = World::new(name).await;
         let path = world.directory("repository");
         let git = GitServer::start(path.parent().unwrap()).await.unwrap();
