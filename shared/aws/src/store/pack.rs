@@ -102,7 +102,10 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_not_written() {
         let error = pack_json(" ".repeat(UNPACKED_LIMIT + 1)).unwrap_err();
-        assert!(error.to_string().starts_with("a body has 6553601 bytes"), "{error}");
+        assert!(
+            error.to_string().starts_with("a body has 6553601 bytes"),
+            "{error}"
+        );
     }
 
     #[test]

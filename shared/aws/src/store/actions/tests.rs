@@ -3,6 +3,7 @@ use weir_domain::Duty;
 
 use super::*;
 use crate::store::item::ITEM_LIMIT;
+use crate::store::pack::unpack;
 
 fn written(commit: &Commit) -> Vec<String> {
     let actions = of(commit, "token", START).unwrap();
@@ -62,8 +63,13 @@ fn entries_that_do_not_fit_one_item_take_the_next() {
 
 /// Text that does not shrink to less than half.
 fn unlike(length: usize) -> String {
-    let steps = std::iter::successors(Some(1_u32), |x| Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
-    steps.map(|x| char::from(b' ' + 3 + (x >> 26) as u8)).take(length).collect()
+    let steps = std::iter::successors(Some(1_u32), |x| {
+        Some(x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223))
+    });
+    steps
+        .map(|x| char::from(b' ' + 3 + (x >> 26) as u8))
+        .take(length)
+        .collect()
 }
 
 #[test]
