@@ -20,12 +20,16 @@ use crate::{execution, ground, revision, scenery, site, traffic};
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
 
+/// What is kept for one cluster. Whoever makes a client holds it alone, so that others wait for that client and not for a
+/// pass of their own.
+type Slot = Arc<Mutex<Option<Kept>>>;
+
 /// The clusters that a host drives. Clients are made at the first use and kept until their pass ends, or until one met
-/// what another might not: no API server, or one that does not know who it is.
+/// what another might not: no API server, or one that does not know who it is. A gate that is slow delays no other cluster.
 pub struct Fleet {
     places: Places,
     pub(crate) clock: Arc<dyn Clock>,
-    clients: Mutex<BTreeMap<ClusterName, Kept>>,
+    clients: Mutex<BTreeMap<ClusterName, Slot>>,
 }
 
 impl Fleet {
@@ -40,9 +44,16 @@ impl Fleet {
 
     /// The API of a cluster.
     pub(crate) async fn api(&self, cluster: &ClusterName) -> Result<Api, ConnectError> {
-        let mut clients = self.clients.lock().await;
+        let slot = self
+            .clients
+            .lock()
+            .await
+            .entry(cluster.clone())
+            .or_default()
+            .clone();
+        let mut kept = slot.lock().await;
         let now = self.clock.now();
-        if let Some(Kept(api, until)) = clients.get(cluster) {
+        if let Some(Kept(api, until)) = &*kept {
             let doubts = api.doubts();
             if until.is_none_or(|until| now < until) && doubts.is_none() {
                 return Ok(api.clone());
@@ -53,7 +64,7 @@ impl Fleet {
         }
         let (client, until) = connect(&self.places, cluster).await?;
         let api = Api::new(client);
-        clients.insert(cluster.clone(), Kept(api.clone(), until));
+        *kept = Some(Kept(api.clone(), until));
         Ok(api)
     }
 
@@ -195,5 +206,71 @@ impl Clusters for Fleet {
     async fn logs(&self, run: &Run, step: StepId, lines: u32) -> Result<String, EffectError> {
         let (api, _) = self.commands(run, step).await?;
         execution::logs(&api, run, step, lines).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Semaphore;
+    use weir_domain::time::Span;
+
+    use super::*;
+    use crate::{Access, Gate, Pass};
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            NOW
+        }
+    }
+
+    /// Lets into `slow` once that is opened, and into others at once.
+    struct Door {
+        open: Semaphore,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Gate for Door {
+        async fn pass(
+            &self,
+            cluster: &ClusterName,
+        ) -> Result<Pass, Box<dyn std::error::Error + Send + Sync>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if cluster.as_str() == "slow" {
+                drop(self.open.acquire().await?);
+            }
+            Ok(Pass {
+                url: "https://127.0.0.1:9".to_owned(),
+                authorities: Vec::new(),
+                token: "token".to_owned(),
+                until: NOW + Span::minutes(10),
+            })
+        }
+
+        fn lost(&self, _: &ClusterName) {}
+    }
+
+    #[tokio::test]
+    async fn a_slow_gate_delays_no_other_cluster_and_is_asked_once() {
+        let door = Arc::new(Door {
+            open: Semaphore::new(0),
+            asked: AtomicUsize::new(0),
+        });
+        let fleet = Fleet::new(Places::all(Access::Gate(door.clone())), Arc::new(Still));
+        let (slow, fast) = (ClusterName::new("slow"), ClusterName::new("fast"));
+        let meanwhile = async {
+            let entered = fleet.api(&fast).await;
+            door.open.add_permits(1);
+            entered
+        };
+        let (first, second, other) = tokio::join!(fleet.api(&slow), fleet.api(&slow), meanwhile);
+        assert!(first.is_ok() && second.is_ok() && other.is_ok());
+        assert_eq!(door.asked.load(Ordering::Relaxed), 2, "once for each cluster");
     }
 }
