@@ -5,7 +5,8 @@ use weir_app::Secret;
 use weir_domain::time::Timestamp;
 
 use crate::Bearer;
-use crate::call::{CallError, Remote};
+use crate::call::Remote;
+use crate::error::CallError;
 
 const LOGIN: &str = "https://login.microsoftonline.com";
 

@@ -5,8 +5,13 @@ use serde_json::json;
 use weir_app::Secret;
 use weir_domain::time::Timestamp;
 
-use crate::call::{CallError, Remote};
+use crate::call::Remote;
+use crate::error::CallError;
 use crate::{Bearer, LONGEST};
+
+const STS_NAME: &str = "sts.googleapis.com";
+const CREDENTIALS_NAME: &str = "iamcredentials.googleapis.com";
+const CONTAINER_NAME: &str = "container.googleapis.com";
 
 const STS: &str = "https://sts.googleapis.com";
 const CREDENTIALS: &str = "https://iamcredentials.googleapis.com";
@@ -118,10 +123,10 @@ impl Google {
     /// What stands in for `sts`, `iamcredentials` and `container`; nothing where an address is neither `https` nor of
     /// this machine, or where only some are.
     pub fn at(sts: &str, credentials: &str, container: &str) -> Option<Self> {
-        let sts = Remote::at("sts.googleapis.com", sts)?;
+        let sts = Remote::at(STS_NAME, sts)?;
         Some(Self {
-            credentials: sts.beside("iamcredentials.googleapis.com", credentials)?,
-            container: sts.beside("container.googleapis.com", container)?,
+            credentials: sts.beside(CREDENTIALS_NAME, credentials)?,
+            container: sts.beside(CONTAINER_NAME, container)?,
             sts,
         })
     }
@@ -151,7 +156,7 @@ impl Google {
         let missing = "access_token and expires_in";
         let answer: Federated = self.sts.form("v1/token", &form, missing).await?;
         let token = Secret::new(answer.access_token).ok_or(CallError::Unreadable {
-            service: "sts.googleapis.com",
+            service: STS_NAME,
             missing,
         })?;
         Ok(Bearer::living(token, now, answer.expires_in))
@@ -176,7 +181,7 @@ impl Google {
             .post(&path, &federated.token, &body, missing)
             .await?;
         let token = Secret::new(answer.access_token).ok_or(CallError::Unreadable {
-            service: "iamcredentials.googleapis.com",
+            service: CREDENTIALS_NAME,
             missing,
         })?;
         Ok(Bearer::living(token, now, seconds))
@@ -197,6 +202,13 @@ impl Google {
         );
         let missing = "endpoint and masterAuth.clusterCaCertificate";
         let answer: Described = self.container.get(&path, &bearer.token, missing).await?;
+        // A cluster that is being created has none yet.
+        if answer.endpoint.is_empty() {
+            return Err(CallError::Unreadable {
+                service: CONTAINER_NAME,
+                missing,
+            });
+        }
         Ok(Place {
             url: format!("https://{}", answer.endpoint),
             authority: answer.master_auth.cluster_ca_certificate,

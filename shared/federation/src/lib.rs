@@ -9,13 +9,14 @@
 
 mod call;
 mod entra;
+mod error;
 mod google;
 
 use weir_app::Secret;
 use weir_domain::time::{Span, Timestamp};
 
-pub use call::CallError;
 pub use entra::{ASSERTION_AUDIENCE, Application, Entra};
+pub use error::CallError;
 pub use google::{GkeCluster, Google, Place, Provider, Subject};
 
 /// A token is not used longer than this, even if it lives longer: whoever loses a right loses it within that time.

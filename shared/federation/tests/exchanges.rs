@@ -128,7 +128,7 @@ async fn google() -> (Google, [Played; 3]) {
                 (200, r#"{"endpoint":"34.90.1.2","masterAuth":{"clusterCaCertificate":"TFMw"}}"#.into())
             }
             ("GET", given, _) if given == path => (403, r#"{"error":{"message":"Required container.clusters.get"}}"#.into()),
-            ("GET", given, "Bearer ya29.account") if given.contains("/clusters/young?") => (200, r#"{"endpoint":""}"#.into()),
+            ("GET", given, "Bearer ya29.account") if given.contains("/clusters/young?") => (200, r#"{"endpoint":"","masterAuth":{"clusterCaCertificate":"TFMw"}}"#.into()),
             _ => (404, r#"{"error":{"message":"Not found"}}"#.into()),
         }
     })

@@ -1,6 +1,5 @@
 //! A function from its start to its last event.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
@@ -11,18 +10,17 @@ use serde_json::Value;
 use weir_app::door::{Request, Response};
 use weir_app::{Clock, Engine, HandleError, People, Ports, RandomIds, SystemClock};
 use weir_aws::queue::{Address, DeadLetters, EventBridge};
-use weir_aws::whereabouts::{Shelf, certificates};
-use weir_aws::{DynamoStore, Eks, Identity, SqsQueue, Whereabouts};
+use weir_aws::whereabouts::Shelf;
+use weir_aws::{DynamoStore, SqsQueue};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::event::Limits;
-use weir_domain::ids::{ClusterName, RunId};
+use weir_domain::ids::RunId;
 use weir_domain::time::Timestamp;
-use weir_federation::{Entra, Google};
 use weir_github::{GitHubApi, Repositories};
 use weir_slack::{SlackClient, SlackPeople};
 
 use crate::clients::Clients;
-use crate::gate::{CloudGate, Clouds};
+use crate::gate::{CloudGate, Clouds, authorities};
 use crate::kept::{Kept, SECRETS_LIFE};
 use crate::people::Silent;
 use crate::secrets::Secrets;
@@ -117,53 +115,24 @@ impl Host {
     }
 
     fn places(&self, clock: &Arc<dyn Clock>) -> Result<Places, HostError> {
+        let clusters = &self.settings.clusters;
+        let authorities = authorities(clusters, &self.secrets.cluster_authorities);
+        let table = self.clients.dynamodb.clone();
+        let shelf = Shelf::new(table, &self.settings.table, self.function);
         let gate = Access::Gate(Arc::new(CloudGate {
-            clusters: self.settings.clusters.clone(),
-            authorities: self.authorities()?,
+            clusters: clusters.clone(),
+            authorities: authorities.map_err(|why| failed("use cluster_authorities of its secret", why))?,
             function: self.function,
-            clouds: self.clouds(),
+            clouds: Clouds::of(&self.clients.config, Some(shelf)),
             clock: clock.clone(),
         }));
         let otherwise = match &self.settings.kubeconfig {
             Some(path) => Access::kubeconfig(path, None),
             None => gate.clone(),
         };
-        let listed = self.settings.clusters.keys();
-        Ok(listed.fold(Places::all(otherwise), |places, name| {
+        Ok(clusters.keys().fold(Places::all(otherwise), |places, name| {
             places.with(name.clone(), gate.clone())
         }))
-    }
-
-    fn clouds(&self) -> Clouds {
-        let config = &self.clients.config;
-        let table = self.clients.dynamodb.clone();
-        let shelf = Shelf::new(table, &self.settings.table, self.function);
-        Clouds {
-            eks: Eks::new(config.clone(), Some(shelf.clone())),
-            identity: Identity::new(config.clone()),
-            google: Google::default(),
-            whereabouts: Whereabouts::new(Some(shelf)),
-            entra: Entra::default(),
-        }
-    }
-
-    /// The authorities among the secrets, of the clusters that need one.
-    fn authorities(&self) -> Result<BTreeMap<ClusterName, Vec<Vec<u8>>>, HostError> {
-        let clusters = self.settings.clusters.iter();
-        let needing = clusters.filter(|(_, way)| way.needs_authority());
-        needing
-            .map(|(name, _)| {
-                let unusable =
-                    |why: &str| failed("use cluster_authorities of its secret", format!("`{name}` {why}"));
-                let text = self.secrets.cluster_authorities.get(name.as_str());
-                let text = text.ok_or_else(|| {
-                    unusable("has none: put the authority of its certificate there, in PEM")
-                })?;
-                let read = certificates(text).filter(|all| !all.is_empty());
-                let read = read.ok_or_else(|| unusable("has something else than certificates in PEM"))?;
-                Ok((name.clone(), read))
-            })
-            .collect()
     }
 
     fn queue(&self, clock: &Arc<dyn Clock>) -> SqsQueue {

@@ -11,7 +11,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use weir_app::Clock;
-use weir_aws::{Eks, Identity, Whereabouts};
 use weir_cluster::{Gate, Pass};
 use weir_domain::ids::ClusterName;
 use weir_domain::time::{Span, Timestamp};
@@ -145,11 +144,9 @@ impl World {
                 .collect(),
             function,
             clouds: Clouds {
-                eks: Eks::new(config.clone(), None),
-                identity: Identity::new(config),
                 google: Google::at(at, at, at).unwrap(),
-                whereabouts: Whereabouts::new(None),
                 entra: Entra::at(&self.entra.url).unwrap(),
+                ..Clouds::of(&config, None)
             },
             clock: self.clock.clone(),
         }

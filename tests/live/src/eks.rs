@@ -21,7 +21,6 @@ use weir_app::Clock;
 use weir_aws::eks::{Cluster as EksCluster, Token};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::ids::ClusterName;
-use weir_federation::{Entra, Google};
 use weir_lambda::{CloudGate, Clouds, Way};
 use weir_lambda_host::{Key, REGION, Template};
 
@@ -114,13 +113,7 @@ impl Eks {
             clusters: [(ClusterName::new("main"), way)].into(),
             authorities: Default::default(),
             function: "tests",
-            clouds: Clouds {
-                eks: weir_aws::Eks::new(config.clone(), None),
-                identity: weir_aws::Identity::new(config),
-                google: Google::default(),
-                whereabouts: weir_aws::Whereabouts::new(None),
-                entra: Entra::default(),
-            },
+            clouds: Clouds::of(&config, None),
             clock,
         };
         Fleet::new(Places::all(Access::Gate(Arc::new(gate))), Arc::new(WallClock))

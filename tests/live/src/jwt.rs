@@ -13,7 +13,6 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use weir_app::Clock;
-use weir_aws::{Eks, Identity, Whereabouts};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::ids::ClusterName;
 use weir_emulators::{Caller, Played, sts};
@@ -211,11 +210,9 @@ pub async fn federated(
         authorities: [(name, authority)].into(),
         function: program,
         clouds: Clouds {
-            eks: Eks::new(config.clone(), None),
-            identity: Identity::new(config),
             google,
-            whereabouts: Whereabouts::new(None),
             entra,
+            ..Clouds::of(&config, None)
         },
         clock: Arc::new(WallClock),
     };

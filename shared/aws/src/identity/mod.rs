@@ -8,6 +8,7 @@
 
 mod caller;
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
@@ -72,12 +73,17 @@ pub enum IdentityError {
 /// The identity of this function.
 pub struct Identity {
     config: SdkConfig,
+    /// Made when it is needed: most functions enter clusters of EKS alone.
+    sts: OnceLock<aws_sdk_sts::Client>,
 }
 
 impl Identity {
     /// That of these credentials.
     pub fn new(config: SdkConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            sts: OnceLock::new(),
+        }
     }
 
     /// A token for one audience, which STS of the function's own region signs.
@@ -85,8 +91,7 @@ impl Identity {
     /// # Errors
     /// STS does not make one.
     pub async fn web_token(&self, audience: &str, now: Timestamp) -> Result<WebToken, IdentityError> {
-        // Made when it is needed: most functions enter clusters of EKS alone.
-        let client = aws_sdk_sts::Client::new(&self.config);
+        let client = self.sts.get_or_init(|| aws_sdk_sts::Client::new(&self.config));
         let call = client
             .get_web_identity_token()
             .audience(audience)

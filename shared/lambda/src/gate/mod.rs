@@ -1,14 +1,17 @@
 //! Clusters, entered with tokens that are made when they are needed. A pass is kept by who asked for it, until shortly
 //! before its end or until an API server does not know who comes with it; where a cluster is, until nobody is found there.
 
+mod authorities;
 mod federated;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use weir_app::Clock;
 use weir_aws::eks::Cluster;
+use weir_aws::whereabouts::Shelf;
 use weir_aws::{Eks, Identity, Whereabouts};
 use weir_cluster::{Gate, Pass};
 use weir_domain::ids::ClusterName;
@@ -16,6 +19,7 @@ use weir_domain::time::Timestamp;
 use weir_federation::{Entra, Google};
 
 use crate::ways::{GkePlace, Way};
+pub(crate) use authorities::authorities;
 
 /// An error of a gate.
 type Refused = Box<dyn std::error::Error + Send + Sync>;
@@ -46,6 +50,19 @@ pub struct Clouds {
     pub whereabouts: Whereabouts,
     /// For clusters of AKS.
     pub entra: Entra,
+}
+
+impl Clouds {
+    /// The clouds themselves, with this configuration's credentials. Where clusters are is kept on the shelf, if there is one.
+    pub fn of(config: &SdkConfig, shelf: Option<Shelf>) -> Self {
+        Self {
+            eks: Eks::new(config.clone(), shelf.clone()),
+            identity: Identity::new(config.clone()),
+            google: Google::default(),
+            whereabouts: Whereabouts::new(shelf),
+            entra: Entra::default(),
+        }
+    }
 }
 
 /// A definition names a cluster that the settings do not.

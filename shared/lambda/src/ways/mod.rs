@@ -10,7 +10,9 @@
 //! Clusters are separated by commas. Each function enters a cluster as somebody else, so what may only send traffic back
 //! can be held to that: `as` and `client` are said for every function.
 
+mod options;
 mod read;
+mod words;
 
 use std::collections::BTreeMap;
 

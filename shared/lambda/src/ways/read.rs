@@ -6,6 +6,8 @@ use weir_aws::eks::Cluster;
 use weir_domain::ids::ClusterName;
 use weir_federation::{Application, GkeCluster, Provider};
 
+use super::options::Options;
+use super::words::{is_guid, is_host, is_name, is_number};
 use super::{Aks, ApiServer, FUNCTIONS, Gke, GkePlace, Proof, Way};
 
 /// What every endpoint of GKE that has a name ends in.
@@ -184,86 +186,10 @@ fn api(host: &str, options: &mut Options<'_>) -> Result<ApiServer, String> {
     })
 }
 
-/// What follows a place, `;KEY=VALUE`.
-struct Options<'a>(BTreeMap<&'a str, &'a str>);
-
-impl<'a> Options<'a> {
-    fn read(parts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let mut all = BTreeMap::new();
-        for part in parts {
-            let pair = part.split_once('=').filter(|(_, value)| !value.is_empty());
-            let (key, value) = pair.ok_or_else(|| format!("`{part}` is no option; expected KEY=VALUE"))?;
-            if all.insert(key, value).is_some() {
-                return Err(format!("`{key}` is said twice; keep one"));
-            }
-        }
-        Ok(Self(all))
-    }
-
-    fn given(&mut self, key: &str) -> Option<&'a str> {
-        self.0.remove(key)
-    }
-
-    fn needed(&mut self, key: &str, what: &str) -> Result<&'a str, String> {
-        self.given(key)
-            .ok_or_else(|| format!("no `{key}=`; expected {what}"))
-    }
-
-    /// `KEY.FUNCTION=VALUE` of every function, or of none.
-    fn by_function(&mut self, key: &str) -> Result<BTreeMap<&'static str, &'a str>, String> {
-        let all = FUNCTIONS.into_iter();
-        let given: BTreeMap<&'static str, &str> = all
-            .filter_map(|function| Some((function, self.given(&format!("{key}.{function}"))?)))
-            .collect();
-        let missing = FUNCTIONS
-            .into_iter()
-            .find(|function| !given.contains_key(function));
-        match missing.filter(|_| !given.is_empty()) {
-            Some(function) => Err(format!(
-                "no `{key}.{function}=`, though others have theirs; say it for every function"
-            )),
-            None => Ok(given),
-        }
-    }
-
-    fn end(self) -> Result<(), String> {
-        match self.0.keys().next() {
-            Some(key) => Err(format!(
-                "`{key}` is no option of this cluster; options are provider, token and as.FUNCTION of gke, tenant and client.FUNCTION of aks, audience and certificate of api; functions are {}",
-                FUNCTIONS.join(", ")
-            )),
-            None => Ok(()),
-        }
-    }
-}
-
 fn owned(all: BTreeMap<&'static str, &str>) -> BTreeMap<&'static str, String> {
     let all = all.into_iter();
     all.map(|(function, value)| (function, value.to_owned()))
         .collect()
-}
-
-/// A name of a cloud: it stands in a path as it is.
-fn is_name(text: &str) -> bool {
-    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty() && text.bytes().all(fine)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn is_host(text: &str) -> bool {
-    text.split('.').all(is_name)
-}
-
-fn is_guid(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    lengths == [8, 4, 4, 4, 12]
-        && groups
-            .iter()
-            .all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

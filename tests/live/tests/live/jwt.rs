@@ -150,7 +150,7 @@ async fn every_other_jwt_is_refused_and_the_api_server_says_why() {
             rs(&with(json!({ "nbf": issued + 600 }))),
             "before the nbf",
         ),
-        ("unsigned", signed(&at(0), Signer::None), "signature algorithm"),
+        ("unsigned", signed(&at(0), Signer::None), "unsupported algorithm"),
         (
             "a longer life",
             rs(&with(json!({ "exp": issued + 3_600 }))),
