@@ -99,7 +99,9 @@ impl Eks {
     /// # Errors
     /// EKS did not say.
     pub async fn endpoint(&self, cluster: &Cluster, now: Timestamp) -> Result<Endpoint, EksError> {
-        self.places.of(cluster, now, self.describe(cluster)).await
+        // Large, and seldom needed.
+        let ask = Box::pin(self.describe(cluster));
+        self.places.of(cluster, now, ask).await
     }
 
     /// Whoever could not connect, or met another certificate, says so: the cluster may have been made anew. EKS is

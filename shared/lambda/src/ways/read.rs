@@ -142,10 +142,10 @@ fn aks(host: &str, options: &mut Options<'_>) -> Result<Aks, String> {
             "`{id}` is no id of Entra; expected 32 hexadecimal digits in five groups"
         ));
     }
-    let applications = clients.into_iter().map(|(function, client)| {
+    let applications = clients.into_iter().map(|(function, id)| {
         let application = Application {
             tenant: tenant.to_owned(),
-            client: client.to_owned(),
+            client: id.to_owned(),
         };
         (function, application)
     });

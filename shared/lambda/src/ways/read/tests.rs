@@ -47,7 +47,7 @@ fn every_kind_of_cluster_is_read() {
     };
     let edge = Gke {
         place: GkePlace::Asked(edge),
-        provider: provider.clone(),
+        provider,
         proof: Proof::Jwt,
         accounts: BTreeMap::new(),
     };
