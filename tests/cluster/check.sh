@@ -7,5 +7,4 @@ WEIR_CLUSTER_BIN=$("$here/build.sh")
 export WEIR_CLUSTER_BIN
 (cd "$here/authenticator" && CGO_ENABLED=0 go test -count=1 .)
 cd "$here"
-CGO_ENABLED=0 go test -count=1 ./internal/...
-CGO_ENABLED=0 exec go test -count=1 -timeout 20m ./check "$@"
+CGO_ENABLED=0 exec go test -count=1 -timeout 20m ./check ./internal/... "$@"

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
-use weir_app::{Store, SystemClock};
+use weir_app::{Commit, Store, SystemClock};
 use weir_aws::DynamoStore;
 use weir_aws::queue::Message;
-use weir_contracts::sample::{first, run_id};
+use weir_contracts::sample::{effect, first, run_id};
 use weir_domain::Duty;
 use weir_domain::run::RunStatus;
 use weir_domain::time::Timestamp;
 use weir_lambda_host::{Given, Mapping, Stack, Template};
 
-const SECRETS: &str = r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1","alarm_secrets":["hunter4"]}"#;
+const SECRETS: &str = r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1","alarm_secrets":["hunter4"],"cluster_authorities":{"local":"-----BEGIN CERTIFICATE-----\nZGVy\n-----END CERTIFICATE-----"}}"#;
 
 /// The stack of the template, and its store seen from outside.
 struct World {
@@ -33,7 +33,11 @@ impl World {
                 "SecretArn",
                 "arn:aws:secretsmanager:eu-central-1:000000000000:secret:weir-abcdef",
             ),
-            ("Clusters", "prod=eu-central-1/prod-1"),
+            (
+                "Clusters",
+                "prod=eu-central-1/prod-1,local=api:127.0.0.1:9;audience=weir/local",
+            ),
+            ("Audiences", "weir/local"),
             (
                 "ClusterArns",
                 "arn:aws:eks:eu-central-1:000000000000:cluster/prod-1",
@@ -44,6 +48,7 @@ impl World {
             parameters: owned(&parameters).into_iter().collect(),
             programs: programs(),
             secret: SECRETS.to_owned(),
+            web_token: "a.web.token".to_owned(),
             at_once: 1,
             ..Given::default()
         };
@@ -140,6 +145,7 @@ async fn the_programs_do_on_lambda_what_they_do_on_the_host() {
     hints_become_looks(&world).await;
     lost_hints_are_swept(&world).await;
     doors_answer(&world).await;
+    functions_say_who_they_are(&world).await;
     nothing_is_done_without_a_right(&world).await;
 }
 
@@ -221,6 +227,24 @@ async fn doors_answer(world: &World) {
     let check = world.stack.function("MetricCheck");
     let answer = check.invoke(json!({ "Records": [] })).await.unwrap();
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
+}
+
+/// Whoever enters a cluster outside of AWS gets a token for it by its role. Nobody answers there, so what should be done stays.
+async fn functions_say_who_they_are(world: &World) {
+    let due = effect(&run_id("c"), 1, 0, true, Timestamp(0));
+    let commit = Commit {
+        outbox: vec![due],
+        ..first("c")
+    };
+    world.store.commit(commit).await.unwrap();
+    let hint = Message::new(run_id("c"), Duty::Traffic, Timestamp(0), None).to_body();
+    let queue = world.stack.reference("TrafficQueue");
+    let call = world.stack.sqs.send_message().queue_url(queue);
+    call.message_body(hint).send().await.unwrap();
+    world.mapping("MetricCheck").poll().await.unwrap();
+    let asked = ("MetricCheck".to_owned(), "sts:GetWebIdentityToken".to_owned());
+    let bill = world.stack.bill().actions;
+    assert!(bill.get(&asked).is_some_and(|times| *times > 0), "{bill:?}");
 }
 
 /// Everything above was done with the rights of the template; a role that lacks one is refused.

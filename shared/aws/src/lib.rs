@@ -1,4 +1,5 @@
-//! The ports on AWS: state in DynamoDB, hints in SQS, long delays in EventBridge Scheduler, clusters in EKS.
+//! The ports on AWS: state in DynamoDB, hints in SQS, long delays in EventBridge Scheduler, clusters in EKS,
+//! and proofs of who a function is for clusters elsewhere.
 //!
 //! ```text
 //!              commit                       hint, within 15 minutes
@@ -12,9 +13,13 @@
 
 pub mod config;
 pub mod eks;
+pub mod identity;
 pub mod queue;
 pub mod store;
+pub mod whereabouts;
 
 pub use eks::Eks;
+pub use identity::Identity;
 pub use queue::SqsQueue;
 pub use store::DynamoStore;
+pub use whereabouts::Whereabouts;

@@ -20,12 +20,16 @@ use crate::{execution, ground, revision, scenery, site, traffic};
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
 
+/// What is kept for one cluster. Whoever makes a client holds it alone, so that others wait for that client and not for a
+/// pass of their own.
+type Slot = Arc<Mutex<Option<Kept>>>;
+
 /// The clusters that a host drives. Clients are made at the first use and kept until their pass ends, or until one met
-/// what another might not: no API server, or one that does not know who it is.
+/// what another might not: no API server, or one that does not know who it is. A gate that is slow delays no other cluster.
 pub struct Fleet {
     places: Places,
     pub(crate) clock: Arc<dyn Clock>,
-    clients: Mutex<BTreeMap<ClusterName, Kept>>,
+    clients: Mutex<BTreeMap<ClusterName, Slot>>,
 }
 
 impl Fleet {
@@ -40,9 +44,16 @@ impl Fleet {
 
     /// The API of a cluster.
     pub(crate) async fn api(&self, cluster: &ClusterName) -> Result<Api, ConnectError> {
-        let mut clients = self.clients.lock().await;
+        let slot = self
+            .clients
+            .lock()
+            .await
+            .entry(cluster.clone())
+            .or_default()
+            .clone();
+        let mut kept = slot.lock().await;
         let now = self.clock.now();
-        if let Some(Kept(api, until)) = clients.get(cluster) {
+        if let Some(Kept(api, until)) = &*kept {
             let doubts = api.doubts();
             if until.is_none_or(|until| now < until) && doubts.is_none() {
                 return Ok(api.clone());
@@ -53,7 +64,7 @@ impl Fleet {
         }
         let (client, until) = connect(&self.places, cluster).await?;
         let api = Api::new(client);
-        clients.insert(cluster.clone(), Kept(api.clone(), until));
+        *kept = Some(Kept(api.clone(), until));
         Ok(api)
     }
 
@@ -197,3 +208,6 @@ impl Clusters for Fleet {
         execution::logs(&api, run, step, lines).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -339,7 +339,7 @@ pub enum Provider {
     GcpGke,
     /// Amazon ECS: validates, cannot be driven yet.
     AwsEcs,
-    /// Azure AKS: validates, cannot be driven yet.
+    /// Azure AKS.
     AzureAks,
 }
 
@@ -357,7 +357,7 @@ impl Provider {
 
     /// Whether Weir can move traffic there.
     pub fn can_be_driven(self) -> bool {
-        !matches!(self, Self::AwsEcs | Self::AzureAks)
+        !matches!(self, Self::AwsEcs)
     }
 }
 

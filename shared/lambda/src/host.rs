@@ -9,9 +9,9 @@ use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use weir_app::door::{Request, Response};
 use weir_app::{Clock, Engine, HandleError, People, Ports, RandomIds, SystemClock};
-use weir_aws::eks::Shelf;
 use weir_aws::queue::{Address, DeadLetters, EventBridge};
-use weir_aws::{DynamoStore, Eks, SqsQueue};
+use weir_aws::whereabouts::Shelf;
+use weir_aws::{DynamoStore, SqsQueue};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::event::Limits;
 use weir_domain::ids::RunId;
@@ -20,7 +20,7 @@ use weir_github::{GitHubApi, Repositories};
 use weir_slack::{SlackClient, SlackPeople};
 
 use crate::clients::Clients;
-use crate::gate::EksGate;
+use crate::gate::{CloudGate, Clouds, authorities};
 use crate::kept::{Kept, SECRETS_LIFE};
 use crate::people::Silent;
 use crate::secrets::Secrets;
@@ -93,7 +93,7 @@ impl Host {
     pub fn ports(&self) -> Result<Ports, HostError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let table = self.clients.dynamodb.clone();
-        let fleet = Arc::new(Fleet::new(self.places(&clock), clock.clone()));
+        let fleet = Arc::new(Fleet::new(self.places(&clock)?, clock.clone()));
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
         let traffic = weir_metrics::Sources::new(
             direct,
@@ -114,22 +114,25 @@ impl Host {
         })
     }
 
-    fn places(&self, clock: &Arc<dyn Clock>) -> Places {
+    fn places(&self, clock: &Arc<dyn Clock>) -> Result<Places, HostError> {
+        let clusters = &self.settings.clusters;
+        let authorities = authorities(clusters, &self.secrets.cluster_authorities);
         let table = self.clients.dynamodb.clone();
         let shelf = Shelf::new(table, &self.settings.table, self.function);
-        let gate = Access::Gate(Arc::new(EksGate {
-            eks: Eks::new(self.clients.config.clone(), Some(shelf)),
-            clusters: self.settings.clusters.clone(),
+        let gate = Access::Gate(Arc::new(CloudGate {
+            clusters: clusters.clone(),
+            authorities: authorities.map_err(|why| failed("use cluster_authorities of its secret", why))?,
+            function: self.function,
+            clouds: Clouds::of(&self.clients.config, Some(shelf)),
             clock: clock.clone(),
         }));
         let otherwise = match &self.settings.kubeconfig {
             Some(path) => Access::kubeconfig(path, None),
             None => gate.clone(),
         };
-        let listed = self.settings.clusters.keys();
-        listed.fold(Places::all(otherwise), |places, name| {
+        Ok(clusters.keys().fold(Places::all(otherwise), |places, name| {
             places.with(name.clone(), gate.clone())
-        })
+        }))
     }
 
     fn queue(&self, clock: &Arc<dyn Clock>) -> SqsQueue {

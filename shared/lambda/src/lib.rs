@@ -19,13 +19,15 @@ mod queue;
 mod secrets;
 mod settings;
 mod url;
+mod ways;
 
-pub use gate::EksGate;
+pub use gate::{CloudGate, Clouds};
 pub use host::{Host, HostError, start};
 pub use metrics::SWEEP_LAG;
 pub use queue::SWEEP_EVENT;
 pub use secrets::Secrets;
 pub use settings::{NAMES, Settings, SettingsError};
+pub use ways::{Aks, ApiServer, FUNCTIONS, Gke, GkePlace, Proof, Way};
 
 /// What `main` returns.
 pub type Error = lambda_runtime::Error;

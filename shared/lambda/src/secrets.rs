@@ -1,6 +1,7 @@
 //! Secrets, in one item of Secrets Manager. They are read when a function starts, and every five minutes; one that is
 //! exchanged stands beside its successor until every function has read both.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -20,6 +21,9 @@ pub struct Secrets {
     pub slack_token: Option<String>,
     /// What monitoring systems prove themselves by; several while one is exchanged.
     pub alarm_secrets: Vec<String>,
+    /// By name of the cluster, the authority of its API server's certificate in PEM, where no cloud says it. Not secret,
+    /// but too long for a setting.
+    pub cluster_authorities: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Secrets {
@@ -30,6 +34,7 @@ impl fmt::Debug for Secrets {
             .field("slack_signing_secrets", &self.slack_signing_secrets.len())
             .field("slack_token", &self.slack_token.is_some())
             .field("alarm_secrets", &self.alarm_secrets.len())
+            .field("cluster_authorities", &self.cluster_authorities.len())
             .finish()
     }
 }
@@ -37,7 +42,7 @@ impl fmt::Debug for Secrets {
 /// The text of the secret is not what it must be. What stands there is not shown.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the secret is no JSON object of github_secrets, github_token, slack_signing_secrets, slack_token, alarm_secrets: line {line}"
+    "the secret is no JSON object of github_secrets, github_token, slack_signing_secrets, slack_token, alarm_secrets, cluster_authorities: line {line}"
 )]
 pub struct SecretsError {
     line: usize,

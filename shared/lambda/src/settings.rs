@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use weir_aws::eks::Cluster;
 use weir_domain::ids::ClusterName;
+
+use crate::ways::{self, Way};
 
 /// Every variable that is read. The template sets no other, and a test compares both.
 pub const NAMES: [&str; 17] = [
@@ -55,8 +56,8 @@ pub struct Settings {
     pub schedule_role: String,
     /// The secret with everything that [`crate::Secrets`] holds.
     pub secret: String,
-    /// What the clusters of definitions are in EKS.
-    pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// What the clusters of definitions are, and how they are entered.
+    pub clusters: BTreeMap<ClusterName, Way>,
     /// A file for clusters that are not in the list, where functions run beside a cluster of their own.
     pub kubeconfig: Option<String>,
     /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
@@ -80,7 +81,7 @@ pub enum SettingsError {
     #[error("{0} is not set")]
     Missing(&'static str),
     /// It is not a list of clusters.
-    #[error("WEIR_CLUSTERS: `{0}` is not NAME=REGION/CLUSTER; several are separated by commas")]
+    #[error("WEIR_CLUSTERS: {0}; clusters are separated by commas, options by semicolons")]
     Clusters(String),
 }
 
@@ -106,7 +107,8 @@ impl Settings {
             schedule_group: needed("WEIR_SCHEDULE_GROUP")?,
             schedule_role: needed("WEIR_SCHEDULE_ROLE_ARN")?,
             secret: needed("WEIR_SECRET_ID")?,
-            clusters: clusters(&given("WEIR_CLUSTERS").unwrap_or_default())?,
+            clusters: ways::clusters(&given("WEIR_CLUSTERS").unwrap_or_default())
+                .map_err(SettingsError::Clusters)?,
             kubeconfig: given("WEIR_KUBECONFIG"),
             registry: given("WEIR_REGISTRY"),
             github_api: given("WEIR_GITHUB_API").unwrap_or_else(|| GITHUB_API.into()),
@@ -128,25 +130,6 @@ impl Settings {
             .map_or(&*self.slack_api, |(_, rest)| rest);
         vec![rest.split('/').next().unwrap_or(rest).to_owned()]
     }
-}
-
-fn clusters(list: &str) -> Result<BTreeMap<ClusterName, Cluster>, SettingsError> {
-    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-    items
-        .map(|item| {
-            let wrong = || SettingsError::Clusters(item.to_owned());
-            let (name, place) = item.split_once('=').ok_or_else(wrong)?;
-            let (region, own) = place.split_once('/').ok_or_else(wrong)?;
-            if name.is_empty() || region.is_empty() || own.is_empty() {
-                return Err(wrong());
-            }
-            let cluster = Cluster {
-                region: region.to_owned(),
-                name: own.to_owned(),
-            };
-            Ok((ClusterName::new(name), cluster))
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -173,10 +156,7 @@ mod tests {
         .unwrap();
         assert_eq!(asked.into_inner(), NAMES.map(str::to_owned).into());
         let prod = &settings.clusters[&ClusterName::new("prod")];
-        assert_eq!(
-            (prod.region.as_str(), prod.name.as_str()),
-            ("eu-central-1", "prod-1")
-        );
+        assert!(matches!(prod, Way::Eks(cluster) if cluster.region == "eu-central-1"));
         assert_eq!(settings.clusters.len(), 2);
     }
 
@@ -184,13 +164,14 @@ mod tests {
     fn what_is_missing_or_wrong_is_named() {
         let without = Settings::read(&|name| value(name).filter(|_| name != "WEIR_TABLE"));
         assert_eq!(without.unwrap_err().to_string(), "WEIR_TABLE is not set");
-        for list in ["prod", "prod=eu", "=eu/x", "prod=/x", "prod=eu/"] {
-            let read = Settings::read(&|name| match name {
-                "WEIR_CLUSTERS" => Some(list.into()),
-                _ => value(name),
-            });
-            assert_eq!(read, Err(SettingsError::Clusters(list.into())));
-        }
+        let read = Settings::read(&|name| match name {
+            "WEIR_CLUSTERS" => Some("prod=eu".into()),
+            _ => value(name),
+        });
+        assert_eq!(
+            read.unwrap_err().to_string(),
+            "WEIR_CLUSTERS: `prod=eu`: `eu` is no cluster of EKS; expected REGION/CLUSTER; clusters are separated by commas, options by semicolons"
+        );
     }
 
     #[test]

@@ -43,6 +43,17 @@ impl Service {
         })
     }
 
+    /// Another service, called by the same client: a client is costly to make. Nothing where the address is none, or where one
+    /// is of this machine and the other is not.
+    pub fn beside(&self, address: &str) -> Option<Self> {
+        let other = Self::at(address, self.patience)?;
+        let alike = is_local(&other.base) == is_local(&self.base);
+        alike.then(|| Self {
+            client: self.client.clone(),
+            ..other
+        })
+    }
+
     /// The address of a path; nothing where it would lead to another host.
     pub fn url(&self, path: &str) -> Option<Url> {
         let url = self.base.join(path).ok()?;
@@ -101,6 +112,17 @@ mod tests {
         ];
         for (address, fine) in table {
             assert_eq!(Service::at(address, PATIENCE).is_some(), fine, "{address}");
+        }
+    }
+
+    #[test]
+    fn services_beside_each_other_share_a_client() {
+        let first = Service::at("https://one.example", PATIENCE).unwrap();
+        let second = first.beside("https://two.example").unwrap();
+        assert!(Arc::ptr_eq(&first.client, &second.client));
+        assert_eq!(second.url("x").unwrap().as_str(), "https://two.example/x");
+        for address in ["http://two.example", "http://127.0.0.1:9"] {
+            assert!(first.beside(address).is_none(), "{address}");
         }
     }
 

@@ -465,6 +465,8 @@ fn keys_without_effect_are_told_and_nothing_else_is() {
         "metrics: {quality: {source: q, query: 'https://q.example/${revision}#/score', unit: ratio}}\n\
          rollback_policy: {automatic: [{condition: quality < 80%}]}",
         "metrics: {traffic: {source: prom, preset: istio}, gpus: {source: prom, preset: dcgm}}",
+        "clusters: [{name: c}]\nenvironments: [{name: A, provider: GCP-GKE, spec: {cluster: c}}]",
+        "clusters: [{name: c}]\nenvironments: [{name: A, provider: Azure-AKS, spec: {cluster: c}}]",
     ] {
         assert!(alone(works).is_empty(), "{works}\n{:#?}", alone(works));
     }

@@ -1,20 +1,26 @@
 //! DynamoDB Local and ElasticMQ as processes of a test: each on a free port, any number side by side, and gone when
-//! the test is, however it ends.
+//! the test is, however it ends. Services of which only a part matters are played by the test itself.
 //!
 //! They are Java programs that `fetch.sh` gets once. An emulator is started by a shell that holds the other end of a
 //! pipe to the test: when the pipe closes, the shell ends what it started. So a test that is killed leaves nothing.
 
 mod canned;
+mod heard;
 mod java;
 mod lossy;
+mod signature;
+mod sts;
 
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 pub use canned::Canned;
+pub use heard::{Heard, Played, decoded};
 pub use java::Emulator;
 pub use lossy::Lossy;
+pub use signature::{Signed, verified};
+pub use sts::{Caller, Wanted, sts};
 
 /// DynamoDB Local, in memory.
 ///

@@ -43,6 +43,8 @@ pub struct Given {
     pub secret: String,
     /// By name, clusters as EKS describes them: address, and authority in base64.
     pub clusters: BTreeMap<String, (String, String)>,
+    /// What STS makes for whoever may say who it is; empty: nothing.
+    pub web_token: String,
     /// Variables that functions get beside those of the template.
     pub variables: Vec<(String, String)>,
     /// Events of one function that are handled at once, at most.
@@ -93,6 +95,7 @@ impl Stack {
             queues,
             secret: given.secret.clone(),
             clusters: given.clusters.clone(),
+            web_token: given.web_token.clone(),
         };
         let account = Account::serve(behind).await.map_err(StackError::of)?;
         let functions = functions(&template, &names, &given, &account)?;

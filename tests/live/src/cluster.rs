@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::api::Api;
+use crate::clock::WallClock;
 use crate::eks;
+use crate::jwt;
 use crate::manifests;
 use crate::wait::eventually;
 
@@ -19,7 +21,7 @@ pub(crate) const SIMULATOR: &str = "weir/simulator";
 
 /// Starts a cluster and stops it when its own input ends: that is when the tests' process is gone, however it went.
 const GUARD: &str = r#"
-"$1" up --state "$2" --image "$3" --eks "$5" &
+"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" &
 pid=$!
 exec >&-
 cat >/dev/null
@@ -82,6 +84,8 @@ fn start() -> Result<Cluster> {
     std::fs::create_dir_all(&state)?;
     let entrance = state.join("eks.json");
     std::fs::write(&entrance, eks::entrance()?.to_string())?;
+    let tokens = state.join("jwt.json");
+    std::fs::write(&tokens, jwt::file()?.to_string())?;
     let mut guard = Command::new("sh")
         .args(["-c", GUARD, "guard"])
         .arg(bin.join("weir-cluster"))
@@ -89,6 +93,7 @@ fn start() -> Result<Cluster> {
         .arg(format!("{SIMULATOR}={}", simulator.display()))
         .arg(kept.join(format!("logs-{}", asked_for()?)))
         .arg(entrance)
+        .arg(tokens)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -220,6 +225,15 @@ async fn prepare(kubeconfig: &Path) -> Result<()> {
         match answer.status {
             http::StatusCode::FORBIDDEN => Ok(()),
             status => Err(format!("a lower fence is answered {status}")),
+        }
+    })
+    .await;
+    let claims = jwt::claims("MetricCheck", jwt::AUDIENCE, &WallClock);
+    let function = Api::bearing(kubeconfig, &jwt::signed(&claims, jwt::Signer::Rs256)).await?;
+    eventually("JWTs are read", async || {
+        match function.get("/version").await.status {
+            http::StatusCode::OK => Ok(()),
+            status => Err(format!("a good one is answered {status}")),
         }
     })
     .await;

@@ -21,7 +21,7 @@ use weir_app::Clock;
 use weir_aws::eks::{Cluster as EksCluster, Token};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::ids::ClusterName;
-use weir_lambda::EksGate;
+use weir_lambda::{CloudGate, Clouds, Way};
 use weir_lambda_host::{Key, REGION, Template};
 
 use crate::clock::WallClock;
@@ -108,9 +108,12 @@ impl Eks {
             .credentials_provider(credentials(function))
             .load()
             .await;
-        let gate = EksGate {
-            eks: weir_aws::Eks::new(config, None),
-            clusters: [(ClusterName::new("main"), cluster(REGION, EKS_CLUSTER))].into(),
+        let way = Way::Eks(cluster(REGION, EKS_CLUSTER));
+        let gate = CloudGate {
+            clusters: [(ClusterName::new("main"), way)].into(),
+            authorities: Default::default(),
+            function: "tests",
+            clouds: Clouds::of(&config, None),
             clock,
         };
         Fleet::new(Places::all(Access::Gate(Arc::new(gate))), Arc::new(WallClock))
@@ -160,7 +163,7 @@ pub fn refusal(cluster: &Cluster, token: &str) -> Result<String> {
 }
 
 /// Where a cluster is, as EKS would say it.
-fn place(kubeconfig: &Path) -> Result<(String, String)> {
+pub(crate) fn place(kubeconfig: &Path) -> Result<(String, String)> {
     let file = Kubeconfig::read_from(kubeconfig)?;
     let named = file.clusters.into_iter().next();
     let cluster = named.and_then(|named| named.cluster).context("no cluster")?;

@@ -131,6 +131,27 @@ fn an_environment_that_cannot_be_driven_yet_is_refused_before_anything_moves() {
 }
 
 #[test]
+fn every_cloud_whose_clusters_can_be_entered_is_driven() {
+    for provider in ["AWS-EKS", "GCP-GKE", "Azure-AKS"] {
+        once(async |world| {
+            let (before, after) = sample_commits();
+            let there = WORLD.replace("    type: Kubernetes", &format!("    provider: {provider}"));
+            assert!(there.contains(provider));
+            let files = [
+                (".weir/model-update.yaml", PIPELINE),
+                (".weir/world.yaml", &there),
+            ];
+            world.source.commit(&after, &files);
+            let run = world.deliver_push_that_runs(&push_of(&before, &after)).await;
+            nobody_approves(&world).await;
+            let words = world.run(&run).await.status.words();
+            assert!(!words.contains("cannot drive"), "{provider}: {words}");
+            world
+        });
+    }
+}
+
+#[test]
 fn a_source_host_that_hiccups_is_asked_again_before_github_stops_waiting() {
     once(async |world| {
         let world = ready(world);

@@ -78,6 +78,12 @@ fn doors_answer_before_the_sender_stops_waiting_and_not_long_after() {
 }
 
 #[test]
+fn the_functions_that_have_an_identity_on_clusters_are_those_of_the_template() {
+    let programs: BTreeSet<&str> = FUNCTIONS.iter().map(|(_, program)| *program).collect();
+    assert_eq!(BTreeSet::from(weir_lambda::FUNCTIONS), programs);
+}
+
+#[test]
 fn groups_of_access_entries_are_those_that_the_clusters_bindings_name() {
     let cluster = Template::read(include_str!("../../cluster.yaml")).unwrap();
     let mut entries = BTreeSet::new();
@@ -101,6 +107,12 @@ fn groups_of_access_entries_are_those_that_the_clusters_bindings_name() {
         .map(str::to_owned)
         .collect();
     assert_eq!(entries, bound);
+    let mapped = include_str!("../../../cluster/authentication.yaml").split('"');
+    let mapped: BTreeSet<String> = mapped
+        .filter(|word| word.starts_with("weir:"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(mapped, bound, "API servers that read JWTs know the same groups");
     assert!(
         FUNCTIONS
             .iter()

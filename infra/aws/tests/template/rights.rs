@@ -9,7 +9,7 @@ use weir_lambda_host::Template;
 use super::{FUNCTIONS, referred, template};
 
 /// Calls of the SDK, and the actions by which they are granted. A transaction is granted by what it is made of.
-const ACTIONS: [(&str, &[&str]); 12] = [
+const ACTIONS: [(&str, &[&str]); 13] = [
     ("get_item", &["dynamodb:GetItem"]),
     ("query", &["dynamodb:Query"]),
     ("update_item", &["dynamodb:UpdateItem"]),
@@ -23,13 +23,18 @@ const ACTIONS: [(&str, &[&str]); 12] = [
     ("create_schedule", &["scheduler:CreateSchedule", "iam:PassRole"]),
     ("get_secret_value", &["secretsmanager:GetSecretValue"]),
     ("describe_cluster", &["eks:DescribeCluster"]),
+    ("get_web_identity_token", &["sts:GetWebIdentityToken"]),
     // `weir redrive` makes these, with the rights of whoever runs it.
     ("receive_message", &[]),
     ("delete_message", &[]),
 ];
 
 /// Actions that AWS grants for everything or not at all.
-const EVERYTHING: [(&str, &str); 2] = [
+const EVERYTHING: [(&str, &str); 3] = [
+    (
+        "sts:GetWebIdentityToken",
+        "IAM User Guide, outbound identity federation: the action is limited by audience, not by resource",
+    ),
     (
         "xray:PutTraceSegments",
         "Service Authorization Reference, X-Ray: the action has no resource type",
@@ -208,7 +213,7 @@ fn a_role_reaches_what_its_function_works_with_and_nothing_else() {
                         .to_owned(),
                 ]
                 .into(),
-                ("xray", _) => ["*".to_owned()].into(),
+                ("xray" | "sts", _) => ["*".to_owned()].into(),
                 _ => BTreeSet::new(),
             };
             expected.extend(own.get(action).cloned().into_iter().flatten());
@@ -232,6 +237,29 @@ fn nothing_is_granted_on_everything_but_what_aws_grants_no_other_way() {
         }
     }
     assert_eq!(found.len(), cited.len(), "the list cites what nobody is granted");
+}
+
+#[test]
+fn a_token_says_who_a_function_is_to_named_audiences_and_for_five_minutes() {
+    let template = template();
+    let pattern = template.parameters["Audiences"].clone();
+    assert_eq!(pattern["Default"], "none", "nobody is told unless it is said");
+    for (function, _) in FUNCTIONS {
+        let all = statements(&template, &role_of(&template, function));
+        let granting: Vec<&Value> = all
+            .iter()
+            .filter(|statement| list(&statement["Action"]).contains(&json!("sts:GetWebIdentityToken")))
+            .collect();
+        let conditions = json!({
+            "ForAllValues:StringEquals": { "sts:IdentityTokenAudience": { "Ref": "Audiences" } },
+            // A condition over all values also holds where there are none.
+            "Null": { "sts:IdentityTokenAudience": false },
+            "StringEquals": { "sts:SigningAlgorithm": "RS256" },
+            "NumericLessThanEquals": { "sts:DurationSeconds": 300 },
+        });
+        assert_eq!(granting.len(), 1, "{function}");
+        assert_eq!(granting[0]["Condition"], conditions, "{function}");
+    }
 }
 
 #[test]

@@ -1,42 +1,22 @@
 //! Clusters in EKS: where they are, and a token to enter them with.
 //!
-//! No secret is stored (invariant 12). Where a cluster is and by which certificate it is known is asked of EKS once,
-//! kept in the table ([`Shelf`]) and in memory, and asked again after a caller could not connect. The token is a request
-//! to STS that is signed here and sent by the cluster, to hear who signed it: making one costs no network and under a
-//! millisecond, so each caller makes its own.
+//! No secret is stored (invariant 12). Where a cluster is and by which certificate it is known is asked of EKS once and
+//! remembered ([`Whereabouts`]). The token is a request to STS that is signed here and sent by the cluster, to hear who
+//! signed it: making one costs no network and under a millisecond, so each caller makes its own.
 
-mod endpoint;
-mod shelf;
 mod token;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use aws_config::{Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_eks::error::{DisplayErrorContext, ProvideErrorMetadata};
 use weir_app::{Classified, Retry};
 use weir_domain::time::{Span, Timestamp};
 
-pub use endpoint::Endpoint;
-pub use shelf::Shelf;
 pub use token::{SignError, Token, sign};
 
-/// A cluster, as EKS names it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Cluster {
-    /// Its region.
-    pub region: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl std::fmt::Display for Cluster {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} in {}", self.name, self.region)
-    }
-}
+use crate::identity::credentials;
+use crate::whereabouts::Whereabouts;
+pub use crate::whereabouts::{Cluster, Endpoint, Shelf};
 
 /// A cluster cannot be entered.
 #[derive(Debug, thiserror::Error)]
@@ -98,27 +78,10 @@ const FINAL: [&str; 4] = [
     "InvalidParameterException",
 ];
 
-/// EKS is not asked again about a cluster sooner than this after it answered: while an API server is away, every look
-/// would ask.
-const ASK_PAUSE: Span = Span::seconds(10);
-
-/// What is known of a cluster here.
-enum Known {
-    /// Where it is.
-    At {
-        endpoint: Endpoint,
-        /// When EKS said so, if it was this process that asked.
-        told: Option<Timestamp>,
-    },
-    /// What stands in the table led nowhere.
-    Lost,
-}
-
 /// The clusters that this host's credentials lead to.
 pub struct Eks {
     config: SdkConfig,
-    shelf: Option<Shelf>,
-    known: Mutex<BTreeMap<Cluster, Known>>,
+    places: Whereabouts,
 }
 
 impl Eks {
@@ -127,50 +90,24 @@ impl Eks {
     pub fn new(config: SdkConfig, shelf: Option<Shelf>) -> Self {
         Self {
             config,
-            shelf,
-            known: Mutex::default(),
+            places: Whereabouts::new(shelf),
         }
     }
 
-    /// Where a cluster is: from memory, else from the shelf, else from EKS.
+    /// Where a cluster is: as it is remembered, else from EKS.
     ///
     /// # Errors
     /// EKS did not say.
     pub async fn endpoint(&self, cluster: &Cluster, now: Timestamp) -> Result<Endpoint, EksError> {
-        let lost = match self.known().get(cluster) {
-            Some(Known::At { endpoint, .. }) => return Ok(endpoint.clone()),
-            Some(Known::Lost) => true,
-            None => false,
-        };
-        let kept = match &self.shelf {
-            Some(shelf) if !lost => shelf.find(cluster).await,
-            _ => None,
-        };
-        // Two that ask at once ask twice; the answers are the same.
-        let (endpoint, told) = match kept {
-            Some(endpoint) => (endpoint, None),
-            None => (self.describe(cluster).await?, Some(now)),
-        };
-        if let (Some(shelf), Some(_)) = (&self.shelf, told) {
-            shelf.keep(cluster, &endpoint).await;
-        }
-        let known = Known::At {
-            endpoint: endpoint.clone(),
-            told,
-        };
-        self.known().insert(cluster.clone(), known);
-        Ok(endpoint)
+        // Large, and seldom needed.
+        let ask = Box::pin(self.describe(cluster));
+        self.places.of(cluster, now, ask).await
     }
 
     /// Whoever could not connect, or met another certificate, says so: the cluster may have been made anew. EKS is
     /// asked next, unless it was just now.
     pub fn lost(&self, cluster: &Cluster, now: Timestamp) {
-        let mut known = self.known();
-        let just_told =
-            matches!(known.get(cluster), Some(Known::At { told: Some(told), .. }) if now < *told + ASK_PAUSE);
-        if !just_told {
-            known.insert(cluster.clone(), Known::Lost);
-        }
+        self.places.lost(cluster, now);
     }
 
     /// A token for a cluster, signed now.
@@ -178,25 +115,15 @@ impl Eks {
     /// # Errors
     /// There are no credentials, or nothing can be signed with them.
     pub async fn token(&self, cluster: &Cluster, now: Timestamp) -> Result<Token, EksError> {
-        let none = || CredentialsError::not_loaded("no provider of credentials is configured");
         let missing = |source| EksError::Credentials {
             cluster: cluster.clone(),
             source,
         };
-        let provider = self
-            .config
-            .credentials_provider()
-            .ok_or_else(|| missing(none()))?;
-        let credentials = provider.provide_credentials().await.map_err(missing)?;
+        let credentials = credentials(&self.config).await.map_err(missing)?;
         sign(credentials, cluster, now).map_err(|source| EksError::Sign {
             cluster: cluster.clone(),
             source,
         })
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, BTreeMap<Cluster, Known>> {
-        // Nothing in here panics half-way.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn describe(&self, cluster: &Cluster) -> Result<Endpoint, EksError> {

@@ -1,7 +1,7 @@
 //! The token: a signed URL of STS's `GetCallerIdentity`, which the cluster calls to hear who made it.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use weir_domain::time::{Span, Timestamp};
 
 use super::Cluster;
+use crate::identity::{sts_host, system_time};
 
 /// What every token of this kind begins with.
 const PREFIX: &str = "k8s-aws-v1.";
@@ -80,14 +81,14 @@ pub fn sign(credentials: Credentials, cluster: &Cluster, now: Timestamp) -> Resu
         .identity(&identity)
         .region(&cluster.region)
         .name("sts")
-        .time(time(now))
+        .time(system_time(now))
         .settings(settings)
         .build()
         .expect("everything is given")
         .into();
     let url = format!(
         "https://{}/?Action=GetCallerIdentity&Version=2011-06-15",
-        host(&cluster.region)
+        sts_host(&cluster.region)
     );
     let header = [(CLUSTER_HEADER, cluster.name.as_str())].into_iter();
     let request = SignableRequest::new("GET", &url, header, SignableBody::Bytes(&[]));
@@ -106,17 +107,4 @@ pub fn sign(credentials: Credentials, cluster: &Cluster, now: Timestamp) -> Resu
         }),
         false => Err(SignError::TooLong(text.len())),
     }
-}
-
-/// STS of the cluster's own region: the global one is not valid for every cluster.
-fn host(region: &str) -> String {
-    let domain = match region.starts_with("cn-") {
-        true => "amazonaws.com.cn",
-        false => "amazonaws.com",
-    };
-    format!("sts.{region}.{domain}")
-}
-
-fn time(now: Timestamp) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(now.since(Timestamp(0)).0)
 }

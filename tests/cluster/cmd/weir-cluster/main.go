@@ -61,6 +61,11 @@ func up(args []string) error {
 		o.EKS = path
 		return err
 	})
+	flags.Func("jwt", "file that says how the API server reads JWTs, and by which keys; see internal/launch/issuer.go", func(value string) error {
+		path, err := filepath.Abs(value)
+		o.JWT = path
+		return err
+	})
 	flags.Func("image", "NAME=PATH: the executable that stands for an image; may be repeated", func(value string) error {
 		name, path, ok := strings.Cut(value, "=")
 		if !ok {

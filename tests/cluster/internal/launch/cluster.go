@@ -90,6 +90,13 @@ func (c *cluster) startAPI(ctx context.Context, config *rest.Config) error {
 		}
 		args = append(args, flags...)
 	}
+	if o.JWT != "" {
+		flags, err := c.startIssuer()
+		if err != nil {
+			return err
+		}
+		args = append(args, flags...)
+	}
 	if err := c.run("controlplane", args...); err != nil {
 		return err
 	}

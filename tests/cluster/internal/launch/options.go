@@ -21,6 +21,7 @@ type Options struct {
 	Expose      []int    `json:"expose"`
 	NoGateway   bool     `json:"noGateway"`
 	EKS         string   `json:"eks"`
+	JWT         string   `json:"jwt"`
 }
 
 // maxNodes is what the nodes' address range holds.

@@ -6,6 +6,7 @@ use std::fmt;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, Uri};
 use serde_json::Value;
+use weir_emulators::decoded;
 
 use super::{ACCOUNT, REGION};
 
@@ -27,11 +28,16 @@ pub(crate) struct Asked {
     pub(crate) resource: String,
     /// The partition key, where it is of a table.
     pub(crate) leading: Option<String>,
+    /// Whom a token is for, where one is asked for.
+    pub(crate) audience: Option<String>,
 }
 
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.action, self.resource)?;
+        if let Some(audience) = &self.audience {
+            write!(f, " for {audience}")?;
+        }
         match &self.leading {
             Some(key) => write!(f, " with key {key}"),
             None => Ok(()),
@@ -73,6 +79,7 @@ pub(crate) fn by(call: &Call, queues: &BTreeMap<String, String>) -> Vec<Asked> {
             action: format!("{}:{action}", call.service),
             resource: resource.to_owned(),
             leading: None,
+            audience: None,
         }]
     };
     let text = |name: &str| body[name].as_str().unwrap_or_default();
@@ -92,6 +99,7 @@ pub(crate) fn by(call: &Call, queues: &BTreeMap<String, String>) -> Vec<Asked> {
                 action: "iam:PassRole".to_owned(),
                 resource: body["Target"]["RoleArn"].as_str().unwrap_or_default().to_owned(),
                 leading: None,
+                audience: None,
             });
             asked
         }
@@ -102,8 +110,26 @@ pub(crate) fn by(call: &Call, queues: &BTreeMap<String, String>) -> Vec<Asked> {
                 &format!("arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{name}"),
             )
         }
+        ("sts", _) => for_an_audience(&call.body),
         (_, operation) => one(operation, "?"),
     }
+}
+
+/// Services of forms name their action in the body.
+fn for_an_audience(body: &[u8]) -> Vec<Asked> {
+    let body = String::from_utf8_lossy(body);
+    let value = |name: &str| {
+        let mut pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| decoded(value))
+    };
+    vec![Asked {
+        action: format!("sts:{}", value("Action").unwrap_or_default()),
+        resource: "*".to_owned(),
+        leading: None,
+        audience: value("Audience.member.1"),
+    }]
 }
 
 /// A transaction asks for what it is made of.
@@ -135,5 +161,6 @@ fn of_an_item(action: &str, body: &Value) -> Asked {
         action: format!("dynamodb:{action}"),
         resource,
         leading: keys.iter().find_map(|key| key["S"].as_str()).map(str::to_owned),
+        audience: None,
     }
 }

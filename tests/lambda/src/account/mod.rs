@@ -49,6 +49,8 @@ pub(crate) struct Behind {
     pub(crate) secret: String,
     /// By name, clusters as EKS describes them: address, and authority in base64.
     pub(crate) clusters: BTreeMap<String, (String, String)>,
+    /// What says to others who a function is.
+    pub(crate) web_token: String,
 }
 
 /// What an account would be paid for.

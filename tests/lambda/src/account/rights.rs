@@ -1,4 +1,4 @@
-//! What a role grants, as far as Weir's template says it: no denials, patterns that end in `*`, one kind of condition.
+//! What a role grants, as far as Weir's template says it: no denials, patterns that end in `*`, two kinds of conditions.
 
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ struct Statement {
     resources: Vec<String>,
     /// Patterns of partition keys; none: whatever they are.
     leading: Vec<String>,
+    /// Audiences of tokens; none: whatever they are.
+    audiences: Vec<String>,
 }
 
 impl Rights {
@@ -46,6 +48,9 @@ impl Rights {
                 actions: texts(&statement["Action"])?,
                 resources: texts(&statement["Resource"])?,
                 leading: texts(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])?,
+                audiences: texts(
+                    &statement["Condition"]["ForAllValues:StringEquals"]["sts:IdentityTokenAudience"],
+                )?,
             })
         });
         Ok(Self {
@@ -57,9 +62,11 @@ impl Rights {
     pub(crate) fn grant(&self, asked: &Asked) -> bool {
         self.statements.iter().any(|statement| {
             let key = asked.leading.as_deref().unwrap_or_default();
+            let audience = asked.audience.clone().unwrap_or_default();
             statement.actions.contains(&asked.action)
                 && statement.resources.iter().any(|one| like(one, &asked.resource))
                 && (statement.leading.is_empty() || statement.leading.iter().any(|one| like(one, key)))
+                && (statement.audiences.is_empty() || statement.audiences.contains(&audience))
         })
     }
 }
@@ -89,9 +96,30 @@ mod tests {
             actions: vec!["dynamodb:PutItem".into()],
             resources: vec!["arn:table".into()],
             leading: vec!["RUN#*".into()],
+            audiences: Vec::new(),
+        };
+        let token = Statement {
+            actions: vec!["sts:GetWebIdentityToken".into()],
+            resources: vec!["*".into()],
+            leading: Vec::new(),
+            audiences: vec!["weir/own".into()],
         };
         Rights {
-            statements: vec![statement],
+            statements: vec![statement, token],
+        }
+    }
+
+    #[test]
+    fn a_token_is_granted_for_its_audience_alone() {
+        let asked = |audience: Option<&str>| Asked {
+            action: "sts:GetWebIdentityToken".into(),
+            resource: "*".into(),
+            leading: None,
+            audience: audience.map(str::to_owned),
+        };
+        assert!(rights().grant(&asked(Some("weir/own"))));
+        for audience in [None, Some("weir/other"), Some("weir/")] {
+            assert!(!rights().grant(&asked(audience)), "{audience:?}");
         }
     }
 
@@ -101,6 +129,7 @@ mod tests {
             action: action.into(),
             resource: resource.into(),
             leading: key.map(str::to_owned),
+            audience: None,
         };
         assert!(rights().grant(&asked("dynamodb:PutItem", "arn:table", Some("RUN#1"))));
         for denied in [

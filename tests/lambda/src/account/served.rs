@@ -19,6 +19,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, call: Call) -> Response {
         "secretsmanager" => said(&json!({ "Name": "weir", "SecretString": shared.behind.secret })),
         "scheduler" => scheduled(shared, &call),
         "eks" => described(shared, &call),
+        "sts" => signed(&shared.behind.web_token),
         _ => failed("UnknownOperationException", "this account has no such service"),
     }
 }
@@ -114,6 +115,15 @@ fn conflict() -> Response {
 fn until(at: DateTime) -> Duration {
     let at = SystemTime::try_from(at).unwrap_or(SystemTime::UNIX_EPOCH);
     at.duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+/// STS says it in XML. Whoever gets the token reads it; here it is only handed out.
+fn signed(token: &str) -> Response {
+    let body = format!(
+        "<GetWebIdentityTokenResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetWebIdentityTokenResult>\
+         <WebIdentityToken>{token}</WebIdentityToken></GetWebIdentityTokenResult></GetWebIdentityTokenResponse>"
+    );
+    ([("content-type", "text/xml")], body).into_response()
 }
 
 fn described(shared: &Shared, call: &Call) -> Response {

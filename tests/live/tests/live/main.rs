@@ -8,6 +8,7 @@
 mod capacity;
 mod eks;
 mod fence;
+mod jwt;
 mod plugin;
 mod rights;
 mod rollout;

@@ -18,8 +18,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads what EKS says: an address, and certificates in PEM in base64. The error is what is missing.
-    pub(super) fn read(address: Option<&str>, authority: Option<&str>) -> Result<Self, &'static str> {
+    /// Reads what a cloud says: an address, and certificates in PEM in base64.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn read(address: Option<&str>, authority: Option<&str>) -> Result<Self, &'static str> {
         let url = address
             .filter(|address| address.starts_with("https://"))
             .ok_or("an https address")?;
@@ -54,8 +57,8 @@ mod der {
     }
 }
 
-/// The certificates of a PEM text, all or none.
-fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
+/// The certificates of a PEM text in DER, all or none.
+pub fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
     let blocks = pem.split(BEGIN).skip(1);
     blocks
         .map(|block| {

@@ -1,5 +1,5 @@
 //! Where clusters are, kept in the table, so that a function that starts asks the table, which it asks anyway, and not
-//! EKS, which counts.
+//! a cloud, which counts.
 //!
 //! ```text
 //! CLUSTER#<owner>#<region>#<name> STATE  body    address and authorities
@@ -15,6 +15,7 @@ use super::{Cluster, Endpoint};
 use crate::store::keys;
 
 /// A function's part of the table.
+#[derive(Clone)]
 pub struct Shelf {
     client: Client,
     table: String,
@@ -31,7 +32,7 @@ impl Shelf {
         }
     }
 
-    /// What stands there, if it can be read. EKS knows it too, so nothing fails without.
+    /// What stands there, if it can be read. The cloud knows it too, so nothing fails without.
     pub(super) async fn find(&self, cluster: &Cluster) -> Option<Endpoint> {
         let read = self
             .client
