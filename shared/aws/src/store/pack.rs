@@ -25,11 +25,7 @@ const UNPACKED_LIMIT: usize = 16 * ITEM_LIMIT;
 
 /// What stands in an item for a value.
 pub(super) fn pack(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
-    pack_json(json(value)?)
-}
-
-/// The same for JSON that is at hand.
-pub(super) fn pack_json(json: String) -> Result<AttributeValue, StoreError> {
+    let json = json(value)?;
     match json.len() {
         0..SMALL => Ok(text(json)),
         SMALL..=UNPACKED_LIMIT => Ok(AttributeValue::B(
@@ -44,6 +40,7 @@ pub(super) fn pack_json(json: String) -> Result<AttributeValue, StoreError> {
     }
 }
 
+/// JSON as it stays text.
 pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| unavailable("write JSON", error))
 }
@@ -101,9 +98,9 @@ mod tests {
 
     #[test]
     fn what_could_not_be_read_is_not_written() {
-        let error = pack_json(" ".repeat(UNPACKED_LIMIT + 1)).unwrap_err();
+        let error = pack(&" ".repeat(UNPACKED_LIMIT)).unwrap_err();
         assert!(
-            error.to_string().starts_with("a body has 6553601 bytes"),
+            error.to_string().starts_with("a body has 6553602 bytes"),
             "{error}"
         );
     }
