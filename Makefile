@@ -1,6 +1,6 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
-LIVE := live-adapter live-room live-blue-green live-rolling
+LIVE := live-adapter live-room live-blue-green live-rolling live-variants
 .PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
 
 help: ## lists the targets
@@ -76,7 +76,7 @@ live: $(LIVE) ## the cluster adapter, its rights, its admission policy and the s
 live-adapter live-room: live-%:
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*)
 
-live-blue-green live-rolling: live-%:
+live-blue-green live-rolling live-variants: live-%:
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test strategies $(subst -,_,$*)::
 
 fit: ## the verdict of weir fit against the real scheduler, on 320 random clusters

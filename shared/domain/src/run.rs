@@ -318,6 +318,13 @@ impl Run {
         self.step_run(id)?.experiment.as_deref()
     }
 
+    /// Why traffic of a step went back, in words; nothing if it did not.
+    pub fn went_back(&self, id: StepId) -> Option<&str> {
+        let rollout = self.rollout(id).and_then(|rollout| rollout.reverted_because.as_deref());
+        let experiment = self.experiment(id).and_then(|experiment| experiment.ending.as_ref());
+        rollout.or_else(|| experiment.map(|ending| ending.why.as_str()))
+    }
+
     /// What people call it, for example `LLM-Model-Update #42`.
     pub fn title(&self) -> String {
         format!("{} #{}", self.pipeline.name, self.number)

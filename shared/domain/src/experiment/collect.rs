@@ -141,23 +141,17 @@ pub(crate) fn seen(draft: &mut Draft, id: StepId, series: &Series, limits: &Limi
     }
     collecting.next = match (further, series.trouble.is_empty()) {
         (_, false) => now + EVERY.min(collecting.every),
+        // The source takes longer than others until its numbers are whole.
+        (false, true) => now + limits.slow,
         // Behind after a while away: the next stretch at once.
-        _ => collecting.whole(collecting.taken + 1).max(now + limits.settle),
+        (true, true) => collecting.whole(collecting.taken + 1).max(now + limits.settle),
     };
     let over = now >= collecting.whole(collecting.intervals) + GRACE;
     if collecting.taken >= collecting.intervals || over {
         finish(draft, id, &collect, &mut collecting, series);
     }
     let step = draft.step_mut(id);
-    step.waits_for = match collecting.verdict.is_empty() {
-        true => format!("{} of {} intervals", collecting.taken, collecting.intervals),
-        false => format!(
-            "{} of {} intervals; {}",
-            collecting.taken,
-            collecting.intervals,
-            collecting.verdict.join("; ")
-        ),
-    };
+    step.waits_for = format!("{} of {} intervals", collecting.taken, collecting.intervals);
     step.collecting = Some(collecting);
 }
 

@@ -145,11 +145,7 @@ fn running(draft: &mut Draft, experiment: &mut Experiment, id: StepId, route: &R
             true => "all variants are warm again".to_owned(),
             false => lost.join("; "),
         };
-        let moved_away = !lost.is_empty();
         set_shares(draft, experiment, id, split, &why);
-        if moved_away {
-            draft.effects.push(Effect::Page { step: id });
-        }
         return;
     }
     let written = experiment.changes.last().is_some_and(|change| change.accepted.is_some());
@@ -159,7 +155,7 @@ fn running(draft: &mut Draft, experiment: &mut Experiment, id: StepId, route: &R
     } else if written && experiment.split.iter().any(deviates) {
         set_shares(draft, experiment, id, split, "somebody else wrote the route");
     } else {
-        experiment.waits_for.clear();
+        experiment.waits_for = lost(experiment).join("; ");
     }
 }
 

@@ -131,6 +131,16 @@ impl Experiment {
         }
     }
 
+    /// How it stands, with the pods of each variant: `experiment: model-a 50 %, model-b 50 %; 4/4 and 4/4 pods warm`.
+    pub fn told(&self) -> String {
+        let pods = self.sides.iter();
+        let pods = pods.map(|side| format!("{}/{}", side.seen.warm, side.seen.pods));
+        let pods = pods.collect::<Vec<_>>().join(" and ");
+        let because = self.ending.as_ref();
+        let because = because.map(|ending| format!(" ({})", ending.why)).unwrap_or_default();
+        format!("experiment: {}{because}; {pods} pods warm", self.words())
+    }
+
     /// `model-a 50 %, model-b 50 %`.
     pub(super) fn shares_in_words(&self) -> String {
         let share = |side: &Side| {
