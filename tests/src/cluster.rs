@@ -95,7 +95,7 @@ impl Traffic for FakeCluster {
     }
 
     async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {
-        self.inner.measure(collect, from, to).await
+        Traffic::measure(&self.inner, collect, from, to).await
     }
 
     fn unknown(&self, collect: &Collect) -> Option<String> {

@@ -86,7 +86,7 @@ impl SimulatedCluster {
     pub fn run_variant(&self, lane: &LaneKey, version: &str, pods: usize, behaviour: &Behaviour) {
         let now = self.clock.now();
         let mut inside = self.caught_up();
-        let mut pool = std::mem::take(&mut inside.pool);
+        let pool = std::mem::take(&mut inside.pool);
         let place = inside.place_mut(&lane.environment);
         let revision = place
             .revisions
