@@ -11,8 +11,8 @@ use weir_domain::ids::{
 use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, Canary, CanaryStep, Collect, DEFAULT_MARGIN, DEFAULT_SOURCE, NoData, OnNewPush, Pipeline, Plugin, Provider,
-    Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
+    ApprovalRule, Builds, Canary, CanaryStep, Collect, DEFAULT_MARGIN, DEFAULT_SOURCE, NoData, OnNewPush,
+    Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
 };
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};

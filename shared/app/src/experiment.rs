@@ -71,15 +71,16 @@ impl Engine {
         if let (Some(StepWork::Collect(collect)), Some(collecting)) = (work, collecting) {
             self.collect(collect, collecting, &mut series).await;
         }
-        let value = serde_json::to_value(&series).map_err(|error| {
-            HandleError::Store(unreadable(run, step, &error))
-        })?;
+        let value = serde_json::to_value(&series)
+            .map_err(|error| HandleError::Store(unreadable(run, step, &error)))?;
         Ok((Event::SeriesSeen { step, series }, Some(Scrape { step, value })))
     }
 
     async fn collect(&self, collect: &Collect, collecting: &Collecting, series: &mut Series) {
         series.trouble.clear();
-        let end = collecting.intervals.min(series.taken.saturating_add(INTERVALS_AT_ONCE));
+        let end = collecting
+            .intervals
+            .min(series.taken.saturating_add(INTERVALS_AT_ONCE));
         for n in series.taken..end {
             let (from, to) = interval(collecting, n);
             match self.ports.traffic.measure(collect, from, to).await {
@@ -112,7 +113,11 @@ impl Engine {
     }
 
     /// What the last step that collected before this one left, as CSV; nothing if there was none.
-    pub(crate) async fn collected_before(&self, run: &Run, step: StepId) -> Result<Option<String>, StoreError> {
+    pub(crate) async fn collected_before(
+        &self,
+        run: &Run,
+        step: StepId,
+    ) -> Result<Option<String>, StoreError> {
         let before = run.steps().filter(|(id, ..)| *id < step);
         let last = before.filter_map(|(id, step, state)| match &step.work {
             StepWork::Collect(collect) => Some((id, collect, state.collecting.as_deref()?)),

@@ -122,7 +122,11 @@ pub(crate) fn running<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Vec<PodR
 
 /// Pods of the Gateways that carry the route. Without the right to see them there are none: traffic is then counted by
 /// the revisions' own pods.
-pub(crate) async fn gateway_pods(api: &Api, rule: &RolloutRule, route: &Value) -> Result<Vec<PodRef>, String> {
+pub(crate) async fn gateway_pods(
+    api: &Api,
+    rule: &RolloutRule,
+    route: &Value,
+) -> Result<Vec<PodRef>, String> {
     let own = rule.target.namespace.as_str();
     let mut pods = Vec::new();
     for (namespace, name) in gateways(rule, route) {

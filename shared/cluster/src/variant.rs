@@ -37,14 +37,18 @@ pub(crate) async fn ensure(
     let namespace = &rule.target.namespace;
     let object = format!("Service of the variant {version} in namespace {namespace}");
     if ledger::fence(api, rule).await? > fence {
-        tracing::info!(version, "the experiment ended by a later decision; its Service is not made again");
+        tracing::info!(
+            version,
+            "the experiment ended by a later decision; its Service is not made again"
+        );
         return Ok(());
     }
     let failed = |fault: Fault| fault.on("read", object.clone());
     let services = format!("/api/v1/namespaces/{namespace}/services");
     let plain = &rule.target.service;
     let Some(service) = api.find(&format!("{services}/{plain}")).await.map_err(failed)? else {
-        let why = format!("there is no Service `{plain}`: create the plain Service that the variants are part of");
+        let why =
+            format!("there is no Service `{plain}`: create the plain Service that the variants are part of");
         return Err(EffectError::never(OPERATION, object, why));
     };
     let route = api.find(&route_path(rule)).await.map_err(failed)?;
@@ -89,7 +93,11 @@ fn target_port(plain: &Value, route: Option<&Value>, rule: &RolloutRule) -> Opti
     let chosen = ports.iter().find(|port| Some(&port["port"]) == used.as_ref());
     let port = chosen.or(ports.first())?;
     let target = &port["targetPort"];
-    Some(if target.is_null() { port["port"].clone() } else { target.clone() })
+    Some(if target.is_null() {
+        port["port"].clone()
+    } else {
+        target.clone()
+    })
 }
 
 /// Looks at the pods of each variant and at the route.
@@ -144,13 +152,17 @@ pub(crate) async fn look(
 async fn pods(api: &Api, rule: &RolloutRule, revision: &RevisionId) -> Result<Option<Vec<Value>>, String> {
     let namespace = &rule.target.namespace;
     let name = names::revision_name(&rule.lane, revision);
-    let service = api.find(&format!("/api/v1/namespaces/{namespace}/services/{name}")).await;
+    let service = api
+        .find(&format!("/api/v1/namespaces/{namespace}/services/{name}"))
+        .await;
     let service = service.map_err(|fault| failed("read the Service of a variant", namespace, &fault))?;
     let Some(service) = service else { return Ok(None) };
     let labels = service["spec"]["selector"].as_object().into_iter().flatten();
     let labels = labels.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
     let query = labels.collect::<Vec<_>>().join(",");
-    let pods = api.list(&format!("/api/v1/namespaces/{namespace}/pods"), &query).await;
+    let pods = api
+        .list(&format!("/api/v1/namespaces/{namespace}/pods"), &query)
+        .await;
     pods.map(Some)
         .map_err(|fault| failed("list the pods of a variant", namespace, &fault))
 }
@@ -162,9 +174,15 @@ mod tests {
     #[test]
     fn a_variant_is_what_the_plain_service_selects_narrowed_to_its_version() {
         let plain = json!({"spec": {"selector": {"app": "chat", "version": "model-z"}}});
-        assert_eq!(selector(&plain, "model-a"), json!({"app": "chat", "version": "model-a"}));
+        assert_eq!(
+            selector(&plain, "model-a"),
+            json!({"app": "chat", "version": "model-a"})
+        );
         let promoted = json!({"spec": {"selector": {"weir.dev/lane": "x", "weir.dev/revision": "r1"}}});
         assert_eq!(selector(&promoted, "model-a"), json!({"version": "model-a"}));
-        assert_eq!(selector(&json!({"spec": {}}), "model-a"), json!({"version": "model-a"}));
+        assert_eq!(
+            selector(&json!({"spec": {}}), "model-a"),
+            json!({"version": "model-a"})
+        );
     }
 }

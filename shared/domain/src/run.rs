@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Approval;
-use crate::experiment::collect::Collecting;
 use crate::experiment::Experiment;
+use crate::experiment::collect::Collecting;
 use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RunId, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
@@ -320,8 +320,12 @@ impl Run {
 
     /// Why traffic of a step went back, in words; nothing if it did not.
     pub fn went_back(&self, id: StepId) -> Option<&str> {
-        let rollout = self.rollout(id).and_then(|rollout| rollout.reverted_because.as_deref());
-        let experiment = self.experiment(id).and_then(|experiment| experiment.ending.as_ref());
+        let rollout = self
+            .rollout(id)
+            .and_then(|rollout| rollout.reverted_because.as_deref());
+        let experiment = self
+            .experiment(id)
+            .and_then(|experiment| experiment.ending.as_ref());
         rollout.or_else(|| experiment.map(|ending| ending.why.as_str()))
     }
 

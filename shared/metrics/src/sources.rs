@@ -247,7 +247,11 @@ fn overlay(counts: &mut Counts, measure: &Measure, grown: &[Grown; 2]) {
 fn revisions(run: &Run, step: StepId) -> Vec<RevisionId> {
     let rollout = run.rollout(step);
     if let Some(experiment) = run.experiment(step) {
-        return experiment.sides.iter().map(|side| side.revision.clone()).collect();
+        return experiment
+            .sides
+            .iter()
+            .map(|side| side.revision.clone())
+            .collect();
     }
     let candidate = rollout.map(|rollout| rollout.candidate.clone());
     let stable = rollout.and_then(|rollout| rollout.stable.as_ref().map(|stable| stable.revision.clone()));
@@ -321,7 +325,9 @@ impl Traffic for Sources {
         }
         let window = Window { from, to };
         let asked = collect.metrics.iter().map(|name| async move {
-            let query = server.query_of(name).replace("${window}", &format!("{}s", window.seconds()));
+            let query = server
+                .query_of(name)
+                .replace("${window}", &format!("{}s", window.seconds()));
             (name, server.number(&query, window, Fold::Mean).await)
         });
         let (mut numbers, mut silence) = (BTreeMap::new(), String::new());

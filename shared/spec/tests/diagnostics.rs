@@ -710,15 +710,23 @@ fn experiment(from: &str, to: &str) -> Vec<Said> {
 environments:
   - {name: Production, type: Kubernetes, spec: {cluster: c, namespace: production}}
 ";
-    assert!(from.is_empty() || pipeline.contains(from) || place.contains(from), "{from}");
-    together(&[("ab.yaml", &pipeline.replace(from, to)), ("place.yaml", &place.replace(from, to))])
+    assert!(
+        from.is_empty() || pipeline.contains(from) || place.contains(from),
+        "{from}"
+    );
+    together(&[
+        ("ab.yaml", &pipeline.replace(from, to)),
+        ("place.yaml", &place.replace(from, to)),
+    ])
 }
 
 #[test]
 fn an_experiment_that_cannot_be_is_told() {
     let errors = |said: Vec<Said>| -> Vec<String> {
         let errors = said.into_iter().filter(|one| one.severity == "error");
-        errors.map(|one| format!("{}:{} {}", one.at.0, one.at.1, one.message)).collect()
+        errors
+            .map(|one| format!("{}:{} {}", one.at.0, one.at.1, one.message))
+            .collect()
     };
     assert_eq!(errors(experiment("", "")), Vec::<String>::new());
     let monitor = "type: Datadog
@@ -735,10 +743,26 @@ fn an_experiment_that_cannot_be_is_told() {
               weight: 50
 ";
     let table = [
-        ("weight: 50", "weight: 40", "19:23 the variants' weights are 80 % together: expected 100 %"),
-        (b, "", "11:23 the variants' weights are 50 % together: expected 100 %"),
-        ("version: model-b", "version: model-a", "18:35 the variant `model-a` is there twice: expected another version"),
-        ("version: model-b", "version: 'model b'", "18:35 the version `model b` is no value of a label"),
+        (
+            "weight: 50",
+            "weight: 40",
+            "19:23 the variants' weights are 80 % together: expected 100 %",
+        ),
+        (
+            b,
+            "",
+            "11:23 the variants' weights are 50 % together: expected 100 %",
+        ),
+        (
+            "version: model-b",
+            "version: model-a",
+            "18:35 the variant `model-a` is there twice: expected another version",
+        ),
+        (
+            "version: model-b",
+            "version: 'model b'",
+            "18:35 the version `model b` is no value of a label",
+        ),
         (
             monitor,
             "type: Plugin\n            spec: {image: a, commands: [b]}",
@@ -759,8 +783,16 @@ fn an_experiment_that_cannot_be_is_told() {
             "weight: 50\n              replicas: 2\n    - stage: Monitor",
             "15:19 `replicas` of `B`, which is a variant",
         ),
-        ("[model_a.latency, model_b.latency]", "[a,b,c,d,e,f,g,h,i,j,k,l,m]", "`M` collects 13 metrics: expected 1 to 12"),
-        ("duration: 7d", "duration: 10s", "`M` collects for 10s: expected 1m or longer"),
+        (
+            "[model_a.latency, model_b.latency]",
+            "[a,b,c,d,e,f,g,h,i,j,k,l,m]",
+            "`M` collects 13 metrics: expected 1 to 12",
+        ),
+        (
+            "duration: 7d",
+            "duration: 10s",
+            "`M` collects for 10s: expected 1m or longer",
+        ),
         (
             "    - stage: Monitor",
             "    - stage: Between
@@ -777,7 +809,10 @@ fn an_experiment_that_cannot_be_is_told() {
     ];
     for (from, to, expected) in table {
         let said = errors(experiment(from, to));
-        assert!(said.iter().any(|one| one.contains(expected)), "{expected}\n{said:#?}");
+        assert!(
+            said.iter().any(|one| one.contains(expected)),
+            "{expected}\n{said:#?}"
+        );
     }
 }
 
@@ -793,7 +828,10 @@ fn one_variant_is_no_experiment() {
               weight: 50
 ";
     let said = experiment(one, "");
-    assert!(said.iter().any(|one| one.message.contains("50 % together")), "{said:#?}");
+    assert!(
+        said.iter().any(|one| one.message.contains("50 % together")),
+        "{said:#?}"
+    );
     let whole = step("Kubernetes", "selector: {version: a}\nweight: 100");
     let said = alone(&whole);
     let expected = "one variant is compared with nothing: expected two or more variants";

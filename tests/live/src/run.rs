@@ -98,7 +98,13 @@ impl Shape {
     ///
     /// # Panics
     /// Never: the parts are well formed.
-    pub fn experiment(&self, namespace: &str, builds: &str, variants: &[(&str, u8)], duration_ms: u64) -> Pipeline {
+    pub fn experiment(
+        &self,
+        namespace: &str,
+        builds: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+    ) -> Pipeline {
         let stage = |name: &str, step: Value| json!({"name": name, "work": {"steps": {"parallel": false, "steps": [step]}}});
         let mut stages: Vec<Value> = variants
             .iter()
@@ -111,9 +117,15 @@ impl Shape {
                 stage(version, step)
             })
             .collect();
-        let metrics: Vec<String> = variants.iter().map(|(version, _)| format!("{version}.latency")).collect();
+        let metrics: Vec<String> = variants
+            .iter()
+            .map(|(version, _)| format!("{version}.latency"))
+            .collect();
         let collect = json!({"metrics": metrics, "duration": duration_ms, "source": "datadog"});
-        stages.push(stage("Monitor", json!({"name": "Monitor", "slug": "monitor", "work": {"collect": collect}})));
+        stages.push(stage(
+            "Monitor",
+            json!({"name": "Monitor", "slug": "monitor", "work": {"collect": collect}}),
+        ));
         stages.push(stage("Analyze", self.plugin()));
         serde_json::from_value(json!({
             "name": "ab-test",

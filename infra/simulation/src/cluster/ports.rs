@@ -9,8 +9,8 @@ use weir_domain::condition::Reading;
 use weir_domain::digest::sha256_hex;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
-use weir_domain::run::Run;
 use weir_domain::pipeline::{Collect, DEFAULT_SOURCE};
+use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
@@ -166,7 +166,8 @@ impl Traffic for SimulatedCluster {
         if inside.silent_metrics {
             return Measured::Failed(REFUSED.into());
         }
-        let known = |metric: &String| Some((metric.clone(), number(inside.series.get(metric)?, metric, from)));
+        let known =
+            |metric: &String| Some((metric.clone(), number(inside.series.get(metric)?, metric, from)));
         let numbers: BTreeMap<String, f64> = collect.metrics.iter().filter_map(known).collect();
         let silence = match numbers.len() == collect.metrics.len() {
             true => String::new(),

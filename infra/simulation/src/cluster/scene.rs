@@ -185,7 +185,9 @@ impl SimulatedCluster {
 
     /// Variants that have a Service.
     pub fn variant_services(&self, environment: &str) -> usize {
-        self.inside().place(environment).map_or(0, |place| place.services.len())
+        self.inside()
+            .place(environment)
+            .map_or(0, |place| place.services.len())
     }
 
     /// What a step was handed of what was collected before it.

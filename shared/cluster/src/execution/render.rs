@@ -53,12 +53,18 @@ pub(super) fn job(run: &Run, step: StepId, plugin: &Plugin, series: bool) -> Res
     if series {
         let name = names::execution_name(&run.id, step);
         let spec = &mut job["spec"]["template"]["spec"];
-        push(&mut spec["volumes"], json!({"name": "series", "configMap": {"name": name}}));
+        push(
+            &mut spec["volumes"],
+            json!({"name": "series", "configMap": {"name": name}}),
+        );
         let container = &mut spec["containers"][0];
         let mount = json!({"name": "series", "mountPath": SERIES, "readOnly": true});
         push(&mut container["volumeMounts"], mount);
         let file = format!("{SERIES}/{SERIES_FILE}");
-        push(&mut container["env"], json!({"name": "WEIR_SERIES", "value": file}));
+        push(
+            &mut container["env"],
+            json!({"name": "WEIR_SERIES", "value": file}),
+        );
     }
     Ok(job)
 }
@@ -213,9 +219,15 @@ mod tests {
         let job = job(&run, step, run.plugin(step).unwrap(), true).unwrap();
         let spec = &job["spec"]["template"]["spec"];
         assert_eq!(spec["volumes"][2]["configMap"]["name"], job["metadata"]["name"]);
-        assert_eq!(spec["containers"][0]["volumeMounts"][1]["mountPath"], "/weir-series");
+        assert_eq!(
+            spec["containers"][0]["volumeMounts"][1]["mountPath"],
+            "/weir-series"
+        );
         let env = spec["containers"][0]["env"].as_array().unwrap();
-        let file = env.iter().find(|variable| variable["name"] == "WEIR_SERIES").unwrap();
+        let file = env
+            .iter()
+            .find(|variable| variable["name"] == "WEIR_SERIES")
+            .unwrap();
         assert_eq!(file["value"], "/weir-series/series.csv");
         let map = series(&run, step, &json!("u-1"), "time,a\n");
         assert_eq!(map["metadata"]["name"], job["metadata"]["name"]);

@@ -85,7 +85,9 @@ fn start_step(draft: &mut Draft, id: StepId) {
     draft.note(Action::StepStarted, format!("step {}", step.name));
     match &step.work {
         StepWork::Plugin(_) => draft.effects.push(Effect::StartExecution { step: id }),
-        StepWork::Rollout(rule) if matches!(rule.strategy, Strategy::Variant { .. }) => experiment::join(draft, id),
+        StepWork::Rollout(rule) if matches!(rule.strategy, Strategy::Variant { .. }) => {
+            experiment::join(draft, id);
+        }
         StepWork::Rollout(rule) => {
             draft.step_mut(id).rollout = Some(Box::new(Rollout::new(rule.workload.revision(), now)));
             turn::take_turn(draft, id);

@@ -14,8 +14,8 @@ mod turn;
 use crate::approval::Refusal;
 use crate::audit::Note;
 use crate::effect::Effect;
-use crate::experiment;
 use crate::event::{Event, Moment};
+use crate::experiment;
 use crate::ids::{ApprovalToken, StepId};
 use crate::run::State;
 
@@ -85,7 +85,9 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
             turn::must_be_rollout(&draft, *step)?;
             experiment::observe(&mut draft, *step, seen);
         }
-        Event::SeriesSeen { step, series } => experiment::collect::seen(&mut draft, *step, series, &moment.limits),
+        Event::SeriesSeen { step, series } => {
+            experiment::collect::seen(&mut draft, *step, series, &moment.limits);
+        }
         Event::GroundSeen { step, seen } => turn::ground(&mut draft, *step, seen)?,
         Event::SiteSeen { step, seen } => turn::site(&mut draft, *step, seen)?,
         Event::LineageSeen { step, descends } => turn::lineage(&mut draft, *step, descends)?,

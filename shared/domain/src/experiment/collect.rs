@@ -226,7 +226,10 @@ fn measured_by(run: &Run, id: StepId) -> Vec<StepId> {
 
 fn verdict(run: &Run, id: StepId, series: &Series, batch: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    for experiment in measured_by(run, id).into_iter().filter_map(|id| run.experiment(id)) {
+    for experiment in measured_by(run, id)
+        .into_iter()
+        .filter_map(|id| run.experiment(id))
+    {
         let Some((first, others)) = experiment.sides.split_first() else {
             continue;
         };
@@ -236,7 +239,11 @@ fn verdict(run: &Run, id: StepId, series: &Series, batch: usize) -> Vec<String> 
                 lines.push(format!("failures (A: {a}, B: {b}): {}", judged.read().words));
             }
         }
-        let versions: Vec<&str> = experiment.sides.iter().map(|side| side.version.as_str()).collect();
+        let versions: Vec<&str> = experiment
+            .sides
+            .iter()
+            .map(|side| side.version.as_str())
+            .collect();
         let compared = compare(&series.values, &versions, batch);
         lines.extend(compared.iter().map(Compared::words));
     }

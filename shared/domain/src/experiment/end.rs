@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::look::set_shares;
+use super::change::set_shares;
 use super::state::{Ending, Experiment, Phase};
 use crate::audit::Action;
 use crate::decide::Draft;
@@ -24,7 +24,13 @@ pub(crate) fn end(draft: &mut Draft, id: StepId, ending: Ending, actor: Actor) {
 }
 
 /// The same, for an experiment that is already taken out of its step.
-pub(super) fn end_now(draft: &mut Draft, experiment: &mut Experiment, id: StepId, ending: Ending, actor: Actor) {
+pub(super) fn end_now(
+    draft: &mut Draft,
+    experiment: &mut Experiment,
+    id: StepId,
+    ending: Ending,
+    actor: Actor,
+) {
     let before = experiment.words();
     let pods: Vec<_> = experiment
         .sides
@@ -55,10 +61,14 @@ pub(super) fn end_now(draft: &mut Draft, experiment: &mut Experiment, id: StepId
 /// What the route shall name once no variant has a share: what served before with everything, or nothing, which is the
 /// plain Service.
 pub(super) fn split_back(experiment: &Experiment) -> Vec<(RevisionId, Weight)> {
-    let Some(back) = &experiment.back else { return Vec::new() };
+    let Some(back) = &experiment.back else {
+        return Vec::new();
+    };
     let none = experiment.sides.iter();
     let none = none.map(|side| (side.revision.clone(), Weight::ZERO));
-    std::iter::once((back.clone(), Weight::FULL)).chain(none).collect()
+    std::iter::once((back.clone(), Weight::FULL))
+        .chain(none)
+        .collect()
 }
 
 /// Steps of its variants that have not ended will not end well.
@@ -98,7 +108,9 @@ pub(super) fn over(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
 }
 
 fn release(draft: &mut Draft, experiment: &Experiment, id: StepId) {
-    let Some(rule) = draft.run.rule(id).cloned() else { return };
+    let Some(rule) = draft.run.rule(id).cloned() else {
+        return;
+    };
     let (run, fence) = (draft.run.id.clone(), experiment.fence);
     let lane = draft.lane_mut(&rule.lane);
     let moved = lane.is_moved_by(&run);

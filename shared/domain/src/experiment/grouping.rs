@@ -38,7 +38,9 @@ fn groups(pipeline: &Pipeline) -> Vec<Vec<(StepId, &RolloutRule)>> {
     let mut open = false;
     for (stage, definition) in pipeline.stages.iter().enumerate() {
         // People who are asked between two variants do not part them.
-        let StageWork::Steps { steps, .. } = &definition.work else { continue };
+        let StageWork::Steps { steps, .. } = &definition.work else {
+            continue;
+        };
         for (step, definition) in steps.iter().enumerate() {
             let rule = match &definition.work {
                 StepWork::Rollout(rule) if matches!(rule.strategy, Strategy::Variant { .. }) => rule,
@@ -48,7 +50,10 @@ fn groups(pipeline: &Pipeline) -> Vec<Vec<(StepId, &RolloutRule)>> {
                 }
             };
             let here = (StepId { stage, step }, &**rule);
-            match groups.last_mut().filter(|group| open && group[0].1.lane == rule.lane) {
+            match groups
+                .last_mut()
+                .filter(|group| open && group[0].1.lane == rule.lane)
+            {
                 Some(group) => group.push(here),
                 None => groups.push(vec![here]),
             }

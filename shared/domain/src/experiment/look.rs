@@ -1,27 +1,21 @@
 //! A look at an experiment: its pods, the route, the requests of each variant.
 
-use super::end::{end_now, over, split_back};
+use super::change::{set_shares, settle};
+use super::compare::judge;
+use super::end::{end_now, over};
 use super::shares::{Side, shares};
 use super::start::wait;
-use super::state::{CHANGES_LIMIT, Ending, Experiment, Phase};
-use crate::audit::Action;
+use super::state::{Ending, Experiment, Phase};
 use crate::decide::Draft;
 use crate::effect::Effect;
 use crate::event::Limits;
 use crate::ids::{RevisionId, StepId};
-use crate::judge::experiment::Experiment as Judged;
-use crate::judge::{Alpha, Arms, Tally};
 use crate::people::Actor;
 use crate::run::PartStatus;
-use crate::seen::{Counts, ExperimentScene, ExperimentSeen, RouteSeen, TrafficChange, TrafficSeen};
+use crate::seen::{ExperimentScene, ExperimentSeen, RouteSeen, TrafficChange, TrafficSeen};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 
-/// Once the controller has taken up a route that nobody asks, its data plane is taken to have followed after this time. See
-/// the same of rollouts.
-const QUIET: Span = Span::seconds(10);
-/// Failures and split are judged in blocks of this length.
-const BLOCK: Span = Span::minutes(5);
 /// A write of the route that was refused is decided again after this time, for as long as traffic must go back.
 const AGAIN: Span = Span::seconds(30);
 /// While variants have their shares, pods and route are looked at this often: four times the pace of a rollout's.
@@ -104,12 +98,15 @@ fn warming(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
             experiment.waits_for.clear();
         }
         (Some(words), _) => {
-            let since = begins.into_iter().flatten().fold(experiment.since, Timestamp::max);
+            let since = begins
+                .into_iter()
+                .flatten()
+                .fold(experiment.since, Timestamp::max);
             let within = draft.run.rule(id).map_or(Span::ZERO, |rule| rule.warm_within);
-            let running = experiment.sides.iter().any(|side| {
-                let waits = !side.is_warm() && draft.step_mut(side.step).status == PartStatus::Running;
-                waits
-            });
+            let running = experiment
+                .sides
+                .iter()
+                .any(|side| !side.is_warm() && draft.step_mut(side.step).status == PartStatus::Running);
             if running && draft.now.since(since) >= within {
                 let why = format!("not warm within {within}: {words}");
                 let ending = Ending { why, complete: false };
@@ -125,7 +122,10 @@ fn warming(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
 fn described(side: &Side) -> String {
     let seen = &side.seen;
     if seen.pods == 0 {
-        return format!("no pod has the label version={}; it is selected, not made here", side.version);
+        return format!(
+            "no pod has the label version={}; it is selected, not made here",
+            side.version
+        );
     }
     format!("{} of {} pods warm; {}", seen.warm, seen.pods, seen.words)
 }
@@ -148,7 +148,10 @@ fn running(draft: &mut Draft, experiment: &mut Experiment, id: StepId, route: &R
         set_shares(draft, experiment, id, split, &why);
         return;
     }
-    let written = experiment.changes.last().is_some_and(|change| change.accepted.is_some());
+    let written = experiment
+        .changes
+        .last()
+        .is_some_and(|change| change.accepted.is_some());
     let deviates = |(id, weight): &(RevisionId, Weight)| route.weights.get(id) != Some(weight);
     if let Some(problem) = &route.problem {
         wait(draft, experiment, problem);
@@ -166,7 +169,10 @@ fn lost(experiment: &Experiment) -> Vec<String> {
         let crash = side.seen.last_crash.as_ref();
         let crash = crash.map(|crash| format!(" ({crash})")).unwrap_or_default();
         let seen = &side.seen;
-        format!("{} has {} of {} pods warm{crash}", side.version, seen.warm, seen.pods)
+        format!(
+            "{} has {} of {} pods warm{crash}",
+            side.version, seen.warm, seen.pods
+        )
     })
     .collect()
 }
@@ -179,174 +185,13 @@ fn ending(draft: &mut Draft, experiment: &mut Experiment, id: StepId, route: &Ro
         return over(draft, experiment, id);
     }
     let overwritten = change.observed.is_some()
-        && experiment
-            .sides
-            .iter()
-            .any(|side| route.weights.get(&side.revision).is_some_and(|w| *w > Weight::ZERO));
+        && experiment.sides.iter().any(|side| {
+            route
+                .weights
+                .get(&side.revision)
+                .is_some_and(|w| *w > Weight::ZERO)
+        });
     if overwritten || (change.accepted.is_none() && draft.now.since(change.decided) >= AGAIN) {
         set_shares(draft, experiment, id, Vec::new(), "the route does not say so yet");
     }
-}
-
-/// Decides on the shares of all variants; none: traffic goes back. What was counted under others does not count.
-pub(super) fn set_shares(
-    draft: &mut Draft,
-    experiment: &mut Experiment,
-    id: StepId,
-    split: Vec<(RevisionId, Weight)>,
-    why: &str,
-) {
-    let before = experiment.shares_in_words();
-    experiment.fence = experiment.fence.next();
-    experiment.split = split;
-    experiment.block = None;
-    if experiment.changes.len() >= CHANGES_LIMIT {
-        experiment.changes.remove(1);
-    }
-    let weight = if experiment.split.is_empty() { Weight::ZERO } else { Weight::FULL };
-    experiment.changes.push(TrafficChange {
-        weight,
-        fence: experiment.fence,
-        decided: draft.now,
-        accepted: None,
-        observed: None,
-        effective: None,
-    });
-    let after = match experiment.split.is_empty() {
-        true => experiment.back_in_words(),
-        false => experiment.shares_in_words(),
-    };
-    draft
-        .note(Action::WeightDecided, format!("{after}: {why}"))
-        .with("fence", experiment.fence.0)
-        .moved(before, after.clone());
-    let split = match experiment.split.is_empty() {
-        true => split_back(experiment),
-        // What served before stays in the route without a share, so that everybody sees where traffic goes back to.
-        false => {
-            let back = experiment.back.iter().map(|back| (back.clone(), Weight::ZERO));
-            back.chain(experiment.split.iter().cloned()).collect()
-        }
-    };
-    draft.effects.push(Effect::SetWeights {
-        step: id,
-        split,
-        fence: experiment.fence,
-    });
-}
-
-/// Reads the three times of the last change off a look.
-fn settle(draft: &mut Draft, experiment: &mut Experiment, scene: &ExperimentScene) {
-    let Some(change) = experiment.changes.last().cloned() else {
-        return;
-    };
-    if scene.route.fence < change.fence || change.effective.is_some() {
-        return;
-    }
-    experiment.accept(draft, change.fence, draft.now);
-    let now = draft.now;
-    let Some(observed) = change.observed else {
-        if scene.route.observed {
-            mark(draft, experiment, Action::WeightObserved, "observed by the gateway's controller");
-        }
-        return;
-    };
-    let asked = |(id, _): &(RevisionId, Weight)| started(&scene.traffic, id) > started_of(experiment.counted.get(id));
-    if !experiment.split.is_empty() && experiment.split.iter().all(asked) {
-        mark(draft, experiment, Action::WeightEffective, "effective: the counters agree");
-    } else if now.since(observed) >= QUIET {
-        mark(draft, experiment, Action::WeightEffective, "taken as effective");
-    }
-}
-
-fn started(traffic: &TrafficSeen, id: &RevisionId) -> u64 {
-    match traffic {
-        TrafficSeen::Counts(counts) => started_of(counts.get(id)),
-        _ => 0,
-    }
-}
-
-fn started_of(counts: Option<&Counts>) -> u64 {
-    counts.map_or(0, |counts| counts.started)
-}
-
-fn mark(draft: &mut Draft, experiment: &mut Experiment, action: Action, words: &str) {
-    let now = draft.now;
-    let shares = match experiment.split.is_empty() {
-        true => experiment.back_in_words(),
-        false => experiment.shares_in_words(),
-    };
-    let Some(change) = experiment.changes.last_mut() else {
-        return;
-    };
-    match action {
-        Action::WeightObserved => change.observed = Some(now),
-        _ => change.effective = Some(now),
-    }
-    let (fence, took) = (change.fence, now.since(change.decided));
-    draft
-        .note(action, format!("{shares} {words}, {took} after the decision"))
-        .with("fence", fence.0)
-        .with("after_ms", took.0);
-}
-
-impl Experiment {
-    /// The API server took a write. A repeat, or a write that was overtaken, changes nothing.
-    pub(crate) fn accept(&mut self, draft: &mut Draft, fence: crate::ids::Fence, at: Timestamp) {
-        let Some(change) = self.changes.iter_mut().find(|change| change.fence == fence) else {
-            return;
-        };
-        if change.accepted.is_some() {
-            return;
-        }
-        change.accepted = Some(at);
-        let took = at.since(change.decided);
-        draft
-            .note(Action::WeightAccepted, format!("shares accepted {took} after the decision"))
-            .with("fence", fence.0)
-            .with("after_ms", took.0);
-    }
-}
-
-/// Adds what each variant answered since the last block, against the first.
-fn judge(now: Timestamp, experiment: &mut Experiment) {
-    if !experiment.changes.last().is_some_and(|change| change.effective.is_some()) {
-        return;
-    }
-    let (since, before) = experiment
-        .block
-        .get_or_insert_with(|| (now, experiment.counted.clone()))
-        .clone();
-    if now.since(since) < BLOCK {
-        return;
-    }
-    let added = |id: &RevisionId| {
-        let (now, then) = (experiment.counted.get(id)?, before.get(id));
-        let counts = then.map_or_else(|| now.clone(), |then| now.since(then));
-        Some(Tally::new(counts.bad, counts.requests))
-    };
-    let share = |id: &RevisionId| {
-        let has = experiment.split.iter().find(|(own, _)| own == id);
-        has.map(|(_, weight)| f64::from(weight.percent()))
-    };
-    let Some((first, others)) = experiment.sides.split_first() else {
-        return;
-    };
-    let alpha = Alpha::new(0.05).unwrap_or_default().of_steps(others.len());
-    let mut read = Vec::new();
-    for side in others {
-        if let (Some(stable), Some(candidate), Some(a), Some(b)) = (
-            added(&first.revision),
-            added(&side.revision),
-            share(&first.revision),
-            share(&side.revision),
-        ) {
-            read.push((side.revision.clone(), Arms { stable, candidate }, b / (a + b)));
-        }
-    }
-    for (id, arms, weight) in read {
-        let judged = experiment.judged.entry(id);
-        judged.or_insert_with(|| Judged::new(alpha)).add(arms, weight);
-    }
-    experiment.block = Some((now, experiment.counted.clone()));
 }

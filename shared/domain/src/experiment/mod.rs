@@ -11,7 +11,9 @@
 //! goes back to where it came from: when the measuring ends, when a person, an alarm or a newer push wants it, or when no
 //! variant is warm. What each collects stands in `collect`, what it shows in `judge::series`.
 
+mod change;
 pub mod collect;
+mod compare;
 mod end;
 mod grouping;
 mod look;

@@ -70,9 +70,7 @@ pub fn shares(sides: &[Side]) -> Option<Vec<(RevisionId, Weight)>> {
     }
     let shared = sides.iter().zip(parts).filter(|(_, part)| *part > 0);
     let split = shared.map(|(side, part)| Some((side.revision.clone(), Weight::new(part)?)));
-    split
-        .collect::<Option<Vec<_>>>()
-        .filter(|_| !takers.is_empty())
+    split.collect::<Option<Vec<_>>>().filter(|_| !takers.is_empty())
 }
 
 /// Variants with a share of their own that `which` holds of.
@@ -104,11 +102,19 @@ mod tests {
         let sum: u16 = split.iter().map(|(_, weight)| u16::from(weight.percent())).sum();
         assert_eq!(sum, 100, "{split:?}");
         let all = split.into_iter();
-        Some(all.map(|(id, weight)| (id.to_string(), weight.percent())).collect())
+        Some(
+            all.map(|(id, weight)| (id.to_string(), weight.percent()))
+                .collect(),
+        )
     }
 
     fn named(shares: &[(&str, u8)]) -> Option<Vec<(String, u8)>> {
-        Some(shares.iter().map(|(id, share)| ((*id).to_owned(), *share)).collect())
+        Some(
+            shares
+                .iter()
+                .map(|(id, share)| ((*id).to_owned(), *share))
+                .collect(),
+        )
     }
 
     #[test]
@@ -145,6 +151,10 @@ mod tests {
     fn without_a_warm_pod_there_is_no_share() {
         assert_eq!(of(&[(50, 0, 4), (50, 0, 4)]), None);
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&[(100, 0, 1), (0, 1, 1)]), None, "a share of 0 % takes nothing over");
+        assert_eq!(
+            of(&[(100, 0, 1), (0, 1, 1)]),
+            None,
+            "a share of 0 % takes nothing over"
+        );
     }
 }

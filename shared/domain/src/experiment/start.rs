@@ -96,7 +96,9 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
 
 /// Everything is there: each variant gets a Service, and nothing moves until all are warm.
 fn begin(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
-    let Some(rule) = draft.run.rule(id).cloned() else { return };
+    let Some(rule) = draft.run.rule(id).cloned() else {
+        return;
+    };
     let planned = experiment.sides.iter();
     let planned: Vec<String> = planned
         .map(|side| format!("{} {}", side.version, side.weight))

@@ -137,7 +137,9 @@ impl Experiment {
         let pods = pods.map(|side| format!("{}/{}", side.seen.warm, side.seen.pods));
         let pods = pods.collect::<Vec<_>>().join(" and ");
         let because = self.ending.as_ref();
-        let because = because.map(|ending| format!(" ({})", ending.why)).unwrap_or_default();
+        let because = because
+            .map(|ending| format!(" ({})", ending.why))
+            .unwrap_or_default();
         format!("experiment: {}{because}; {pods} pods warm", self.words())
     }
 

@@ -12,7 +12,9 @@ use crate::run::{PartStatus, RunStatus};
 /// Every experiment that waits for its lane asks again; one whose place was taken ends its run.
 pub(crate) fn take_turns(draft: &mut Draft) {
     for id in all(draft, |experiment| experiment.phase == Phase::Queued) {
-        let Some(rule) = draft.run.rule(id).cloned() else { continue };
+        let Some(rule) = draft.run.rule(id).cloned() else {
+            continue;
+        };
         let (run, pipeline) = (draft.run.id.clone(), draft.run.pipeline.name.clone());
         match draft.lane_mut(&rule.lane).turn_of(&run, &pipeline) {
             Some(by) => {
@@ -26,7 +28,9 @@ pub(crate) fn take_turns(draft: &mut Draft) {
 /// A newer push asks it back; its steps end as it goes on.
 pub(crate) fn settle(draft: &mut Draft) {
     for id in all(draft, Experiment::can_end) {
-        let Some(rule) = draft.run.rule(id).cloned() else { continue };
+        let Some(rule) = draft.run.rule(id).cloned() else {
+            continue;
+        };
         let run = draft.run.id.clone();
         let lane = draft.lane_mut(&rule.lane);
         if let Some(by) = lane.asked_back_by.clone().filter(|_| lane.is_moved_by(&run)) {
@@ -46,7 +50,9 @@ pub(crate) fn settle(draft: &mut Draft) {
 
 /// A step ends well when its variant is warm and another's is still to begin, or when all have their shares.
 fn pass_steps(draft: &mut Draft, leader: StepId) {
-    let Some(experiment) = draft.run.experiment(leader) else { return };
+    let Some(experiment) = draft.run.experiment(leader) else {
+        return;
+    };
     let in_effect = experiment.in_effect();
     let sides: Vec<(StepId, bool, String)> = experiment
         .sides
@@ -54,9 +60,12 @@ fn pass_steps(draft: &mut Draft, leader: StepId) {
         .map(|side| (side.step, side.is_warm(), side.version.clone()))
         .collect();
     let words = experiment.words();
-    let to_come = sides
-        .iter()
-        .any(|(step, ..)| draft.run.step_run(*step).is_some_and(|s| s.status == PartStatus::Pending));
+    let to_come = sides.iter().any(|(step, ..)| {
+        draft
+            .run
+            .step_run(*step)
+            .is_some_and(|s| s.status == PartStatus::Pending)
+    });
     let now = draft.now;
     for (id, warm, version) in sides {
         if draft.step_mut(id).status != PartStatus::Running || !(in_effect || (warm && to_come)) {

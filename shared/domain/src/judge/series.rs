@@ -56,7 +56,10 @@ impl Compared {
     pub fn words(&self) -> String {
         let (a, b) = &self.versions;
         let Some(shown) = self.shown else {
-            return format!("{}: too few values to compare {b} with {a} ({} pairs)", self.metric, self.pairs);
+            return format!(
+                "{}: too few values to compare {b} with {a} ({} pairs)",
+                self.metric, self.pairs
+            );
         };
         let change = |difference: f64| match shown.first.abs() > f64::EPSILON {
             true => format!("{:+.1} %", 100.0 * difference / shown.first.abs()),
@@ -78,22 +81,33 @@ impl Compared {
             (true, true) => format!("{b} is greater than {a}"),
             (true, false) => format!("{b} is smaller than {a}"),
         };
-        format!("{}: {verdict}: {range}; Mann–Whitney {p}; {} pairs", self.metric, self.pairs)
+        format!(
+            "{}: {verdict}: {range}; Mann–Whitney {p}; {} pairs",
+            self.metric, self.pairs
+        )
     }
 }
 
 /// Compares the metrics of each variant with the same of the first. Which belong together is read off their names: the
 /// version label stands in them, and the rest is the same. `batch` values that follow one another count as one, and must not
 /// depend on what was seen.
-pub fn compare(values: &BTreeMap<String, Vec<Option<f64>>>, versions: &[&str], batch: usize) -> Vec<Compared> {
+pub fn compare(
+    values: &BTreeMap<String, Vec<Option<f64>>>,
+    versions: &[&str],
+    batch: usize,
+) -> Vec<Compared> {
     let mut by_metric: BTreeMap<String, BTreeMap<usize, &Vec<Option<f64>>>> = BTreeMap::new();
     for (name, series) in values {
         if let Some((version, rest)) = owner(name, versions) {
             by_metric.entry(rest).or_default().insert(version, series);
         }
     }
-    let compared = |sides: &BTreeMap<usize, &Vec<Option<f64>>>| sides.len() - usize::from(sides.contains_key(&0));
-    let others = by_metric.values().filter(|sides| sides.contains_key(&0)).map(compared);
+    let compared =
+        |sides: &BTreeMap<usize, &Vec<Option<f64>>>| sides.len() - usize::from(sides.contains_key(&0));
+    let others = by_metric
+        .values()
+        .filter(|sides| sides.contains_key(&0))
+        .map(compared);
     let alpha = ALPHA / others.sum::<usize>().max(1) as f64;
     let mut out = Vec::new();
     for (metric, sides) in &by_metric {
@@ -149,20 +163,29 @@ fn width(n: f64, alpha: f64) -> f64 {
 fn owner(name: &str, versions: &[&str]) -> Option<(usize, String)> {
     let words = |text: &str| -> Vec<String> {
         let parts = text.split(|c: char| !c.is_alphanumeric());
-        parts.filter(|part| !part.is_empty()).map(str::to_lowercase).collect()
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_lowercase)
+            .collect()
     };
     let named = words(name);
-    let mut all: Vec<(usize, Vec<String>)> = versions.iter().map(|version| words(version)).enumerate().collect();
+    let mut all: Vec<(usize, Vec<String>)> = versions
+        .iter()
+        .map(|version| words(version))
+        .enumerate()
+        .collect();
     all.sort_by_key(|(_, version)| std::cmp::Reverse(version.len()));
-    all.into_iter().filter(|(_, version)| !version.is_empty()).find_map(|(index, version)| {
-        let at = named.windows(version.len()).position(|part| part == version)?;
-        let rest: Vec<&str> = named[..at]
-            .iter()
-            .chain(&named[at + version.len()..])
-            .map(String::as_str)
-            .collect();
-        Some((index, rest.join(".")))
-    })
+    all.into_iter()
+        .filter(|(_, version)| !version.is_empty())
+        .find_map(|(index, version)| {
+            let at = named.windows(version.len()).position(|part| part == version)?;
+            let rest: Vec<&str> = named[..at]
+                .iter()
+                .chain(&named[at + version.len()..])
+                .map(String::as_str)
+                .collect();
+            Some((index, rest.join(".")))
+        })
 }
 
 #[cfg(test)]
@@ -190,12 +213,19 @@ mod tests {
     #[test]
     fn a_difference_of_a_twentieth_is_shown_under_a_daily_swing_six_times_as_large() {
         let compared = two(series(200.0, 2_016, 1), series(190.0, 2_016, 2));
-        let [one] = compared.as_slice() else { panic!("{compared:?}") };
+        let [one] = compared.as_slice() else {
+            panic!("{compared:?}")
+        };
         assert_eq!((one.metric.as_str(), one.pairs), ("inference.latency", 2_016));
         let shown = one.shown.unwrap();
         assert!(shown.is_clear() && shown.difference < 0.0, "{shown:?}");
         assert!((shown.difference + 10.0).abs() <= shown.within, "{shown:?}");
-        assert!(one.words().starts_with("inference.latency: model-b is smaller than model-a: -5."), "{}", one.words());
+        assert!(
+            one.words()
+                .starts_with("inference.latency: model-b is smaller than model-a: -5."),
+            "{}",
+            one.words()
+        );
     }
 
     #[test]

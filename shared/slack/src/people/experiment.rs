@@ -12,7 +12,11 @@ use crate::message::{RollbackPage, WayBack};
 pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
     let (rule, experiment) = (run.rule(step)?, run.experiment(step)?);
     let stuck = experiment.phase == Phase::Ending;
-    let versions: Vec<&str> = experiment.sides.iter().map(|side| side.version.as_str()).collect();
+    let versions: Vec<&str> = experiment
+        .sides
+        .iter()
+        .map(|side| side.version.as_str())
+        .collect();
     let back = match &experiment.back {
         Some(revision) => revision.to_string(),
         None => format!("the plain Service `{}`", rule.target.service),
@@ -22,8 +26,16 @@ pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
         number: run.number,
         environment: rule.lane.environment.to_string(),
         way_back: if stuck { WayBack::Stuck } else { WayBack::Done },
-        happened: format!("the variants {} of {} gave their traffic back", versions.join(" and "), rule.lane),
-        measured: experiment.ending.iter().map(|ending| ending.why.clone()).collect(),
+        happened: format!(
+            "the variants {} of {} gave their traffic back",
+            versions.join(" and "),
+            rule.lane
+        ),
+        measured: experiment
+            .ending
+            .iter()
+            .map(|ending| ending.why.clone())
+            .collect(),
         done: done(experiment),
         serves_now: match stuck {
             true => format!("not known; it should be {back}"),
@@ -36,7 +48,12 @@ pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
             ),
             false => "look at the pods of the variants: Weir made none of them and changes none".to_owned(),
         },
-        at_unix: unix(experiment.changes.last().map_or(experiment.since, |change| change.decided)),
+        at_unix: unix(
+            experiment
+                .changes
+                .last()
+                .map_or(experiment.since, |change| change.decided),
+        ),
         token: token(run),
     })
 }

@@ -37,17 +37,23 @@ impl<'a> Resolver<'a> {
             let keys: Vec<String> = rollout.making.iter().map(|key| format!("`{key}`")).collect();
             let found = format!("{} of `{name}`, which is a variant", keys.join(", "));
             let help = "a variant is selected by its label and not made: leave them out; alarms and people can end the experiment at any time";
-            self.sink.push(Diagnostic::error(&step.name.place, found).help(help));
+            self.sink
+                .push(Diagnostic::error(&step.name.place, found).help(help));
         }
         if let Some(sticky) = &rollout.sticky {
-            let found = format!("`sticky: {}`: a caller cannot be kept with a variant yet", short(&sticky.value));
+            let found = format!(
+                "`sticky: {}`: a caller cannot be kept with a variant yet",
+                short(&sticky.value)
+            );
             let help = "leave it out: shares are of requests, and each is sent anew";
             self.sink.push(Diagnostic::error(&sticky.place, found).help(help));
         }
         if !is_label(&version.value) {
             let found = format!("the version `{}` is no value of a label", short(&version.value));
-            let expected = "at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends";
-            self.sink.push(Diagnostic::error(&version.place, found).expected(expected));
+            let expected =
+                "at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends";
+            self.sink
+                .push(Diagnostic::error(&version.place, found).expected(expected));
         }
         if weight.value == 0 {
             let found = format!("the variant `{}` has a share of 0 %", short(&version.value));
@@ -131,13 +137,20 @@ impl<'a> Resolver<'a> {
             let place = [&step.service, &step.environment, &rollout.namespace]
                 .map(|written| written.as_ref().map(|text| text.value.as_str()));
             let variant = rollout.version.as_ref().zip(rollout.weight.as_ref());
-            if open.as_ref().is_some_and(|group| variant.is_none() || group.place != place) {
+            if open
+                .as_ref()
+                .is_some_and(|group| variant.is_none() || group.place != place)
+            {
                 self.close(open.take(), &mut unended);
             }
             if unended.iter().any(|group| group.place == place) {
-                let found = format!("`{}` moves a service whose experiment goes on", short(&step.name.value));
+                let found = format!(
+                    "`{}` moves a service whose experiment goes on",
+                    short(&step.name.value)
+                );
                 let help = "put it behind the step `type: Datadog` that ends the experiment";
-                self.sink.push(Diagnostic::error(&step.name.place, found).help(help));
+                self.sink
+                    .push(Diagnostic::error(&step.name.place, found).help(help));
             }
             if let Some(variant) = variant {
                 let group = open.get_or_insert_with(|| Group {
@@ -160,22 +173,37 @@ impl<'a> Resolver<'a> {
     /// A group is complete: what its variants are together.
     fn close(&mut self, group: Option<Group<'a>>, unended: &mut Vec<Group<'a>>) {
         let Some(group) = group else { return };
-        let sum: u32 = group.variants.iter().map(|(_, weight)| u32::from(weight.value)).sum();
+        let sum: u32 = group
+            .variants
+            .iter()
+            .map(|(_, weight)| u32::from(weight.value))
+            .sum();
         let mut wrong = |place: &Place, found: String, expected: &str| {
             self.sink.push(Diagnostic::error(place, found).expected(expected));
         };
         for (n, (version, _)) in group.variants.iter().enumerate() {
-            if group.variants[..n].iter().any(|(other, _)| other.value == version.value) {
+            if group.variants[..n]
+                .iter()
+                .any(|(other, _)| other.value == version.value)
+            {
                 let found = format!("the variant `{}` is there twice", short(&version.value));
                 wrong(&version.place, found, "another version");
             }
         }
         match (group.last(), sum) {
             (Some(place), 100) if group.variants.len() == 1 => {
-                wrong(place, "one variant is compared with nothing".to_owned(), "two or more variants");
+                wrong(
+                    place,
+                    "one variant is compared with nothing".to_owned(),
+                    "two or more variants",
+                );
             }
             (Some(place), sum) if sum != 100 => {
-                wrong(place, format!("the variants' weights are {sum} % together"), "100 %");
+                wrong(
+                    place,
+                    format!("the variants' weights are {sum} % together"),
+                    "100 %",
+                );
             }
             _ => {}
         }

@@ -64,7 +64,13 @@ impl Stage {
     }
 
     /// Starts an experiment of these variants that run already.
-    pub(crate) async fn experiment(&self, push: &str, variants: &[(&str, u8)], duration_ms: u64, command: &str) -> RunId {
+    pub(crate) async fn experiment(
+        &self,
+        push: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+        command: &str,
+    ) -> RunId {
         let shape = Shape {
             commands: vec![command.to_owned()],
             ..Shape::rollout(push, None)

@@ -49,7 +49,9 @@ async fn scale(stage: &Stage, version: &str, replicas: u32) {
 
 async fn backends(stage: &Stage) -> usize {
     let route = stage.world.route().await;
-    route["spec"]["rules"][1]["backendRefs"].as_array().map_or(0, Vec::len)
+    route["spec"]["rules"][1]["backendRefs"]
+        .as_array()
+        .map_or(0, Vec::len)
 }
 
 #[tokio::test]
@@ -80,9 +82,11 @@ async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is
     assert_eq!(ended.steps().count(), 4);
     stage.answers("v1").await;
     load.expect_nothing_lost("halves and back").await;
-    eventually("the variants' Services are gone", async || match backends(&stage).await {
-        now if now == before => Ok(()),
-        now => Err(format!("{now} backends, {before} before")),
+    eventually("the variants' Services are gone", async || {
+        match backends(&stage).await {
+            now if now == before => Ok(()),
+            now => Err(format!("{now} backends, {before} before")),
+        }
     })
     .await;
 
@@ -100,7 +104,10 @@ async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is
     eprintln!("failed while a variant lost all its pods: {lost}");
     assert!(lost <= LOST_AT_MOST, "{lost}");
     scale(&stage, "model-b", REPLICAS).await;
-    until(&stage, &run, "halves again", |experiment| experiment.split.len() == 2).await;
+    until(&stage, &run, "halves again", |experiment| {
+        experiment.split.len() == 2
+    })
+    .await;
     stage.roll_back(&run).await;
     stage.ends(&run, "rolled_back").await;
     stage.answers("v1").await;
@@ -112,6 +119,9 @@ async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is
         let path = stage.world.path("apps/v1", &format!("deployments/{version}"));
         let deployment: Value = stage.world.admin.get(&path).await.ok();
         assert_eq!(deployment["spec"]["replicas"], REPLICAS);
-        assert_eq!(deployment["metadata"]["annotations"]["weir.dev/fence"], Value::Null);
+        assert_eq!(
+            deployment["metadata"]["annotations"]["weir.dev/fence"],
+            Value::Null
+        );
     }
 }
