@@ -514,7 +514,9 @@ async fn week_passes(world: &World, run: &RunId) {
         .handed("statistical-test")
         .expect("the test got the series");
     assert_eq!(handed.lines().count(), 2_017);
-    let size = serde_json::to_vec(&world.run(run).await).expect("a run is plain data").len();
+    let size = serde_json::to_vec(&world.run(run).await)
+        .expect("a run is plain data")
+        .len();
     assert!(
         size < 40_000,
         "the run keeps what the numbers show, not the numbers: {size} bytes"
