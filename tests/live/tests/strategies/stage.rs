@@ -63,6 +63,24 @@ impl Stage {
         self.host.start_from(&url, &self.commit, version, pipeline).await
     }
 
+    /// Starts an experiment of these variants that run already.
+    pub(crate) async fn experiment(
+        &self,
+        push: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+        command: &str,
+    ) -> RunId {
+        let shape = Shape {
+            commands: vec![command.to_owned()],
+            ..Shape::rollout(push, None)
+        };
+        let world = &self.world;
+        let pipeline = shape.experiment(&world.namespace, &world.builds, variants, duration_ms);
+        let url = self.git.url(&self.repository);
+        self.host.start_from(&url, &self.commit, push, pipeline).await
+    }
+
     /// The first release, and the users who ask from then on.
     pub(crate) async fn first(&self, version: &str) -> Load {
         let run = self.push(version, json!({})).await;
