@@ -13,8 +13,8 @@ pub(crate) const REPLICAS: u32 = 2;
 /// Requests a second.
 const RPS: u32 = 40;
 
-/// Tests that hold GPUs at the same time: each takes at most twice its replicas, and the cluster has eight.
-static POOL: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+/// The cluster's GPUs: tests whose share fits run at the same time.
+static POOL: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(8);
 
 /// The service and its users.
 pub(crate) struct Stage {
@@ -28,9 +28,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A service of a name of its own.
-    pub(crate) async fn new(name: &str, strategy: Value) -> Self {
-        let pool = POOL.acquire().await.unwrap();
+    /// A service of a name of its own, which holds so many times its replicas' GPUs at most.
+    pub(crate) async fn new(name: &str, strategy: Value, times: u32) -> Self {
+        let pool = POOL.acquire_many(times * REPLICAS).await.unwrap();
         let world = World::new(name).await;
         let path = world.directory("repository");
         let git = GitServer::start(path.parent().unwrap()).await.unwrap();

@@ -56,7 +56,7 @@ async fn backends(stage: &Stage) -> usize {
 
 #[tokio::test]
 async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is_lost() {
-    let stage = Stage::new("variants", json!("rolling")).await;
+    let stage = Stage::new("variants", json!("rolling"), 3).await;
     let load = stage.first("v1").await;
     let before = backends(&stage).await;
     let deployments = stage.world.path("apps/v1", "deployments");
