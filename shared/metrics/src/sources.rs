@@ -71,7 +71,7 @@ impl Sources {
     fn server(&self, measure: &Measure) -> Result<&Arc<dyn Provider>, String> {
         let name = &measure.source;
         self.servers.get(name).ok_or_else(|| {
-            format!("this host knows no source `{name}`: its owner names it, with --source {name}=…")
+            format!("this host knows no source `{name}`: its owner names it, with --source {name}=… or in `Sources` of its stack")
         })
     }
 

@@ -37,7 +37,7 @@ impl CloudWatch {
     ) -> Result<Self, SetupError> {
         let usual = format!("https://monitoring.{region}.amazonaws.com");
         Ok(Self {
-            caller: Caller::new(Reach::Chosen)?,
+            caller: Caller::new(Reach::Chosen),
             url: base(address.unwrap_or(&usual))?,
             signer: Signer {
                 credentials,
@@ -54,7 +54,7 @@ impl CloudWatch {
             .signer
             .headers(&self.url, &headers, body.as_bytes(), now)
             .await?;
-        let mut request = self.caller.client().post(self.url.clone());
+        let mut request = self.caller.client()?.post(self.url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }

@@ -11,11 +11,13 @@ mod cloudwatch;
 mod datadog;
 mod http;
 mod json;
+mod named;
 mod prometheus;
 mod secret;
 mod sign;
 #[cfg(test)]
 pub(crate) mod stand_in;
+mod unready;
 
 use std::collections::BTreeMap;
 
@@ -26,8 +28,10 @@ pub use cloudwatch::CloudWatch;
 pub use datadog::{Datadog, DatadogVersion};
 pub use http::SetupError;
 pub use json::JsonApi;
+pub use named::{Keys, Named, NamedError, Servers};
 pub use prometheus::{Authorization, Prometheus};
 pub use secret::Secret;
+pub use unready::Unready;
 
 /// What came of a question.
 #[derive(Clone, PartialEq, Debug)]

@@ -48,7 +48,7 @@ impl Prometheus {
             .join("api/v1/query")
             .map_err(|_| SetupError::Address(address.to_owned()))?;
         Ok(Self {
-            caller: Caller::new(Reach::Chosen)?,
+            caller: Caller::new(Reach::Chosen),
             url,
             authorization,
         })
@@ -58,11 +58,8 @@ impl Prometheus {
         let time = format!("{}.{:03}", at.0 / 1_000, at.0 % 1_000);
         let form = [("query", query), ("time", &time), ("timeout", QUERY_LIMIT)];
         let body = serde_urlencoded::to_string(form).expect("text pairs always encode");
-        let mut request = self
-            .caller
-            .client()
-            .post(self.url.clone())
-            .header("content-type", FORM);
+        let client = self.caller.client().map_err(Answer::Error)?;
+        let mut request = client.post(self.url.clone()).header("content-type", FORM);
         match &self.authorization {
             Authorization::None => {}
             Authorization::Bearer(token) => request = request.bearer_auth(token.expose()),
