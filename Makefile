@@ -1,6 +1,6 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
-LIVE := live-strategies live-room live-adapter
+LIVE := live-variants live-strategies live-room live-adapter
 .PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
 
 help: ## lists the targets
@@ -46,7 +46,7 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 # Stages on a cluster wait more than they work. The longest come first, and wait for no prerequisite: make would begin
 # the others before them.
 test: doctor lint unit ## everything, the real cluster and the demonstrations included
-	CI=true $(MAKE) --no-print-directory -j3 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo $(LIVE) cluster-check fit
+	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo $(LIVE) cluster-check fit
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
@@ -73,8 +73,11 @@ cluster-check: ## the test cluster itself
 
 live: $(LIVE) ## the cluster adapter, its rights, its admission policy and the strategies on a real API server
 
-$(LIVE): live-%:
-	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*)
+live-adapter live-room live-strategies: live-%:
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*)$(if $(filter strategies,$*), -- --skip variants::)
+
+live-variants: # waits most of its time
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test strategies variants::
 
 fit: ## the verdict of weir fit against the real scheduler, on 320 random clusters
 	cargo test -p weir-fit-oracle -- --nocapture

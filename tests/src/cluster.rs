@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use weir_app::{Clusters, Counting, EffectError, Placed, Scenery, Traffic};
+use weir_app::{Clusters, Counting, EffectError, Measured, Placed, Scenery, Traffic, VariantScenery};
 use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
+use weir_domain::pipeline::Collect;
 use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
+use weir_domain::time::Timestamp;
 use weir_simulation::{ManualClock, SimulatedCluster};
 
 use crate::faults::Faults;
@@ -49,6 +51,16 @@ impl Clusters for FakeCluster {
         self.inner.scenery(run, step).await
     }
 
+    async fn variants(&self, run: &Run, step: StepId) -> Result<VariantScenery, String> {
+        self.inner.variants(run, step).await
+    }
+
+    async fn start(&self, run: &Run, step: StepId, series: &str) -> Result<(), EffectError> {
+        self.perform(run, &Effect::StartExecution { step }).await?;
+        self.inner.hand_over(run, step, series);
+        Ok(())
+    }
+
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         self.inner.site(run, step).await
     }
@@ -80,5 +92,13 @@ impl Traffic for FakeCluster {
 
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
         self.inner.values(run, step).await
+    }
+
+    async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {
+        Traffic::measure(&self.inner, collect, from, to).await
+    }
+
+    fn unknown(&self, collect: &Collect) -> Option<String> {
+        self.inner.unknown(collect)
     }
 }

@@ -20,7 +20,9 @@ pub use cluster::FakeCluster;
 pub use doors::{Doors, FakeReplies};
 pub use events::{github_push, push_of, sample, samples, slack_press, slack_reason};
 pub use faults::{Fault, Faults};
-pub use pipelines::{canary_of_another_service, canary_to_production, canary_with, commit, with_approval};
+pub use pipelines::{
+    canary_of_another_service, canary_to_production, canary_with, commit, experiment, with_approval,
+};
 pub use ports::{FakePeople, FakeSource};
 pub use replay::{once, replay, with_one_older};
 pub use version::Owner;

@@ -11,8 +11,8 @@ use weir_domain::ids::{
 use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, Canary, CanaryStep, DEFAULT_MARGIN, NoData, OnNewPush, Pipeline, Plugin, Provider,
-    Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
+    ApprovalRule, Builds, Canary, CanaryStep, Collect, DEFAULT_MARGIN, DEFAULT_SOURCE, NoData, OnNewPush,
+    Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
 };
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
@@ -81,6 +81,42 @@ pub fn with_approval(commit: &Commit) -> Pipeline {
             work: StageWork::Approval(rule),
         },
     );
+    pipeline
+}
+
+/// Variants side by side until their metrics have been collected for so long, and commands that get what was collected.
+pub fn experiment(variants: &[(&str, u8)], duration: Span) -> Pipeline {
+    let step = |(version, weight): &(&str, u8)| {
+        let mut step = production(&commit(1));
+        if let StepWork::Rollout(rule) = &mut step.work {
+            rule.strategy = Strategy::Variant {
+                version: (*version).into(),
+                weight: Weight::new(*weight).expect("stories write percentages"),
+            };
+            rule.rollback = None;
+            (rule.workload.gpus, rule.workload.replicas) = (0, 0);
+        }
+        step.name = format!("Deploy {version}");
+        step.slug = format!("deploy-{version}");
+        stage(&format!("Deploy Variant {version}"), step)
+    };
+    let metrics = variants.iter();
+    let metrics = metrics.map(|(version, _)| format!("{}.inference.latency", version.replace('-', "_")));
+    let collect = Collect {
+        metrics: metrics.collect(),
+        duration,
+        source: DEFAULT_SOURCE.into(),
+    };
+    let mut stages: Vec<Stage> = variants.iter().map(step).collect();
+    let collect = Step {
+        name: "Collect Metrics".into(),
+        slug: "collect-metrics".into(),
+        work: StepWork::Collect(collect),
+    };
+    stages.push(stage("Monitor Metrics", collect));
+    stages.push(stage("Analyze Results", plugin("Statistical Test")));
+    let mut pipeline = pipeline(stages);
+    pipeline.name = PipelineName::new("Model-AB-Test");
     pipeline
 }
 

@@ -8,3 +8,4 @@ mod evidence;
 mod lanes;
 mod rolling;
 mod room;
+mod variants;

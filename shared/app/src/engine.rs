@@ -100,7 +100,7 @@ impl Engine {
         {
             return Ok(());
         }
-        let wanted = wants(&loaded.state, duty);
+        let wanted = wants(&loaded.state, duty, self.ports.clock.now() + EARLY);
         if wanted.is_empty() {
             self.handle_once(loaded, &Event::Woken, By::Duty(duty), None)
                 .await?;
@@ -285,7 +285,10 @@ impl Engine {
                 Ok((Event::GroundSeen { step: *step, seen }, None))
             }
             Wanted::Site(step) => {
-                let seen = self.ports.clusters.site(run, *step).await;
+                let mut seen = self.ports.clusters.site(run, *step).await;
+                if run.experiment(*step).is_some() {
+                    self.add_unknown_sources(run, &mut seen);
+                }
                 Ok((Event::SiteSeen { step: *step, seen }, None))
             }
             Wanted::Lineage(step, ancestor) => {
@@ -305,6 +308,8 @@ impl Engine {
                 ))
             }
             Wanted::Rollout(step) => self.see_rollout(state, *step).await,
+            Wanted::Experiment(step) => self.see_experiment(run, *step).await,
+            Wanted::Series(step) => self.see_series(run, *step).await,
         }
     }
 

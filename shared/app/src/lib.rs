@@ -11,6 +11,7 @@
 
 pub mod door;
 mod engine;
+mod experiment;
 mod headers;
 mod machine;
 mod perform;
@@ -26,8 +27,8 @@ pub use headers::Headers;
 pub use machine::{RandomIds, SystemClock};
 pub use perform::{Rights, performed_by_traffic};
 pub use ports::{
-    Clock, Clusters, Counting, EffectError, Ids, People, Placed, PodRef, Ports, Proxy, ProxyError, Queue,
-    Scenery, Source, SourceError, SourceFile, Traffic,
+    Clock, Clusters, Counting, EffectError, Ids, Measured, People, Placed, PodRef, Ports, Proxy, ProxyError,
+    Queue, Scenery, Source, SourceError, SourceFile, Traffic, VariantScenery,
 };
 pub use retry::{Classified, Retry};
 pub use secret::Secret;

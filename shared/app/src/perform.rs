@@ -3,7 +3,7 @@
 use weir_domain::Duty;
 use weir_domain::effect::Effect;
 use weir_domain::event::Event;
-use weir_domain::ids::{Fence, RunId, StepId};
+use weir_domain::ids::{Fence, RevisionId, RunId, StepId};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
@@ -38,11 +38,17 @@ impl Rights {
         match self {
             Self::Steps => effect.duty() == Duty::Steps,
             Self::Traffic => performed_by_traffic(effect),
-            Self::BackOnly(_) => matches!(
-                effect,
-                Effect::SetWeights { split, .. } if split.last().is_none_or(|(_, weight)| *weight == Weight::ZERO)
-            ),
+            Self::BackOnly(_) => matches!(effect, Effect::SetWeights { split, .. } if goes_back(split)),
         }
+    }
+}
+
+/// Whether a split leaves everything to what served before: the first that it names, or the plain Service.
+fn goes_back(split: &[(RevisionId, Weight)]) -> bool {
+    match split {
+        [] => true,
+        [_only] => false,
+        [_, others @ ..] => others.iter().all(|(_, weight)| *weight == Weight::ZERO),
     }
 }
 
@@ -200,6 +206,15 @@ impl Engine {
                     at: self.ports.clock.now(),
                 }))
             }
+            Effect::StartExecution { step } => {
+                let series = self.collected_before(run, *step).await.map_err(Failed::Store)?;
+                let started = match series {
+                    Some(series) => self.ports.clusters.start(run, *step, &series).await,
+                    None => self.ports.clusters.perform(run, effect).await,
+                };
+                started.map_err(Failed::Effect)?;
+                Ok(None)
+            }
             _ => {
                 self.ports
                     .clusters
@@ -235,5 +250,9 @@ fn overtaken(run: &Run, effect: &Effect) -> bool {
 }
 
 fn last_change(run: &Run, step: StepId) -> Option<Fence> {
-    run.rollout(step)?.changes.last().map(|change| change.fence)
+    let changes = match (run.rollout(step), run.experiment(step)) {
+        (Some(rollout), _) => &rollout.changes,
+        (None, experiment) => &experiment?.changes,
+    };
+    changes.last().map(|change| change.fence)
 }

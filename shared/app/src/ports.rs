@@ -11,6 +11,7 @@ use weir_domain::condition::Reading;
 use weir_domain::effect::{CommitState, Effect};
 use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
+use weir_domain::pipeline::Collect;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::seen::{ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
@@ -95,6 +96,17 @@ pub struct Scenery {
     pub placed: Placed,
 }
 
+/// What a cluster shows of an experiment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VariantScenery {
+    /// The pods of each variant.
+    pub variants: BTreeMap<RevisionId, RevisionSeen>,
+    /// The route.
+    pub route: RouteSeen,
+    /// Where things are.
+    pub placed: Placed,
+}
+
 /// Clusters: looks and effects. Which cluster is meant stands in the run's definition.
 #[async_trait]
 pub trait Clusters: Send + Sync {
@@ -106,6 +118,12 @@ pub trait Clusters: Send + Sync {
     /// # Errors
     /// Why the cluster did not answer, in words.
     async fn scenery(&self, run: &Run, step: StepId) -> Result<Scenery, String>;
+
+    /// Looks at the variants of the experiment whose first step this is.
+    ///
+    /// # Errors
+    /// Why the cluster did not answer, in words.
+    async fn variants(&self, run: &Run, step: StepId) -> Result<VariantScenery, String>;
 
     /// Looks at where the candidate of a rollout would go, beside `stable` where that serves. Everything that does not
     /// answer, or may not be asked, is an answer.
@@ -125,6 +143,13 @@ pub trait Clusters: Send + Sync {
     /// # Errors
     /// Classified; `Conflict` is retried inside, so it only comes back when others keep writing.
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError>;
+
+    /// Starts the Kubernetes Job of a step, as [`Clusters::perform`] does, and hands it what was collected before: CSV, which
+    /// the commands find at `$WEIR_SERIES`.
+    ///
+    /// # Errors
+    /// As [`Clusters::perform`].
+    async fn start(&self, run: &Run, step: StepId, series: &str) -> Result<(), EffectError>;
 
     /// The log of a step's Kubernetes Job, last `lines` lines.
     ///
@@ -195,6 +220,36 @@ pub trait Traffic: Send + Sync {
         let _ = (run, step);
         BTreeMap::new()
     }
+
+    /// Metrics of a step that collects, over the time from `from` to before `to`.
+    async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {
+        let _ = (from, to);
+        Measured::Failed(self.unknown(collect).unwrap_or_default())
+    }
+
+    /// Why the server that a step names cannot be asked at all, if so.
+    fn unknown(&self, collect: &Collect) -> Option<String> {
+        Some(format!(
+            "this host knows no source `{0}`: its owner names it, with --source {0}=… or in `Sources` of its stack",
+            collect.source
+        ))
+    }
+}
+
+/// What came of asking for one interval.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Measured {
+    /// Its numbers are still filling.
+    NotYet,
+    /// A number for each metric that has one; why the others have none.
+    Numbers {
+        /// By metric as the definition names it.
+        numbers: BTreeMap<String, f64>,
+        /// What the source said of those without; empty if all have one.
+        silence: String,
+    },
+    /// The source failed; how.
+    Failed(String),
 }
 
 /// A file at a commit.

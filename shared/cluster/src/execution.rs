@@ -45,16 +45,38 @@ fn object(run: &Run, step: StepId) -> String {
 }
 
 /// Starts the Kubernetes Job of a step. One that exists is that of an earlier try.
-pub(crate) async fn start(api: &Api, run: &Run, step: StepId, plugin: &Plugin) -> Result<(), EffectError> {
-    let job = render::job(run, step, plugin)
+/// What was collected before is handed over in a ConfigMap that belongs to it; its pod waits for that.
+pub(crate) async fn start(
+    api: &Api,
+    run: &Run,
+    step: StepId,
+    plugin: &Plugin,
+    series: Option<&str>,
+) -> Result<(), EffectError> {
+    let job = render::job(run, step, plugin, series.is_some())
         .map_err(|error| EffectError::never("render", object(run, step), error.to_string()))?;
     match api.create(&jobs(run), &job).await {
-        Ok(()) | Err(Fault::Exists) => Ok(()),
+        Ok(()) | Err(Fault::Exists) => match series {
+            Some(series) => hand_over(api, run, step, series).await,
+            None => Ok(()),
+        },
         Err(Fault::Missing(said)) => {
             let why = format!("{said}; create the namespace and its rights (infra/cluster/rbac.yaml)");
             Err(EffectError::never("start", object(run, step), why))
         }
         Err(fault) => Err(fault.on("start", object(run, step))),
+    }
+}
+
+/// Makes the ConfigMap that the pod of a step waits for. It leaves with the Kubernetes Job.
+async fn hand_over(api: &Api, run: &Run, step: StepId, series: &str) -> Result<(), EffectError> {
+    let failed = |fault: Fault| fault.on("hand the series to", object(run, step));
+    let job = api.get(&path(run, step)).await.map_err(failed)?;
+    let content = render::series(run, step, &job["metadata"]["uid"], series);
+    let maps = format!("/api/v1/namespaces/{}/configmaps", run.pipeline.builds.namespace);
+    match api.create(&maps, &content).await {
+        Ok(()) | Err(Fault::Exists) => Ok(()),
+        Err(fault) => Err(failed(fault)),
     }
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use weir_app::{Clock, Clusters, EffectError, Scenery};
+use weir_app::{Clock, Clusters, EffectError, Scenery, VariantScenery};
 use weir_domain::effect::Effect;
 use weir_domain::ids::{ClusterName, RevisionId, StepId};
-use weir_domain::pipeline::{Plugin, RolloutRule};
+use weir_domain::pipeline::{Plugin, RolloutRule, Strategy};
 use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
 
 use crate::api::{Api, Doubt};
 use crate::connect::{ConnectError, Places, connect};
-use crate::{execution, ground, revision, scenery, site, traffic};
+use crate::{execution, ground, revision, scenery, site, traffic, variant};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -125,6 +125,19 @@ impl Clusters for Fleet {
         scenery::look(&api, rule, rollout).await
     }
 
+    async fn variants(&self, run: &Run, step: StepId) -> Result<VariantScenery, String> {
+        let (api, rule) = self.rollout(run, step).await.map_err(|error| error.to_string())?;
+        let experiment = run
+            .experiment(step)
+            .ok_or_else(|| format!("step {step} has no experiment yet"))?;
+        variant::look(&api, rule, experiment).await
+    }
+
+    async fn start(&self, run: &Run, step: StepId, series: &str) -> Result<(), EffectError> {
+        let (api, plugin) = self.commands(run, step).await?;
+        execution::start(&api, run, step, plugin, Some(series)).await
+    }
+
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         match self.rollout(run, step).await {
             Ok((api, rule)) => site::look(&api, rule).await,
@@ -143,7 +156,7 @@ impl Clusters for Fleet {
         match effect {
             Effect::StartExecution { step } => {
                 let (api, plugin) = self.commands(run, *step).await?;
-                execution::start(&api, run, *step, plugin).await
+                execution::start(&api, run, *step, plugin, None).await
             }
             Effect::StopExecution { step } => {
                 let (api, _) = self.commands(run, *step).await?;
@@ -156,6 +169,9 @@ impl Clusters for Fleet {
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
+                if let Strategy::Variant { version, .. } = &rule.strategy {
+                    return variant::ensure(&api, run, rule, version, revision, *fence).await;
+                }
                 revision::Hand::new(&api, rule, revision, *fence)
                     .ensure(run, *replicas)
                     .await
@@ -182,7 +198,7 @@ impl Clusters for Fleet {
             }
             Effect::SetWeights { step, split, fence } => {
                 let (api, rule) = self.rollout(run, *step).await?;
-                traffic::set_weights(&api, &run.id, rule, split, *fence).await
+                traffic::set_weights(&api, &run.id, rule, run.experiment(*step), split, *fence).await
             }
             Effect::RetargetService {
                 step,

@@ -38,6 +38,7 @@ mod site;
 pub mod snapshot;
 mod split;
 mod traffic;
+mod variant;
 
 pub use connect::{Access, ConnectError, Gate, Pass, Places};
 pub use fleet::Fleet;

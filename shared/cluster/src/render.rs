@@ -148,13 +148,18 @@ impl Subject<'_> {
     }
 
     fn service(&self, port: u16) -> Value {
+        self.service_of(&selector(self.lane, self.revision), &json!(port))
+    }
+
+    /// A Service over pods that carry these labels.
+    pub(crate) fn service_of(&self, selector: &Value, port: &Value) -> Value {
         json!({
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": self.metadata(&self.name()),
             "spec": {
                 "type": "ClusterIP",
-                "selector": selector(self.lane, self.revision),
+                "selector": selector,
                 "ports": [{"name": "http", "port": SERVICE_PORT, "targetPort": port, "protocol": "TCP"}],
             },
         })

@@ -93,18 +93,18 @@ async fn find_deployment(
     found.map_err(|fault| failed("read a Deployment", namespace, &fault))
 }
 
-async fn find_route(api: &Api, rule: &RolloutRule) -> Result<Option<Value>, String> {
+pub(crate) async fn find_route(api: &Api, rule: &RolloutRule) -> Result<Option<Value>, String> {
     api.find(&route_path(rule))
         .await
         .map_err(|fault| failed("read the HTTPRoute", &rule.target.namespace, &fault))
 }
 
-fn failed(what: &str, namespace: &Namespace, fault: &Fault) -> String {
+pub(crate) fn failed(what: &str, namespace: &Namespace, fault: &Fault) -> String {
     format!("cannot {what} in namespace {namespace}: {fault}")
 }
 
 /// Pods that have not ended, with their addresses.
-fn running<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Vec<PodRef> {
+pub(crate) fn running<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Vec<PodRef> {
     let alive = pods
         .into_iter()
         .filter(|pod| !matches!(pod["status"]["phase"].as_str(), Some("Failed" | "Succeeded")));
@@ -122,7 +122,11 @@ fn running<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Vec<PodRef> {
 
 /// Pods of the Gateways that carry the route. Without the right to see them there are none: traffic is then counted by
 /// the revisions' own pods.
-async fn gateway_pods(api: &Api, rule: &RolloutRule, route: &Value) -> Result<Vec<PodRef>, String> {
+pub(crate) async fn gateway_pods(
+    api: &Api,
+    rule: &RolloutRule,
+    route: &Value,
+) -> Result<Vec<PodRef>, String> {
     let own = rule.target.namespace.as_str();
     let mut pods = Vec::new();
     for (namespace, name) in gateways(rule, route) {

@@ -120,6 +120,7 @@ fn route_problems(object: &str, route: &Value, rule: &RolloutRule) -> Vec<String
     let mut problems = Vec::new();
     // What would be written if everything went back: it fits, or says why no write of this route would.
     let wanted = Wanted {
+        back: None,
         namespace: rule.target.namespace.to_string(),
         plain: rule.target.service.clone(),
         lane: names::lane_key(&rule.lane),

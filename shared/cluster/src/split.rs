@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) run: String,
     /// Backends with the revision behind each and its share; none: everything to the plain Service.
     pub(crate) split: Vec<Share>,
+    /// Backend that traffic goes back to, where the split does not say it: variants of an experiment are none of them stable.
+    pub(crate) back: Option<String>,
     /// Fence of the write.
     pub(crate) fence: Fence,
 }
@@ -300,8 +302,9 @@ impl Wanted {
             .iter()
             .map(|share| (share.backend.as_str(), share.revision.as_str()))
             .collect();
-        let stable = match self.split.as_slice() {
-            [stable, _, ..] => stable.backend.clone(),
+        let stable = match (&self.back, self.split.as_slice()) {
+            (Some(back), _) => back.clone(),
+            (None, [stable, _, ..]) => stable.backend.clone(),
             // A first release goes back to the plain Service.
             _ => self.plain.clone(),
         };

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_app::EffectError;
+use weir_domain::experiment::Experiment;
 use weir_domain::ids::{Fence, RevisionId, RunId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::units::Weight;
@@ -35,6 +36,7 @@ pub(crate) async fn set_weights(
     api: &Api,
     run: &RunId,
     rule: &RolloutRule,
+    experiment: Option<&Experiment>,
     split: &[(RevisionId, Weight)],
     fence: Fence,
 ) -> Result<(), EffectError> {
@@ -45,7 +47,12 @@ pub(crate) async fn set_weights(
         revision: revision.to_string(),
         weight: weight.percent(),
     };
+    let back = experiment.map(|experiment| match &experiment.back {
+        Some(revision) => names::revision_name(&rule.lane, revision),
+        None => rule.target.service.clone(),
+    });
     let wanted = Wanted {
+        back,
         namespace: rule.target.namespace.to_string(),
         plain: rule.target.service.clone(),
         lane: names::lane_key(&rule.lane),

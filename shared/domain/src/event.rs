@@ -3,7 +3,7 @@
 use crate::approval::{Answer, MessageRef};
 use crate::ids::{ApprovalToken, Fence, LaneKey, StepId};
 use crate::people::Identity;
-use crate::seen::{ExecutionSeen, GroundSeen, RolloutSeen, SiteSeen};
+use crate::seen::{ExecutionSeen, ExperimentSeen, GroundSeen, RolloutSeen, Series, SiteSeen};
 use crate::time::{Span, Timestamp};
 
 /// One thing that happened.
@@ -24,6 +24,20 @@ pub enum Event {
         step: StepId,
         /// What there was.
         seen: RolloutSeen,
+    },
+    /// An experiment was looked at.
+    ExperimentSeen {
+        /// Its first step.
+        step: StepId,
+        /// What there was.
+        seen: ExperimentSeen,
+    },
+    /// Metrics were collected.
+    SeriesSeen {
+        /// The step that collects.
+        step: StepId,
+        /// All numbers so far.
+        series: Series,
     },
     /// The ground of a rollout was looked at.
     GroundSeen {

@@ -19,6 +19,7 @@ mod decide;
 pub mod digest;
 pub mod effect;
 pub mod event;
+pub mod experiment;
 pub mod fit;
 pub mod ids;
 pub mod judge;

@@ -361,11 +361,21 @@ impl Provider {
     }
 }
 
-/// Metrics collected over a time; validates, cannot be run yet.
+/// Metrics collected over a time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Collect {
     /// Names or queries.
     pub metrics: Vec<String>,
     /// For how long.
     pub duration: Span,
+    /// Name of the server, as the host knows it.
+    #[serde(default = "default_source")]
+    pub source: String,
+}
+
+/// The server that is asked where a step that collects names none.
+pub const DEFAULT_SOURCE: &str = "datadog";
+
+fn default_source() -> String {
+    DEFAULT_SOURCE.into()
 }

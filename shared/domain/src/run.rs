@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Approval;
+use crate::experiment::Experiment;
+use crate::experiment::collect::Collecting;
 use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RunId, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
@@ -213,6 +215,12 @@ pub struct StepRun {
     /// Its rollout, if it is a rollout step that began.
     #[serde(default)]
     pub rollout: Option<Box<Rollout>>,
+    /// The experiment that it is the first step of, once it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Box<Experiment>>,
+    /// How far it has come, if it collects metrics and has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collecting: Option<Box<Collecting>>,
     /// Last lines of its log, if its commands ended.
     #[serde(default)]
     pub log_tail: String,
@@ -303,6 +311,22 @@ impl Run {
     /// The state of a rollout.
     pub fn rollout(&self, id: StepId) -> Option<&Rollout> {
         self.step_run(id)?.rollout.as_deref()
+    }
+
+    /// The state of an experiment, by its first step.
+    pub fn experiment(&self, id: StepId) -> Option<&Experiment> {
+        self.step_run(id)?.experiment.as_deref()
+    }
+
+    /// Why traffic of a step went back, in words; nothing if it did not.
+    pub fn went_back(&self, id: StepId) -> Option<&str> {
+        let rollout = self
+            .rollout(id)
+            .and_then(|rollout| rollout.reverted_because.as_deref());
+        let experiment = self
+            .experiment(id)
+            .and_then(|experiment| experiment.ending.as_ref());
+        rollout.or_else(|| experiment.map(|ending| ending.why.as_str()))
     }
 
     /// What people call it, for example `LLM-Model-Update #42`.

@@ -43,6 +43,49 @@ pub enum RolloutSeen {
     Scene(Box<Scene>),
 }
 
+/// A look at an experiment.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ExperimentSeen {
+    /// The cluster did not answer; why.
+    Unreachable(String),
+    /// What there is.
+    Scene(Box<ExperimentScene>),
+}
+
+/// Everything that a decision about an experiment may rest on.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ExperimentScene {
+    /// The pods of each variant.
+    pub variants: BTreeMap<RevisionId, RevisionSeen>,
+    /// The route.
+    pub route: RouteSeen,
+    /// Counts since the experiment began.
+    pub traffic: TrafficSeen,
+}
+
+/// Numbers that were collected so far, one a metric for each interval.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Series {
+    /// Intervals that were asked for.
+    pub taken: u32,
+    /// By metric as the definition names it; an interval without a value has none.
+    pub values: BTreeMap<String, Vec<Option<f64>>>,
+    /// Why the next interval could not be asked for; empty if it could.
+    #[serde(default)]
+    pub trouble: String,
+    /// What the source said the last time that it had no value.
+    #[serde(default)]
+    pub silence: String,
+}
+
+impl Series {
+    /// Whether a metric ever had a value.
+    pub fn has_value(&self, metric: &str) -> bool {
+        let values = self.values.get(metric);
+        values.is_some_and(|values| values.iter().any(Option::is_some))
+    }
+}
+
 /// A look at the ground of a rollout that has not begun.
 #[derive(Clone, PartialEq, Debug)]
 pub enum GroundSeen {

@@ -20,7 +20,7 @@ pub enum Strategy {
     BlueGreen(Box<BlueGreen>),
     /// Copies of requests only; validates, cannot be driven yet.
     Shadow,
-    /// One variant of an experiment; validates, cannot be driven yet.
+    /// One variant of an experiment: selected, never made.
     Variant {
         /// The variant's version label.
         version: String,

@@ -17,10 +17,7 @@ impl People for Silent {
     }
 
     async fn page(&self, run: &Run, step: StepId) -> Result<(), EffectError> {
-        let rollout = run.rollout(step);
-        let why = rollout
-            .and_then(|rollout| rollout.reverted_because.as_deref())
-            .unwrap_or_default();
+        let why = run.went_back(step).unwrap_or_default();
         tracing::error!(run.id = %run.id, why, "a rollout needs a look, and no Slack channel is configured to tell the on-call");
         Ok(())
     }

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use weir_app::{Clock, Counting, Placed, Traffic};
+use weir_app::{Clock, Counting, Measured, Placed, Traffic};
 use weir_domain::condition::Reading;
 use weir_domain::ids::{LaneKey, RevisionId, StepId};
-use weir_domain::pipeline::{Measure, Query, RolloutRule};
+use weir_domain::pipeline::{Collect, Measure, Query, RolloutRule};
 use weir_domain::run::Run;
 use weir_domain::seen::{Counts, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
@@ -70,9 +70,7 @@ impl Sources {
 
     fn server(&self, measure: &Measure) -> Result<&Arc<dyn Provider>, String> {
         let name = &measure.source;
-        self.servers.get(name).ok_or_else(|| {
-            format!("this host knows no source `{name}`: its owner names it, with --source {name}=… or in `Sources` of its stack")
-        })
+        self.servers.get(name).ok_or_else(|| unknown(name))
     }
 
     /// Asks for everything that was added since the last time. The state is as it was if anything failed.
@@ -196,6 +194,10 @@ impl Sources {
     }
 }
 
+fn unknown(name: &str) -> String {
+    format!("this host knows no source `{name}`: its owner names it, with --source {name}=… or in `Sources` of its stack")
+}
+
 /// Why there are no counts.
 enum Unanswered {
     NoData(String),
@@ -244,6 +246,13 @@ fn overlay(counts: &mut Counts, measure: &Measure, grown: &[Grown; 2]) {
 
 fn revisions(run: &Run, step: StepId) -> Vec<RevisionId> {
     let rollout = run.rollout(step);
+    if let Some(experiment) = run.experiment(step) {
+        return experiment
+            .sides
+            .iter()
+            .map(|side| side.revision.clone())
+            .collect();
+    }
     let candidate = rollout.map(|rollout| rollout.candidate.clone());
     let stable = rollout.and_then(|rollout| rollout.stable.as_ref().map(|stable| stable.revision.clone()));
     candidate.into_iter().chain(stable).collect()
@@ -305,6 +314,38 @@ impl Traffic for Sources {
             (name.clone(), reading)
         });
         join_all(readings).await.into_iter().collect()
+    }
+
+    async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {
+        let Some(server) = self.servers.get(&collect.source) else {
+            return Measured::Failed(self.unknown(collect).unwrap_or_default());
+        };
+        if self.clock.now() < to + server.pace().lag {
+            return Measured::NotYet;
+        }
+        let window = Window { from, to };
+        let asked = collect.metrics.iter().map(|name| async move {
+            let query = server
+                .query_of(name)
+                .replace("${window}", &format!("{}s", window.seconds()));
+            (name, server.number(&query, window, Fold::Mean).await)
+        });
+        let (mut numbers, mut silence) = (BTreeMap::new(), String::new());
+        for (name, answer) in join_all(asked).await {
+            match answer {
+                Answer::Value(number) => {
+                    numbers.insert(name.clone(), number);
+                }
+                Answer::NoData(why) => silence = format!("{name}: {why}"),
+                Answer::Error(why) => return Measured::Failed(format!("{name}: {why}")),
+            }
+        }
+        Measured::Numbers { numbers, silence }
+    }
+
+    fn unknown(&self, collect: &Collect) -> Option<String> {
+        let name = &collect.source;
+        (!self.servers.contains_key(name)).then(|| unknown(name))
     }
 }
 

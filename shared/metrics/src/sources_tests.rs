@@ -278,3 +278,33 @@ async fn plain_numbers_are_read_where_a_condition_asks_for_them() {
     let values = world.sources.values(&world.run, sample::ROLLOUT).await;
     assert_eq!(values["asked"], Reading::NoData);
 }
+
+fn collect(source: &str) -> Collect {
+    Collect {
+        metrics: vec!["a.latency".into(), "b.latency".into()],
+        duration: Span::minutes(5),
+        source: source.into(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_collected_is_asked_for_once_its_interval_is_whole() {
+    let world = world(silent(), requests(), false);
+    let now = world.clock.now();
+    let (from, to) = (now - Span::minutes(5), now);
+    let prom = collect("prom");
+    assert_eq!(world.sources.measure(&prom, from, to).await, Measured::NotYet);
+    world.pass(60);
+    world.server.say("a.latency", Answer::Value(0.2));
+    let one = Measured::Numbers {
+        numbers: [("a.latency".to_owned(), 0.2)].into(),
+        silence: "b.latency: no series matches".into(),
+    };
+    assert_eq!(world.sources.measure(&prom, from, to).await, one);
+    world.server.say("b.latency", Answer::Error("503".into()));
+    let failed = Measured::Failed("b.latency: 503".into());
+    assert_eq!(world.sources.measure(&prom, from, to).await, failed);
+    assert_eq!(world.sources.unknown(&prom), None);
+    let unknown = world.sources.unknown(&collect("datadog")).unwrap();
+    assert!(unknown.contains("--source datadog="), "{unknown}");
+}

@@ -1,6 +1,7 @@
 //! The people of the loop: approvals and pages in one Slack channel.
 
 mod approval;
+mod experiment;
 mod page;
 
 use async_trait::async_trait;

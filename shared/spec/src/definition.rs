@@ -175,6 +175,8 @@ pub enum StepDefWork {
         metrics: Vec<String>,
         /// For how long.
         duration: Span,
+        /// The server that is asked.
+        source: Option<String>,
     },
 }
 
@@ -218,6 +220,10 @@ pub struct RolloutDef {
     pub version: Option<Located<String>>,
     /// The variant's share.
     pub weight: Option<Located<u8>>,
+    /// How a caller would stay with it.
+    pub sticky: Option<Located<String>>,
+    /// Keys that only mean something where a revision is made, as far as they are written.
+    pub making: Vec<&'static str>,
     /// See the reference page; so for the three below.
     pub bake: Option<Span>,
     /// Kept after a rollback.

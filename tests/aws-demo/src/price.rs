@@ -78,6 +78,13 @@ impl Cost {
     }
 }
 
+impl Cost {
+    /// What so many looks would cost at the mean of this run's, those that decided something and the doors included.
+    pub(crate) fn of_looks(&self, looks: u32) -> f64 {
+        self.dollars() / self.events as f64 * f64::from(looks)
+    }
+}
+
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

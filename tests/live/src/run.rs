@@ -93,6 +93,67 @@ impl Shape {
         .expect("the pipeline is well formed")
     }
 
+    /// A pipeline of an experiment: variants of these versions and shares, collected for so many milliseconds, and commands
+    /// after that.
+    ///
+    /// # Panics
+    /// Never: the parts are well formed.
+    pub fn experiment(
+        &self,
+        namespace: &str,
+        builds: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+    ) -> Pipeline {
+        let stage = |name: &str, step: Value| json!({"name": name, "work": {"steps": {"parallel": false, "steps": [step]}}});
+        let mut stages: Vec<Value> = variants
+            .iter()
+            .map(|(version, weight)| {
+                let mut step = self.step(namespace);
+                (step["name"], step["slug"]) = (json!(version), json!(version));
+                let rule = &mut step["work"]["rollout"];
+                rule["strategy"] = json!({"variant": {"version": version, "weight": weight}});
+                rule["workload"]["gpus"] = 0.into();
+                stage(version, step)
+            })
+            .collect();
+        let metrics: Vec<String> = variants
+            .iter()
+            .map(|(version, _)| format!("{version}.latency"))
+            .collect();
+        let collect = json!({"metrics": metrics, "duration": duration_ms, "source": "datadog"});
+        stages.push(stage(
+            "Monitor",
+            json!({"name": "Monitor", "slug": "monitor", "work": {"collect": collect}}),
+        ));
+        stages.push(stage("Analyze", self.plugin()));
+        serde_json::from_value(json!({
+            "name": "ab-test",
+            "digest": "d",
+            "stages": stages,
+            "groups": [{"name": "ml", "members": [{"name": "ana", "slack": "U1", "github": null, "uid": null}]}],
+            "builds": {"cluster": "main", "namespace": builds, "fetch_image": "git"},
+        }))
+        .expect("the pipeline is well formed")
+    }
+
+    /// A Deployment that somebody else made, whose pods carry this version's label.
+    pub fn deployment(&self, version: &str, replicas: u32) -> Value {
+        let mut template = self.workload(version)["template"].take();
+        template["metadata"]["labels"] = json!({"team": "ml", "version": version});
+        let container = &mut template["spec"]["containers"][0];
+        container["envFrom"] = json!([]);
+        container["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 3}}});
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": version},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": {"team": "ml", "version": version}},
+                "template": template,
+            },
+        })
+    }
+
     pub(crate) fn run(&self, namespace: &str, builds: &str) -> Run {
         let steps = |step: Value| json!({"steps": {"parallel": false, "steps": [step]}});
         let value = json!({

@@ -22,10 +22,7 @@ impl People for SilentPeople {
     }
 
     async fn page(&self, run: &Run, step: StepId) -> Result<(), EffectError> {
-        let why = run
-            .rollout(step)
-            .and_then(|rollout| rollout.reverted_because.clone())
-            .unwrap_or_default();
+        let why = run.went_back(step).unwrap_or_default();
         tracing::error!(
             run.id = %run.id,
             pipeline = %run.pipeline.name,

@@ -19,6 +19,7 @@ pub(crate) use show::show;
 pub(crate) use zone::Zone;
 
 use weir_domain::approval::{ApprovalState, progress, words_of};
+use weir_domain::experiment::leader_of;
 use weir_domain::run::{PartStatus, Run};
 use weir_domain::time::Timestamp;
 
@@ -105,13 +106,17 @@ fn doing(run: &Run, zone: &Zone) -> Vec<String> {
             ));
         }
     }
-    for (_, step, state) in run
+    for (id, step, state) in run
         .steps()
         .filter(|(.., state)| state.status == PartStatus::Running)
     {
         let mut words = clean(&step.name);
         if let Some(rollout) = &state.rollout {
             words.push_str(&format!(": {}", rollout.words()));
+        }
+        let leader = leader_of(&run.pipeline, id);
+        if let Some(experiment) = leader.and_then(|leader| run.experiment(leader)) {
+            words.push_str(&format!(": {}", experiment.words()));
         }
         if !state.waits_for.is_empty() {
             words.push_str(&format!("; {}", clean(&state.waits_for)));

@@ -31,6 +31,12 @@ pub(crate) fn show(run: &Run, entries: &[Entry], look: &Look) -> String {
             if let PartStatus::Failed { why } = &state.status {
                 indented(&mut out, &clean(why), look);
             }
+            if let Some(experiment) = run.experiment(id) {
+                indented(&mut out, &clean(&experiment.told()), look);
+            }
+            for line in state.collecting.iter().flat_map(|collecting| &collecting.verdict) {
+                indented(&mut out, &clean(line), look);
+            }
             if let Some(rollout) = run.rollout(id) {
                 for line in rollout::rollout(rollout, look) {
                     out.push_str(&format!("      {line}\n"));

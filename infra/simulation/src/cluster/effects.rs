@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use weir_app::{Clock, EffectError};
 use weir_domain::effect::Effect;
 use weir_domain::ids::{Fence, RevisionId, StepId};
-use weir_domain::pipeline::RolloutRule;
+use weir_domain::pipeline::{RolloutRule, Strategy};
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
@@ -38,8 +38,19 @@ impl SimulatedCluster {
     }
 }
 
+impl SimulatedCluster {
+    /// Hands a step what was collected before it.
+    pub fn hand_over(&self, run: &Run, step: StepId, series: &str) {
+        let slug = run.step(step).map(|step| step.slug.clone()).unwrap_or_default();
+        self.inside().handed.insert(slug, series.to_owned());
+    }
+}
+
 impl Inside {
     fn perform(&mut self, run: &Run, step: StepId, rule: &RolloutRule, effect: &Effect, now: Timestamp) {
+        if matches!(rule.strategy, Strategy::Variant { .. }) && select(self, rule, effect) {
+            return;
+        }
         match effect {
             Effect::EnsureRevision {
                 revision,
@@ -122,6 +133,17 @@ impl Inside {
         }
         (place.weights, place.fence) = (wanted, fence);
     }
+}
+
+/// A variant has a Service of Weir's, and pods that are not. Says whether that was all.
+fn select(inside: &mut Inside, rule: &RolloutRule, effect: &Effect) -> bool {
+    let place = inside.place_mut(&rule.lane.environment);
+    match effect {
+        Effect::EnsureRevision { revision, .. } => place.services.insert(revision.clone()),
+        Effect::RemoveRevision { revision, .. } => place.services.remove(revision),
+        _ => return false,
+    };
+    true
 }
 
 /// The candidate's weight before the change with this fence. What stable cannot carry yet may stay; no decision gives

@@ -41,6 +41,10 @@ struct Inside {
     /// What is in the way of a rollout before it begins.
     obstacles: Vec<String>,
     values: BTreeMap<String, Reading>,
+    /// Mean and spread of metrics that steps collect.
+    series: BTreeMap<String, (f64, f64)>,
+    /// What steps were handed of what was collected before, by slug.
+    handed: BTreeMap<String, String>,
     flows: Flows,
     behaviours: BTreeMap<Commit, Behaviour>,
     outcomes: BTreeMap<String, Outcome>,

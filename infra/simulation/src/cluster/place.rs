@@ -1,9 +1,9 @@
 //! One namespace: its revisions, its route, and where requests went.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::ids::{Fence, RevisionId};
-use weir_domain::seen::Counts;
+use weir_domain::seen::{Counts, RouteSeen};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 
@@ -19,6 +19,8 @@ pub(super) struct Place {
     pub(super) weights: BTreeMap<RevisionId, Weight>,
     pub(super) fence: Fence,
     pub(super) plain: Option<RevisionId>,
+    /// Variants that have a Service.
+    pub(super) services: BTreeSet<RevisionId>,
     counted_to: Option<Timestamp>,
     /// Writes of the route.
     pub(super) writes: u64,
@@ -47,6 +49,16 @@ impl Place {
                 self.lost += mine.saturating_sub(room);
             }
             revision.take(mine, from, now);
+        }
+    }
+
+    /// The route as it is seen.
+    pub(super) fn route(&self) -> RouteSeen {
+        RouteSeen {
+            weights: self.weights.clone(),
+            fence: self.fence,
+            observed: true,
+            problem: None,
         }
     }
 

@@ -4,18 +4,31 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use weir_app::{Clock, Clusters, Counting, EffectError, Placed, Scenery, Traffic};
+use weir_app::{Clock, Clusters, Counting, EffectError, Measured, Placed, Scenery, Traffic, VariantScenery};
 use weir_domain::condition::Reading;
+use weir_domain::digest::sha256_hex;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
+use weir_domain::pipeline::{Collect, DEFAULT_SOURCE};
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen, RouteSeen, SiteSeen, TrafficSeen};
+use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen, TrafficSeen};
+use weir_domain::time::{Span, Timestamp};
 
 use super::SimulatedCluster;
 use super::place::Place;
 
 /// What a cluster that is away answers.
 const REFUSED: &str = "connection refused";
+
+/// The source's numbers are whole after so long.
+const LAG: Span = Span::seconds(60);
+
+/// A number that only depends on the metric and the time.
+fn number((mean, spread): &(f64, f64), metric: &str, at: Timestamp) -> f64 {
+    let hash = sha256_hex(format!("{metric}@{}", at.0).as_bytes());
+    let part = u32::from_str_radix(&hash[..8], 16).unwrap_or(0);
+    mean + spread * (2.0 * f64::from(part) / f64::from(u32::MAX) - 1.0)
+}
 
 #[async_trait]
 impl Clusters for SimulatedCluster {
@@ -55,14 +68,38 @@ impl Clusters for SimulatedCluster {
         Ok(Scenery {
             candidate: seen(&rollout.candidate),
             stable: rollout.stable.as_ref().map(|stable| seen(&stable.revision)),
-            route: RouteSeen {
-                weights: place.weights.clone(),
-                fence: place.fence,
-                observed: true,
-                problem: None,
-            },
+            route: place.route(),
             placed: Placed::default(),
         })
+    }
+
+    async fn variants(&self, run: &Run, step: StepId) -> Result<VariantScenery, String> {
+        let now = self.clock.now();
+        let mut inside = self.inside();
+        if inside.called_in_vain() {
+            return Err(REFUSED.into());
+        }
+        inside.catch_up(now);
+        let (Some(rule), Some(experiment)) = (run.rule(step), run.experiment(step)) else {
+            return Err("no such experiment".into());
+        };
+        let empty = Place::default();
+        let place = inside.environments.get(&rule.lane.environment).unwrap_or(&empty);
+        let seen = |id: &RevisionId| place.revisions.get(id).map(|r| r.seen(now)).unwrap_or_default();
+        let sides = experiment.sides.iter();
+        Ok(VariantScenery {
+            variants: sides
+                .map(|side| (side.revision.clone(), seen(&side.revision)))
+                .collect(),
+            route: place.route(),
+            placed: Placed::default(),
+        })
+    }
+
+    async fn start(&self, run: &Run, step: StepId, series: &str) -> Result<(), EffectError> {
+        self.apply(run, &Effect::StartExecution { step })?;
+        self.hand_over(run, step, series);
+        Ok(())
     }
 
     async fn site(&self, _: &Run, _: StepId) -> SiteSeen {
@@ -119,5 +156,27 @@ impl Traffic for SimulatedCluster {
 
     async fn values(&self, _: &Run, _: StepId) -> BTreeMap<String, Reading> {
         self.inside().values.clone()
+    }
+
+    async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {
+        let inside = self.inside();
+        if self.clock.now() < to + LAG {
+            return Measured::NotYet;
+        }
+        if inside.silent_metrics {
+            return Measured::Failed(REFUSED.into());
+        }
+        let known =
+            |metric: &String| Some((metric.clone(), number(inside.series.get(metric)?, metric, from)));
+        let numbers: BTreeMap<String, f64> = collect.metrics.iter().filter_map(known).collect();
+        let silence = match numbers.len() == collect.metrics.len() {
+            true => String::new(),
+            false => "no series matches the query".to_owned(),
+        };
+        Measured::Numbers { numbers, silence }
+    }
+
+    fn unknown(&self, collect: &Collect) -> Option<String> {
+        (collect.source != DEFAULT_SOURCE).then(|| format!("this host knows no source `{}`", collect.source))
     }
 }

@@ -2,10 +2,12 @@
 
 use weir_app::Clock;
 use weir_domain::condition::Reading;
-use weir_domain::ids::{Commit, EnvironmentName, RevisionId};
+use weir_domain::experiment::variant_revision;
+use weir_domain::ids::{Commit, EnvironmentName, LaneKey, RevisionId};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 
+use super::revision::Revision;
 use super::{Behaviour, Outcome, Rates, SimulatedCluster};
 
 /// What is set.
@@ -73,6 +75,27 @@ impl SimulatedCluster {
     /// What a source says about a metric that is a plain number.
     pub fn measure(&self, metric: &str, reading: Reading) {
         self.inside().values.insert(metric.to_owned(), reading);
+    }
+
+    /// Numbers that steps collect of a metric: around `mean`, at most `spread` away from it.
+    pub fn collectable(&self, metric: &str, mean: f64, spread: f64) {
+        self.inside().series.insert(metric.to_owned(), (mean, spread));
+    }
+
+    /// Somebody runs, or scales, the Deployment of a variant: so many pods, one GPU each.
+    pub fn run_variant(&self, lane: &LaneKey, version: &str, pods: usize, behaviour: &Behaviour) {
+        let now = self.clock.now();
+        let mut inside = self.caught_up();
+        let pool = std::mem::take(&mut inside.pool);
+        let place = inside.place_mut(&lane.environment);
+        let revision = place
+            .revisions
+            .entry(variant_revision(lane, version))
+            .or_insert_with(|| Revision::new(behaviour.clone()));
+        revision.behaviour = behaviour.clone();
+        pool.scale(&mut revision.pods, pods, 1, now);
+        inside.pool = pool;
+        inside.catch_up(now);
     }
 
     /// How revisions of this commit behave.
@@ -158,6 +181,18 @@ impl SimulatedCluster {
     /// What the plain Service selects.
     pub fn plain(&self, environment: &str) -> Option<RevisionId> {
         self.inside().place(environment)?.plain.clone()
+    }
+
+    /// Variants that have a Service.
+    pub fn variant_services(&self, environment: &str) -> usize {
+        self.inside()
+            .place(environment)
+            .map_or(0, |place| place.services.len())
+    }
+
+    /// What a step was handed of what was collected before it.
+    pub fn handed(&self, slug: &str) -> Option<String> {
+        self.inside().handed.get(slug).cloned()
     }
 
     /// Writes of the route so far.

@@ -1,5 +1,6 @@
 //! A decision as the actions of one transaction.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use weir_app::{Commit, OutboxRow, StoreError};
 use weir_domain::approval::{Approval, ApprovalState};
@@ -10,7 +11,8 @@ use weir_domain::time::{Span, Timestamp};
 
 use super::decode::PIPELINE_FIELD;
 use super::fault::unavailable;
-use super::item::{Attributes, Change, fits, json, key, name, number, size, text};
+use super::item::{Attributes, Change, fits, key, name, number, size, text};
+use super::pack::{json, pack};
 use super::{keys, table};
 
 /// Actions that DynamoDB takes in one transaction.
@@ -87,7 +89,7 @@ pub(super) fn of(commit: &Commit, token: &str, born: Timestamp) -> Result<Vec<Ac
         actions.push(shared(
             Role::Lane(lane.key.clone()),
             keys::lane(&lane.key),
-            json(lane)?,
+            pack(lane)?,
             *expected,
         ));
     }
@@ -95,7 +97,7 @@ pub(super) fn of(commit: &Commit, token: &str, born: Timestamp) -> Result<Vec<Ac
         actions.push(shared(
             Role::Pool(pool.key.clone()),
             keys::pool(&pool.key),
-            json(pool)?,
+            pack(pool)?,
             *expected,
         ));
     }
@@ -133,7 +135,7 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
     let mut change = Change::default()
         .set(keys::VERSION, number(commit.expected + 1))
         .set(keys::COMMIT, text(token))
-        .set(keys::BODY, text(without_pipeline(run)?));
+        .set(keys::BODY, without_pipeline(run)?);
     change = match commit.expected {
         0 => change
             .set(keys::BORN, number(born.0))
@@ -157,7 +159,7 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
         None => change.remove(keys::DUE).remove(keys::DUE_SHARD),
     };
     if let Some(scrape) = &commit.scrape {
-        change = change.set(&keys::scrape(scrape.step), text(json(&scrape.value)?));
+        change = change.set(&keys::scrape(scrape.step), pack(&scrape.value)?);
     }
     Ok(Action {
         role: Role::Run,
@@ -167,24 +169,24 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
     })
 }
 
-fn without_pipeline(run: &Run) -> Result<String, StoreError> {
+fn without_pipeline(run: &Run) -> Result<AttributeValue, StoreError> {
     let failed = |error: serde_json::Error| unavailable("write JSON", error);
     let mut value = serde_json::to_value(run).map_err(failed)?;
     if let Value::Object(fields) = &mut value {
         fields.remove(PIPELINE_FIELD);
     }
-    json(&value)
+    pack(&value)
 }
 
-fn put(role: Role, pk: String, sk: String, new: bool, body: String) -> Action {
+fn put(role: Role, pk: String, sk: String, new: bool, body: AttributeValue) -> Action {
     let mut item = key(&pk, &sk);
-    item.insert(keys::BODY.to_owned(), text(body));
+    item.insert(keys::BODY.to_owned(), body);
     let write = Write::Put { item, new };
     Action { role, pk, sk, write }
 }
 
 impl Action {
-    fn with(mut self, attribute: &str, value: aws_sdk_dynamodb::types::AttributeValue) -> Self {
+    fn with(mut self, attribute: &str, value: AttributeValue) -> Self {
         if let Write::Put { item, .. } = &mut self.write {
             item.insert(attribute.to_owned(), value);
         }
@@ -197,7 +199,7 @@ impl Action {
 }
 
 fn pipeline(run: &Run) -> Result<Action, StoreError> {
-    let body = json(&run.pipeline)?;
+    let body = pack(&run.pipeline)?;
     Ok(put(
         Role::Rest,
         keys::run(&run.id),
@@ -209,12 +211,12 @@ fn pipeline(run: &Run) -> Result<Action, StoreError> {
 
 fn numbered(run: &Run) -> Result<Action, StoreError> {
     let (pk, sk) = (keys::numbers(&run.pipeline.name), keys::number(run.number));
-    Ok(put(Role::Number, pk, sk, true, json(&run.id)?))
+    Ok(put(Role::Number, pk, sk, true, pack(&run.id)?))
 }
 
 fn pushed(run: &Run, push: &PushKey) -> Result<Action, StoreError> {
     let pk = keys::push(&run.pipeline.name, push);
-    let action = put(Role::Push, pk, keys::STATE.to_owned(), true, json(&run.id)?);
+    let action = put(Role::Push, pk, keys::STATE.to_owned(), true, pack(&run.id)?);
     Ok(action.expiring(run.began + AFTERLIFE))
 }
 
@@ -225,15 +227,15 @@ fn asked(run: &Run, approval: &Approval) -> Result<Option<Action>, StoreError> {
         return Ok(None);
     }
     let pk = keys::approval(&approval.token);
-    let action = put(Role::Rest, pk, keys::STATE.to_owned(), false, json(&run.id)?);
+    let action = put(Role::Rest, pk, keys::STATE.to_owned(), false, pack(&run.id)?);
     Ok(Some(action.expiring(approval.expires + AFTERLIFE)))
 }
 
 /// An item that several runs share, at the version it was read at.
-fn shared(role: Role, pk: String, body: String, expected: u64) -> Action {
+fn shared(role: Role, pk: String, body: AttributeValue, expected: u64) -> Action {
     let change = Change::default()
         .set(keys::VERSION, number(expected + 1))
-        .set(keys::BODY, text(body));
+        .set(keys::BODY, body);
     let change = match expected {
         0 => change.if_it_is_not_there(),
         expected => change.if_equal(keys::VERSION, number(expected)),
@@ -246,13 +248,13 @@ fn shared(role: Role, pk: String, body: String, expected: u64) -> Action {
     }
 }
 
-/// Entries, in as few items as hold them.
+/// Entries, in as few items as hold them. They are written once and stay text: an auditor needs no Weir to read them.
 fn noted(run: &RunId, entries: &[Entry]) -> Result<Vec<Action>, StoreError> {
     let mut actions = Vec::new();
     let mut pack: Option<(u64, String)> = None;
     let mut close = |pack: Option<(u64, String)>| {
         if let Some((n, lines)) = pack {
-            let body = format!("[{lines}]");
+            let body = text(format!("[{lines}]"));
             actions.push(put(Role::Entries, keys::run(run), keys::event(n), true, body));
         }
     };
@@ -272,7 +274,7 @@ fn noted(run: &RunId, entries: &[Entry]) -> Result<Vec<Action>, StoreError> {
 
 fn decided(run: &RunId, row: &OutboxRow) -> Result<Action, StoreError> {
     let (pk, sk) = (keys::run(run), keys::outbox(&row.key));
-    let action = put(Role::Rest, pk, sk, false, json(&row.effect)?);
+    let action = put(Role::Rest, pk, sk, false, pack(&row.effect)?);
     Ok(action
         .with(keys::VERSION, number(u64::from(row.attempts) + 1))
         .with(keys::DUE, number(row.due.0))

@@ -13,6 +13,7 @@ use weir_domain::time::Timestamp;
 
 use super::item::{Attributes, name, name_of, number_of, text_of};
 use super::keys;
+use super::pack::unpack;
 
 /// Newest form of a run that is read; it is kept as it is, so that a fleet can be updated one by one (invariant 13).
 const NEWEST: u32 = SCHEMA + 1;
@@ -27,13 +28,9 @@ pub(super) fn decode(item: impl Into<String>, why: impl Into<String>) -> StoreEr
     }
 }
 
-fn json<T: DeserializeOwned>(item: &str, body: &str) -> Result<T, StoreError> {
-    serde_json::from_str(body).map_err(|error| decode(item, error.to_string()))
-}
-
 /// What an item's body holds.
 pub(super) fn body<T: DeserializeOwned>(item: &Attributes) -> Result<T, StoreError> {
-    json(&name_of(item), text_of(item, keys::BODY)?)
+    unpack(&name_of(item), keys::BODY, item.get(keys::BODY))
 }
 
 pub(super) fn version(item: &Attributes) -> Result<u64, StoreError> {

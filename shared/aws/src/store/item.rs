@@ -3,11 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::Serialize;
 use weir_app::StoreError;
 
 use super::decode::decode;
-use super::fault::unavailable;
 use super::keys;
 
 /// Largest item, in bytes of its names and values.
@@ -24,10 +22,6 @@ pub(super) fn text(value: impl Into<String>) -> AttributeValue {
 
 pub(super) fn number(value: impl std::fmt::Display) -> AttributeValue {
     AttributeValue::N(format!("{value}"))
-}
-
-pub(super) fn json(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| unavailable("write JSON", error))
 }
 
 pub(super) fn key(pk: &str, sk: &str) -> Attributes {
@@ -71,7 +65,8 @@ pub(super) fn name_of(item: &Attributes) -> String {
     name(part(keys::PK), part(keys::SK))
 }
 
-fn kind(value: Option<&AttributeValue>) -> &'static str {
+/// What an attribute is, in words.
+pub(super) fn kind(value: Option<&AttributeValue>) -> &'static str {
     match value {
         None => "missing",
         Some(AttributeValue::S(_)) => "a text",
@@ -88,6 +83,7 @@ pub(super) fn size(item: &Attributes) -> usize {
 fn size_of(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
         _ => NUMBER_BYTES,
     }
 }

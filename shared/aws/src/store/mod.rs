@@ -20,6 +20,8 @@
 //! costs. Any other decision is one `TransactWriteItems`, conditioned on every version. A run's pipeline is pinned
 //! (invariant 13), so it is written once and read with the run; every other write carries only what changes.
 //!
+//! A body of 1 KB or more is deflated: units are counted by size, and a run shrinks to a quarter. Logs stay text.
+//!
 //! **Ambiguous answers.** A write that succeeded although its answer was lost is tried again by the client, and must
 //! not come back as a conflict. A transaction carries a token by which DynamoDB knows the repeat for ten minutes; the
 //! single write leaves the same token in `commit` and finds it there.
@@ -46,6 +48,7 @@ mod dynamo;
 mod fault;
 mod item;
 pub(crate) mod keys;
+mod pack;
 mod read;
 mod sparse;
 pub mod table;

@@ -15,6 +15,7 @@ use super::dynamo::DynamoStore;
 use super::fault::failed;
 use super::item::{Attributes, key, name_of, text, text_of};
 use super::keys;
+use super::pack::unpack;
 
 /// A run as it is stored.
 pub(super) struct Stored {
@@ -209,9 +210,6 @@ pub(super) async fn scrape(
     let Some(item) = got.item.filter(|item| item.contains_key(&attribute)) else {
         return Ok(None);
     };
-    let parsed = serde_json::from_str(text_of(&item, &attribute)?);
-    let name = || format!("{}/{attribute}", keys::run(run));
-    parsed
-        .map(Some)
-        .map_err(|error| decode(name(), error.to_string()))
+    let name = format!("{}/{attribute}", keys::run(run));
+    unpack(&name, &attribute, item.get(&attribute)).map(Some)
 }

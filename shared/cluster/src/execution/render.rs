@@ -25,8 +25,57 @@ const KEPT_S: u32 = 86_400;
 /// Commands that are told to stop have this long.
 const GRACE_S: u32 = 10;
 
-/// Renders the Kubernetes Job of a step.
-pub(super) fn job(run: &Run, step: StepId, plugin: &Plugin) -> Result<Value, NoOutput> {
+/// Where commands find what was collected before them.
+const SERIES: &str = "/weir-series";
+/// The file in it, a line an interval.
+const SERIES_FILE: &str = "series.csv";
+
+/// What was collected before a step; it belongs to the step's Kubernetes Job.
+pub(super) fn series(run: &Run, step: StepId, job: &Value, series: &str) -> Value {
+    let name = names::execution_name(&run.id, step);
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": run.pipeline.builds.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "weir"},
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job}],
+        },
+        "immutable": true,
+        "data": {SERIES_FILE: series},
+    })
+}
+
+/// Renders the Kubernetes Job of a step; with what was collected before it, if there is any.
+pub(super) fn job(run: &Run, step: StepId, plugin: &Plugin, series: bool) -> Result<Value, NoOutput> {
+    let mut job = plain_job(run, step, plugin)?;
+    if series {
+        let name = names::execution_name(&run.id, step);
+        let spec = &mut job["spec"]["template"]["spec"];
+        push(
+            &mut spec["volumes"],
+            json!({"name": "series", "configMap": {"name": name}}),
+        );
+        let container = &mut spec["containers"][0];
+        let mount = json!({"name": "series", "mountPath": SERIES, "readOnly": true});
+        push(&mut container["volumeMounts"], mount);
+        let file = format!("{SERIES}/{SERIES_FILE}");
+        push(
+            &mut container["env"],
+            json!({"name": "WEIR_SERIES", "value": file}),
+        );
+    }
+    Ok(job)
+}
+
+fn push(list: &mut Value, item: Value) {
+    if let Some(list) = list.as_array_mut() {
+        list.push(item);
+    }
+}
+
+fn plain_job(run: &Run, step: StepId, plugin: &Plugin) -> Result<Value, NoOutput> {
     let name = names::execution_name(&run.id, step);
     let slug = run.step(step).map(|step| step.slug.as_str()).unwrap_or_default();
     let labels = json!({
@@ -159,8 +208,30 @@ mod tests {
     fn a_step_is_a_confined_kubernetes_job_with_the_commit_in_its_workspace() {
         let run = testing::run();
         let step = testing::PLUGIN;
-        let job = job(&run, step, run.plugin(step).unwrap()).unwrap();
+        let job = job(&run, step, run.plugin(step).unwrap(), false).unwrap();
         insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap());
+    }
+
+    #[test]
+    fn what_was_collected_is_mounted_from_a_config_map_that_leaves_with_the_job() {
+        let run = testing::run();
+        let step = testing::PLUGIN;
+        let job = job(&run, step, run.plugin(step).unwrap(), true).unwrap();
+        let spec = &job["spec"]["template"]["spec"];
+        assert_eq!(spec["volumes"][2]["configMap"]["name"], job["metadata"]["name"]);
+        assert_eq!(
+            spec["containers"][0]["volumeMounts"][1]["mountPath"],
+            "/weir-series"
+        );
+        let env = spec["containers"][0]["env"].as_array().unwrap();
+        let file = env
+            .iter()
+            .find(|variable| variable["name"] == "WEIR_SERIES")
+            .unwrap();
+        assert_eq!(file["value"], "/weir-series/series.csv");
+        let map = series(&run, step, &json!("u-1"), "time,a\n");
+        assert_eq!(map["metadata"]["name"], job["metadata"]["name"]);
+        assert_eq!(map["metadata"]["ownerReferences"][0]["uid"], "u-1");
     }
 
     #[test]
@@ -168,7 +239,7 @@ mod tests {
         let mut run = testing::run();
         let outputs = [("TAG".to_owned(), "$(HOME) `id` $$".to_owned())];
         run.outputs.insert("build".into(), outputs.into());
-        let job = job(&run, testing::PLUGIN, run.plugin(testing::PLUGIN).unwrap()).unwrap();
+        let job = job(&run, testing::PLUGIN, run.plugin(testing::PLUGIN).unwrap(), false).unwrap();
         let env = job["spec"]["template"]["spec"]["containers"][0]["env"]
             .as_array()
             .unwrap();
@@ -183,7 +254,7 @@ mod tests {
     fn an_output_that_nobody_wrote_is_an_error() {
         let mut run = testing::run();
         run.outputs.clear();
-        let error = job(&run, testing::PLUGIN, run.plugin(testing::PLUGIN).unwrap()).unwrap_err();
+        let error = job(&run, testing::PLUGIN, run.plugin(testing::PLUGIN).unwrap(), false).unwrap_err();
         assert_eq!(
             error.to_string(),
             "`${steps.build.TAG}` was not written by any step"

@@ -34,6 +34,7 @@ fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
         weight: *weight,
     };
     Wanted {
+        back: None,
         namespace: "prod".into(),
         plain: "web".into(),
         lane: "web/Production".into(),

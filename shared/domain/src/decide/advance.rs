@@ -4,8 +4,9 @@ use super::{Draft, answer, end, turn};
 use crate::approval::{Approval, ApprovalState};
 use crate::audit::Action;
 use crate::effect::{CommitState, Effect};
+use crate::experiment;
 use crate::ids::StepId;
-use crate::pipeline::{StageWork, StepWork};
+use crate::pipeline::{StageWork, StepWork, Strategy};
 use crate::rollout::Rollout;
 use crate::run::{PartStatus, RunStatus};
 
@@ -13,7 +14,10 @@ use crate::run::{PartStatus, RunStatus};
 pub(super) fn advance(draft: &mut Draft) {
     answer::expire(draft);
     turn::take_turns(draft);
+    experiment::take_turns(draft);
     turn::settle_rollouts(draft);
+    experiment::settle(draft);
+    experiment::collect::settle(draft);
     end::fail_on_failed_steps(draft);
     if draft.run.ending.is_none() && !draft.run.is_over() {
         while start_next(draft) {}
@@ -81,15 +85,14 @@ fn start_step(draft: &mut Draft, id: StepId) {
     draft.note(Action::StepStarted, format!("step {}", step.name));
     match &step.work {
         StepWork::Plugin(_) => draft.effects.push(Effect::StartExecution { step: id }),
+        StepWork::Rollout(rule) if matches!(rule.strategy, Strategy::Variant { .. }) => {
+            experiment::join(draft, id);
+        }
         StepWork::Rollout(rule) => {
             draft.step_mut(id).rollout = Some(Box::new(Rollout::new(rule.workload.revision(), now)));
             turn::take_turn(draft, id);
         }
-        // Refused when the run began; a stored run of a newer version may still hold one.
-        StepWork::Collect(_) => {
-            let why = "Weir cannot collect metrics over days yet".to_owned();
-            draft.step_mut(id).status = PartStatus::Failed { why };
-        }
+        StepWork::Collect(collect) => experiment::collect::begin(draft, id, collect),
     }
 }
 

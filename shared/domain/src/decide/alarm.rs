@@ -2,6 +2,7 @@
 
 use super::{Draft, Reply};
 use crate::event::Alarm;
+use crate::experiment::{self, Ending};
 use crate::ids::{LaneKey, StepId};
 use crate::people::Actor;
 use crate::rollout::{self, Rollout};
@@ -13,7 +14,18 @@ use crate::units::Weight;
 pub(super) fn raised(draft: &mut Draft, lane: &LaneKey, alarm: &Alarm) {
     let reply = match candidate_in(draft, lane) {
         Ok((id, first)) if alarm.since >= first => {
-            rollout::revert(draft, id, &words(alarm), Actor::Weir);
+            match draft.run.experiment(id) {
+                Some(_) => experiment::end(
+                    draft,
+                    id,
+                    Ending {
+                        why: words(alarm),
+                        complete: false,
+                    },
+                    Actor::Weir,
+                ),
+                None => rollout::revert(draft, id, &words(alarm), Actor::Weir),
+            }
             Reply::Done(format!("traffic of {lane} goes back"))
         }
         Ok((_, first)) => Reply::Refused(format!(
@@ -27,6 +39,15 @@ pub(super) fn raised(draft: &mut Draft, lane: &LaneKey, alarm: &Alarm) {
 
 /// The step whose candidate has traffic in the lane, and since when.
 fn candidate_in(draft: &Draft, lane: &LaneKey) -> Result<(StepId, Timestamp), String> {
+    let here = |id: StepId| draft.run.rule(id).is_some_and(|rule| &rule.lane == lane);
+    let experiment = draft.run.steps().find_map(|(id, _, state)| {
+        let experiment = state.experiment.as_deref()?;
+        (here(id) && experiment.can_end()).then_some((id, experiment.first_traffic()))
+    });
+    if let Some((id, first)) = experiment {
+        let none = || format!("the variants in {lane} have had no request yet");
+        return first.map(|first| (id, first)).ok_or_else(none);
+    }
     let moving = draft.run.steps().find_map(|(id, _, state)| {
         let rollout = state.rollout.as_deref()?;
         let here = draft.run.rule(id).is_some_and(|rule| &rule.lane == lane);

@@ -121,6 +121,8 @@ fn fresh_stage(work: &StageWork) -> StageRun {
         began: None,
         ended: None,
         rollout: None,
+        experiment: None,
+        collecting: None,
         log_tail: String::new(),
         waits_for: String::new(),
         foreseen: String::new(),
@@ -156,18 +158,15 @@ fn cannot_be_driven(pipeline: &Pipeline) -> Option<String> {
         steps.iter().find_map(|step| {
             let at = format!("step `{}` of stage `{}`", step.name, stage.name);
             match &step.work {
-                StepWork::Plugin(_) => None,
-                StepWork::Collect(_) => {
-                    Some(format!("{at} collects metrics over days, which Weir cannot do yet; take the step out"))
-                }
+                StepWork::Plugin(_) | StepWork::Collect(_) => None,
                 StepWork::Rollout(rule) if !rule.target.provider.can_be_driven() => Some(format!(
                     "{at} would reach environment {}, which is on {}: Weir cannot drive that yet; nothing was moved",
                     rule.lane.environment,
                     rule.target.provider.as_str()
                 )),
                 StepWork::Rollout(rule) => match rule.strategy {
-                    Strategy::Rolling(_) | Strategy::Canary(_) | Strategy::BlueGreen(_) => None,
-                    _ => Some(format!(
+                    Strategy::Rolling(_) | Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Variant { .. } => None,
+                    Strategy::Shadow => Some(format!(
                         "{at} asks for strategy `{}`, which Weir cannot drive yet; use canary, blue-green or rolling",
                         rule.strategy.as_str()
                     )),

@@ -8,13 +8,14 @@ use super::{Decision, Reply};
 use crate::audit::{Action, Note};
 use crate::effect::Effect;
 use crate::event::Moment;
+use crate::experiment::Experiment;
 use crate::ids::{ApprovalToken, LaneKey, PoolKey, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
 use crate::pipeline::RolloutRule;
 use crate::pool::Pool;
 use crate::rollout::Rollout;
-use crate::run::{Run, State, StepRun};
+use crate::run::{PartStatus, Run, State, StepRun};
 use crate::time::Timestamp;
 
 /// State, effects and notes as they come together.
@@ -97,6 +98,22 @@ impl Draft {
     /// Takes the rollout out of its step while it is worked on; [`Draft::put_rollout`] puts it back.
     pub(crate) fn take_rollout(&mut self, id: StepId) -> Option<Box<Rollout>> {
         self.step_mut(id).rollout.take()
+    }
+
+    /// The same for an experiment, with [`Draft::put_experiment`].
+    pub(crate) fn take_experiment(&mut self, id: StepId) -> Option<Box<Experiment>> {
+        self.step_mut(id).experiment.take()
+    }
+
+    /// Steps of its variants that go on say what it waits for.
+    pub(crate) fn put_experiment(&mut self, id: StepId, experiment: Box<Experiment>) {
+        for side in &experiment.sides {
+            let step = self.step_mut(side.step);
+            if step.status == PartStatus::Running {
+                step.waits_for.clone_from(&experiment.waits_for);
+            }
+        }
+        self.step_mut(id).experiment = Some(experiment);
     }
 
     pub(crate) fn put_rollout(&mut self, id: StepId, rollout: Box<Rollout>) {

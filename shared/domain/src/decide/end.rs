@@ -5,6 +5,7 @@ use super::{Draft, Reply, answer};
 use crate::approval::ApprovalState;
 use crate::audit::Action;
 use crate::effect::{CommitState, Effect};
+use crate::experiment::{self, Ending, Experiment, leader_of};
 use crate::ids::StepId;
 use crate::people::{Actor, Identity};
 use crate::rollout::{self, Phase};
@@ -35,7 +36,8 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
         .filter(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::can_revert))
         .map(|(id, ..)| id)
         .collect();
-    if moving.is_empty() {
+    let experiments = experiments(draft, Experiment::can_end);
+    if moving.is_empty() && experiments.is_empty() {
         let words = format!(
             "{} ({}) has nothing on its way that could go back; to leave a promoted revision, push or revert the commit",
             draft.run.title(),
@@ -47,7 +49,21 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
     for id in moving {
         rollout::revert(draft, id, &format!("asked by {actor}: {reason}"), actor.clone());
     }
+    for id in experiments {
+        let ending = Ending {
+            why: format!("asked by {actor}: {reason}"),
+            complete: false,
+        };
+        experiment::end(draft, id, ending, actor.clone());
+    }
     draft.reply = Some(Reply::Done(format!("traffic of {} goes back", draft.run.title())));
+}
+
+/// The first steps of experiments that are so.
+fn experiments(draft: &Draft, which: impl Fn(&Experiment) -> bool) -> Vec<StepId> {
+    let steps = draft.run.steps();
+    let here = steps.filter(|(.., state)| state.experiment.as_deref().is_some_and(&which));
+    here.map(|(id, ..)| id).collect()
 }
 
 /// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
@@ -107,6 +123,15 @@ pub(super) fn effect_refused(draft: &mut Draft, id: StepId, why: &str) {
     let Some(state) = draft.run.step_run(id) else {
         return;
     };
+    let experiment = leader_of(&draft.run.pipeline, id).filter(|id| draft.run.experiment(*id).is_some());
+    if let Some(leader) = experiment {
+        // One that goes back already decides again at its looks.
+        let ending = Ending {
+            why: why.to_owned(),
+            complete: false,
+        };
+        return experiment::end(draft, leader, ending, Actor::Weir);
+    }
     if state.status.is_over() {
         return;
     }
@@ -160,14 +185,17 @@ pub(super) fn end(draft: &mut Draft) {
     };
     answer::withdraw(draft, &withdrawn);
     let ids: Vec<StepId> = draft.run.steps().map(|(id, ..)| id).collect();
+    for id in experiments(draft, |_| true) {
+        experiment::lay_off(draft, id, &ending.words());
+    }
     for id in ids {
         stop_step(draft, id, &ending);
     }
-    if draft
+    let moves = draft
         .run
         .steps()
-        .any(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::moves))
-    {
+        .any(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::moves));
+    if moves || !experiments(draft, Experiment::moves).is_empty() {
         return;
     }
     close(draft, ending);

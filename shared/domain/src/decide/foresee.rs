@@ -6,7 +6,7 @@ use crate::audit::Action;
 use crate::effect::Effect;
 use crate::ids::{RevisionId, StepId};
 use crate::ladder::Load;
-use crate::pipeline::{RolloutRule, StepWork};
+use crate::pipeline::{RolloutRule, StepWork, Strategy};
 use crate::rollout::claims::ahead;
 use crate::rollout::{Choice, choose, told};
 use crate::run::{PartStatus, State};
@@ -26,7 +26,8 @@ pub(super) fn unforeseen(state: &State) -> impl Iterator<Item = (StepId, Option<
             && step.foreseen.is_empty()
     });
     steps.filter_map(|(id, step, _)| match &step.work {
-        StepWork::Rollout(rule) => {
+        // Variants run already: nothing has to fit.
+        StepWork::Rollout(rule) if !matches!(rule.strategy, Strategy::Variant { .. }) => {
             let lane = state.lanes.get(&rule.lane);
             let current = lane.and_then(|lane| lane.current.as_ref());
             Some((id, current.map(|served| served.revision.clone())))

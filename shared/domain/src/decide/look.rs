@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::foresee::unforeseen;
 use crate::approval::ApprovalState;
 use crate::event::Limits;
+use crate::experiment::{self, collect::Collecting};
 use crate::ids::{Commit, RevisionId, StepId};
 use crate::pipeline::StepWork;
 use crate::rollout::{self, Phase};
-use crate::run::{PartStatus, State};
+use crate::run::{PartStatus, State, StepRun};
 use crate::time::{Span, Timestamp};
 
 /// Which part of a run somebody looks after. The two have queues of their own, so that a revert never stands behind
@@ -44,6 +45,10 @@ pub enum Wanted {
     Rollout(StepId),
     /// What fits where a rollout would go; which revision is stable there.
     Ground(StepId, Option<RevisionId>),
+    /// The pods of an experiment's variants, the route and the counts; by its first step.
+    Experiment(StepId),
+    /// The numbers of a step that collects metrics.
+    Series(StepId),
     /// Whether a rollout finds its route, its Service and its rights.
     Site(StepId),
     /// Whether the run's commit descends from this one, which serves.
@@ -54,12 +59,15 @@ pub enum Wanted {
 const EXECUTION_LOOKS: (Span, Span) = (Span::seconds(1), Span::seconds(15));
 
 /// Everything that is worth a look now.
-pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
+pub fn wants(state: &State, duty: Duty, now: Timestamp) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     if duty == Duty::Steps {
         wanted.extend(unforeseen(state).map(|(id, stable)| Wanted::Ground(id, stable)));
     }
     for (id, step, step_run) in state.run.steps() {
+        if duty == Duty::Traffic {
+            wanted.extend(wanted_of_experiment(id, step_run, now));
+        }
         match (&step.work, step_run.rollout.as_deref(), duty) {
             (StepWork::Plugin(_), _, Duty::Steps) if step_run.status == PartStatus::Running => {
                 wanted.push(Wanted::Execution(id));
@@ -87,6 +95,36 @@ pub fn wants(state: &State, duty: Duty) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+/// What an experiment or its measuring wants to know.
+fn wanted_of_experiment(id: StepId, step: &StepRun, now: Timestamp) -> Option<Wanted> {
+    let collecting = step.collecting.as_deref();
+    let due = collecting.and_then(Collecting::look_again);
+    if step.status == PartStatus::Running && due.is_some_and(|at| at <= now) {
+        return Some(Wanted::Series(id));
+    }
+    match step.experiment.as_deref()?.phase {
+        experiment::Phase::Surveying => Some(Wanted::Site(id)),
+        _ => step
+            .experiment
+            .as_deref()
+            .filter(|experiment| experiment.moves())
+            .map(|_| Wanted::Experiment(id)),
+    }
+}
+
+/// When an experiment or its measuring is looked at again.
+fn next_of_experiment(step: &StepRun, duty: Duty, limits: &Limits, now: Timestamp) -> Option<Timestamp> {
+    let collects = step.status == PartStatus::Running && duty == Duty::Traffic;
+    let collecting = step.collecting.as_deref().filter(|_| collects);
+    let series = collecting.and_then(Collecting::look_again);
+    let experiment = step.experiment.as_deref().filter(|experiment| {
+        let waits = experiment.phase == experiment::Phase::Queued;
+        waits == (duty == Duty::Steps)
+    });
+    let again = experiment.and_then(|experiment| experiment::look_again(experiment, limits, now));
+    series.into_iter().chain(again).min()
 }
 
 fn is_on_a_cluster(phase: &Phase) -> bool {
@@ -129,7 +167,9 @@ pub fn next_look(state: &State, duty: Duty, limits: &Limits, now: Timestamp) -> 
                 _ => None,
             },
         );
-    let first = steps.min();
+    let experiments = state.run.steps();
+    let experiments = experiments.filter_map(|(.., step)| next_of_experiment(step, duty, limits, now));
+    let first = steps.chain(experiments).min();
     if duty == Duty::Traffic || state.run.is_over() {
         return first;
     }

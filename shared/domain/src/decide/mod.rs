@@ -15,6 +15,7 @@ use crate::approval::Refusal;
 use crate::audit::Note;
 use crate::effect::Effect;
 use crate::event::{Event, Moment};
+use crate::experiment;
 use crate::ids::{ApprovalToken, StepId};
 use crate::run::State;
 
@@ -80,6 +81,13 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::Woken => {}
         Event::ExecutionSeen { step, seen } => execution::seen(&mut draft, *step, seen)?,
         Event::RolloutSeen { step, seen } => turn::seen(&mut draft, *step, seen)?,
+        Event::ExperimentSeen { step, seen } => {
+            turn::must_be_rollout(&draft, *step)?;
+            experiment::observe(&mut draft, *step, seen);
+        }
+        Event::SeriesSeen { step, series } => {
+            experiment::collect::seen(&mut draft, *step, series, &moment.limits);
+        }
         Event::GroundSeen { step, seen } => turn::ground(&mut draft, *step, seen)?,
         Event::SiteSeen { step, seen } => turn::site(&mut draft, *step, seen)?,
         Event::LineageSeen { step, descends } => turn::lineage(&mut draft, *step, descends)?,

@@ -4,6 +4,7 @@ use super::begin::short;
 use super::{Draft, Rejected, foresee};
 use crate::audit::Action;
 use crate::effect::Effect;
+use crate::experiment;
 use crate::ids::{Fence, StepId};
 use crate::lane::{Mover, Turn};
 use crate::people::Actor;
@@ -20,6 +21,11 @@ fn rule_of(draft: &Draft, step: StepId) -> Result<RolloutRule, Rejected> {
         expected: "rollout",
     };
     draft.run.rule(step).cloned().ok_or_else(wrong)
+}
+
+/// An event about a step that moves a service.
+pub(super) fn must_be_rollout(draft: &Draft, step: StepId) -> Result<(), Rejected> {
+    rule_of(draft, step).map(drop)
 }
 
 pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &RolloutSeen) -> Result<(), Rejected> {
@@ -47,13 +53,21 @@ pub(super) fn ground(draft: &mut Draft, step: StepId, seen: &GroundSeen) -> Resu
 /// What it needs beside its own objects was looked at.
 pub(super) fn site(draft: &mut Draft, step: StepId, seen: &SiteSeen) -> Result<(), Rejected> {
     rule_of(draft, step)?;
-    rollout::sited(draft, step, seen);
+    match draft.run.experiment(step) {
+        Some(_) => experiment::sited(draft, step, seen),
+        None => rollout::sited(draft, step, seen),
+    }
     Ok(())
 }
 
 pub(super) fn accepted(draft: &mut Draft, step: StepId, fence: Fence, at: Timestamp) -> Result<(), Rejected> {
     rule_of(draft, step)?;
-    rollout::accepted(draft, step, fence, at);
+    if let Some(mut experiment) = draft.take_experiment(step) {
+        experiment.accept(draft, fence, at);
+        draft.put_experiment(step, experiment);
+    } else {
+        rollout::accepted(draft, step, fence, at);
+    }
     Ok(())
 }
 

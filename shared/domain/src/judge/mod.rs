@@ -30,6 +30,7 @@ mod recent;
 mod relative;
 pub mod replicas;
 mod said;
+pub mod series;
 mod share;
 pub mod special;
 pub mod split;

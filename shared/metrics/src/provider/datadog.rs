@@ -185,6 +185,14 @@ impl Provider for Datadog {
         }
     }
 
+    fn query_of(&self, name: &str) -> String {
+        let bare = |c: char| c.is_alphanumeric() || "._".contains(c);
+        match name.chars().all(bare) {
+            true => format!("avg:{name}{{*}}"),
+            false => name.to_owned(),
+        }
+    }
+
     async fn number(&self, query: &str, window: Window, fold: Fold) -> Answer<f64> {
         let quiet = Timestamp(self.quiet_until.load(Ordering::Relaxed));
         if window.to < quiet {

@@ -87,6 +87,11 @@ pub trait Provider: Send + Sync {
     /// One number for a window.
     async fn number(&self, query: &str, window: Window, fold: Fold) -> Answer<f64>;
 
+    /// The query for a metric that a definition only names; a query stays as it is.
+    fn query_of(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
     /// Whether it has [`Self::series`].
     fn has_series(&self) -> bool {
         false

@@ -7,11 +7,14 @@ use weir_domain::run::Run;
 use weir_domain::seen::TrafficChange;
 use weir_domain::time::Timestamp;
 
-use super::unix;
+use super::{experiment, unix};
 use crate::message::{Message, RollbackPage, UndecidedPage, WayBack};
 
 /// The message as things stand now; nothing if the question was answered meanwhile.
 pub(super) fn message(run: &Run, step: StepId) -> Option<Message> {
+    if run.experiment(step).is_some() {
+        return Some(Message::rolled_back(&experiment::page(run, step)?));
+    }
     let rollout = run.rollout(step)?;
     if rollout.reverted_because.is_none() && rollout.can_revert() {
         return Some(Message::undecided(&undecided(run, step)?));
@@ -39,7 +42,7 @@ fn undecided(run: &Run, step: StepId) -> Option<UndecidedPage> {
 }
 
 /// An approval's token finds the run again; a run that asked nobody is looked at on the command line.
-fn token(run: &Run) -> String {
+pub(super) fn token(run: &Run) -> String {
     let approvals = run.stages.iter().filter_map(|stage| stage.approval.as_ref());
     let last = approvals.map(|approval| approval.token.to_string()).next_back();
     last.unwrap_or_default()
@@ -107,7 +110,7 @@ fn done(rollout: &Rollout) -> Vec<String> {
     times.map(|(what, at)| after(change, what, at)).into()
 }
 
-fn after(change: &TrafficChange, what: &str, at: Option<Timestamp>) -> String {
+pub(super) fn after(change: &TrafficChange, what: &str, at: Option<Timestamp>) -> String {
     match at {
         Some(at) => format!(
             "weight {} {what} {} after the verdict",

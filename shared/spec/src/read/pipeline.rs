@@ -110,6 +110,7 @@ fn step(node: &Node, metrics: &Metrics) -> Option<StepDef> {
         "Datadog" => StepDefWork::Collect {
             metrics: plain_texts(spec, &["metrics"]),
             duration: span(spec, "duration")?,
+            source: plain(spec, "source"),
         },
         _ => return None,
     };
@@ -136,6 +137,18 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
     })
 }
 
+/// Keys of a step that makes a revision; a variant is selected.
+const MAKING: [&str; 8] = [
+    "resources",
+    "replicas",
+    "rollback",
+    "bake",
+    "keep",
+    "hold_exposure",
+    "no_data",
+    "deadlines",
+];
+
 fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
     let rollback = spec.get("rollback");
     let condition = rollback.and_then(|node| text(node, "condition"));
@@ -155,6 +168,8 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         }),
         version: spec.get("selector").and_then(|node| text(node, "version")),
         weight: weight(spec, "weight"),
+        sticky: text(spec, "sticky"),
+        making: MAKING.into_iter().filter(|key| spec.get(key).is_some()).collect(),
         bake: span(spec, "bake"),
         keep: span(spec, "keep"),
         hold_exposure: span(spec, "hold_exposure"),

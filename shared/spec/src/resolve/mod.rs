@@ -13,6 +13,7 @@ mod rules;
 mod stages;
 mod strategy;
 mod template;
+mod variants;
 
 use std::collections::BTreeMap;
 

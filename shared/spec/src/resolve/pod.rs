@@ -14,7 +14,7 @@ pub(super) const DEFAULT_PORT: u16 = 8_000;
 /// Where they tell their counters.
 pub(super) const DEFAULT_METRICS_PATH: &str = "/metrics";
 /// What GPUs are asked by when nobody asks for any.
-const GPU: &str = "nvidia.com/gpu";
+pub(super) const GPU_RESOURCE: &str = "nvidia.com/gpu";
 
 /// What an environment sets in every pod.
 #[derive(Default)]
@@ -114,7 +114,7 @@ pub(super) fn workload(
         config,
         replicas,
         gpus: count,
-        gpu_resource: resource.unwrap_or_else(|| GPU.into()),
+        gpu_resource: resource.unwrap_or_else(|| GPU_RESOURCE.into()),
         port,
         metrics,
     }

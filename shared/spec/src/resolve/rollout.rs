@@ -23,8 +23,14 @@ impl<'a> Resolver<'a> {
         let environment = self.taken(place::environment(self.definition, step));
         let strategy = self.strategy(step, rollout, environment);
         let declared = self.taken(place::service(self.definition, step));
-        let manifests = self.manifests(rollout, environment);
-        if matches!(declared, Some(None)) && rollout.resources.is_empty() {
+        let variant = rollout.version.is_some();
+        let manifests = match variant {
+            true => None,
+            false => self.manifests(rollout, environment),
+        };
+        if variant && matches!(declared, Some(None)) {
+            self.no_service_of_variant(step);
+        } else if matches!(declared, Some(None)) && rollout.resources.is_empty() {
             self.no_service(step);
         }
         let (environment, declared) = (environment?, declared?);
@@ -35,6 +41,8 @@ impl<'a> Resolver<'a> {
         };
         let warm_within = rollout.warm_within.unwrap_or(DEFAULT_WARM);
         let workload = match (manifests, declared) {
+            (_, Some(service)) if rollout.version.is_some() => Some(Self::workload_of_variant(service)),
+            (_, None) if rollout.version.is_some() => return None,
             (Some(manifests), _) => self.workload_of_manifests(&manifests, environment, rollout),
             (None, Some(_)) if !rollout.resources.is_empty() => return None,
             (None, Some(service)) => {
@@ -80,6 +88,13 @@ impl<'a> Resolver<'a> {
     /// The value, or its complaint in the sink.
     fn taken<T>(&mut self, found: Result<T, Box<Diagnostic>>) -> Option<T> {
         found.map_err(|complaint| self.sink.push(*complaint)).ok()
+    }
+
+    fn no_service_of_variant(&mut self, step: &StepDef) {
+        let found = format!("no service for the variant `{}`", short(&step.name.value));
+        let help = "declare the service whose traffic the variants share under `service:`";
+        self.sink
+            .push(Diagnostic::reference(&step.name.place, found).help(help));
     }
 
     fn no_service(&mut self, step: &StepDef) {

@@ -1,6 +1,6 @@
 //! Stages and steps in order.
 
-use weir_domain::pipeline::{Collect, Stage, StageWork, Step, StepWork};
+use weir_domain::pipeline::{Stage, StageWork, Step, StepWork};
 
 use super::Resolver;
 use super::approval::Approved;
@@ -124,46 +124,13 @@ impl Resolver<'_> {
                 self.rollout(step, rollout)
                     .map(|rule| StepWork::Rollout(Box::new(rule)))
             }
-            StepDefWork::Collect { metrics, duration } => {
-                let found =
-                    "a Datadog step has no effect yet: a run that reaches it is refused before it starts";
-                self.sink.push(Diagnostic::warning(&step.name.place, found));
-                Some(StepWork::Collect(Collect {
-                    metrics: metrics.clone(),
-                    duration: *duration,
-                }))
-            }
-        }
-    }
-
-    /// Variants that follow one another share the traffic of their service: together they are 100 %.
-    fn check_variants(&mut self) {
-        let steps = self.pipeline.stages.iter().flat_map(|stage| &stage.steps);
-        let mut sum = 0_u32;
-        let mut last = None;
-        for step in steps {
-            let weight = match &step.work {
-                StepDefWork::Rollout(rollout) if rollout.version.is_some() => rollout.weight.as_ref(),
-                _ => None,
-            };
-            match weight {
-                Some(weight) => {
-                    sum += u32::from(weight.value);
-                    last = Some(&weight.place);
-                }
-                None => {
-                    self.variants_end(sum, last.take());
-                    sum = 0;
-                }
-            }
-        }
-        self.variants_end(sum, last);
-    }
-
-    fn variants_end(&mut self, sum: u32, last: Option<&crate::source::Place>) {
-        if let Some(place) = last.filter(|_| sum != 100) {
-            let found = format!("the variants' weights are {sum} % together");
-            self.sink.push(Diagnostic::error(place, found).expected("100 %"));
+            StepDefWork::Collect {
+                metrics,
+                duration,
+                source,
+            } => self
+                .collect(step, metrics, *duration, source.as_deref())
+                .map(StepWork::Collect),
         }
     }
 }

@@ -55,7 +55,7 @@ impl<'a> Resolver<'a> {
                 );
             }
             (Some(version), Some(weight)) => {
-                return self.variant(&version.value, weight.value, &weight.place);
+                return self.variant(step, rollout, version, weight);
             }
             (None, None) => {}
         }
@@ -146,15 +146,6 @@ impl<'a> Resolver<'a> {
             let help = "commands run in the cluster of `builds`; it must be that of the environment to reach the preview";
             self.sink.push(Diagnostic::error(place, found).help(help));
         }
-    }
-
-    fn variant(&mut self, version: &str, weight: u8, place: &Place) -> Option<Strategy> {
-        let found = "an experiment of variants has no effect yet: a run that would reach it is refused before it starts";
-        self.sink.push(Diagnostic::warning(place, found));
-        Some(Strategy::Variant {
-            version: version.into(),
-            weight: Weight::new(weight)?,
-        })
     }
 
     fn not_yet(&mut self, step: &StepDef, strategy: Strategy) -> Option<Strategy> {

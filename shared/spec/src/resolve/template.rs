@@ -253,7 +253,7 @@ fn uses_outputs(service: &ServiceDef) -> bool {
     texts.into_iter().any(|text| text.value.contains("${steps."))
 }
 
-fn serving_port(service: &ServiceDef) -> u16 {
+pub(super) fn serving_port(service: &ServiceDef) -> u16 {
     let first = service.containers.first().and_then(|container| container.port);
     first.or(service.port).unwrap_or(pod::DEFAULT_PORT)
 }

@@ -179,9 +179,14 @@ const ROLLOUT: &[Key] = &[
     Key::new(
         "selector",
         &Object(SELECTOR),
-        "The variant of an experiment that this step rolls out.",
+        "The variant of an experiment: pods that run already and carry this label.",
     ),
     Key::new("weight", &Percent(false), "The variant's share of traffic."),
+    Key::new(
+        "sticky",
+        &Text,
+        "Header or cookie by which a caller stays with a variant. Refused: shares are of requests.",
+    ),
     Key::new(
         "bake",
         &Span(false),
@@ -346,6 +351,21 @@ const ROLLBACK: &[Key] = &[
 const SELECTOR: &[Key] = &[Key::new("version", &Text, "The variant's version label.").required()];
 
 const COLLECT: &[Key] = &[
-    Key::new("metrics", &List(&Text), "Names or queries.").required(),
-    Key::new("duration", &Span(true), "For how long.").required(),
+    Key::new(
+        "metrics",
+        &List(&Text),
+        "Names or queries, at most 12. Which variant each is of is read off its name.",
+    )
+    .required(),
+    Key::new(
+        "duration",
+        &Span(true),
+        "For how long; the experiment before it ends with it.",
+    )
+    .required(),
+    Key::new(
+        "source",
+        &Text,
+        "The server that is asked, as the host names it; `datadog` without it.",
+    ),
 ];

@@ -77,11 +77,11 @@ func (c *cluster) startAPI(ctx context.Context, config *rest.Config) error {
 		return err
 	}
 	args := []string{"kube-apiserver",
-		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address="+network.APIAddress,
-		"--tls-cert-file="+pki("apiserver.crt"), "--tls-private-key-file="+pki("apiserver.key"), "--cert-dir="+o.path("pki"),
-		"--token-auth-file="+pki("tokens.csv"), "--authorization-mode=RBAC",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+pki("sa.key"),
-		"--service-account-signing-key-file="+pki("sa.key"), "--service-cluster-ip-range="+network.ServiceRange,
+		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address=" + network.APIAddress,
+		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"), "--cert-dir=" + o.path("pki"),
+		"--token-auth-file=" + pki("tokens.csv"), "--authorization-mode=RBAC",
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + pki("sa.key"),
+		"--service-account-signing-key-file=" + pki("sa.key"), "--service-cluster-ip-range=" + network.ServiceRange,
 		"--allow-privileged=true"}
 	if o.EKS != "" {
 		flags, err := c.startAuthenticator()

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"weir/tests/cluster/internal/box"
+	"weir/tests/cluster/internal/relay"
 )
 
 // host is Up's side of the conversation with Inside.
@@ -54,28 +55,7 @@ func joinHost(file *os.File, port int) {
 		inside.Close()
 		return
 	}
-	join(inside, outside)
-}
-
-// join copies both ways, handing on each side's end.
-func join(a, b net.Conn) {
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
-		both.Go(func() {
-			to, from := way[0], way[1]
-			if _, err := io.Copy(to, from); err != nil {
-				to.Close()
-				from.Close()
-				return
-			}
-			if half, ok := to.(interface{ CloseWrite() error }); ok {
-				_ = half.CloseWrite()
-			}
-		})
-	}
-	both.Wait()
-	a.Close()
-	b.Close()
+	relay.Join(inside, outside)
 }
 
 // serveControl lets other processes of the user expose further ports.
@@ -84,15 +64,7 @@ func (h *host) serveControl(path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen for control: %w", err)
 	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go h.control(conn)
-		}
-	}()
+	go relay.Accept(listener, h.control)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"weir/tests/cluster/internal/box"
 	"weir/tests/cluster/internal/network"
+	"weir/tests/cluster/internal/relay"
 )
 
 // The descriptors that Up hands over, in this order.
@@ -107,19 +108,13 @@ func exposePort(conn *box.Conn, port int) error {
 	if err != nil {
 		return fmt.Errorf("cannot expose port %d: %w", port, err)
 	}
-	go func() {
-		for {
-			accepted, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			if file, err := accepted.(*net.TCPConn).File(); err == nil {
-				_ = conn.Send(box.Packet{Kind: dial, Code: port}, file)
-				file.Close()
-			}
-			accepted.Close()
+	go relay.Accept(listener, func(accepted net.Conn) {
+		defer accepted.Close()
+		if file, err := accepted.(*net.TCPConn).File(); err == nil {
+			_ = conn.Send(box.Packet{Kind: dial, Code: port}, file)
+			file.Close()
 		}
-	}()
+	})
 	return nil
 }
 
@@ -131,21 +126,13 @@ func forward(fd uintptr, address string) error {
 	if err != nil {
 		return fmt.Errorf("descriptor %d is not a listener: %w", fd, err)
 	}
-	go func() {
-		for {
-			outside, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				inside, err := net.Dial("tcp", address)
-				if err != nil {
-					outside.Close()
-					return
-				}
-				join(outside, inside)
-			}()
+	go relay.Accept(listener, func(outside net.Conn) {
+		inside, err := net.Dial("tcp", address)
+		if err != nil {
+			outside.Close()
+			return
 		}
-	}()
+		relay.Join(outside, inside)
+	})
 	return nil
 }

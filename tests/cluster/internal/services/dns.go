@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"weir/tests/cluster/internal/network"
+	"weir/tests/cluster/internal/relay"
 )
 
 const (
@@ -54,15 +55,7 @@ func serveDNS(ctx context.Context, t *table, log *slog.Logger) error {
 			}
 		}
 	}()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go t.converse(conn)
-		}
-	}()
+	go relay.Accept(listener, t.converse)
 	return nil
 }
 

@@ -2,12 +2,13 @@ package services
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+
+	"weir/tests/cluster/internal/relay"
 )
 
 // dialLimit bounds one attempt to reach an endpoint.
@@ -42,7 +43,7 @@ func Run(ctx context.Context, client kubernetes.Interface, log *slog.Logger) err
 			}
 			s := &service{table: t, frontend: f, listener: listener}
 			open[address] = s
-			go s.serve()
+			go relay.Accept(listener, s.forward)
 		}
 		select {
 		case <-t.changed:
@@ -59,50 +60,16 @@ type service struct {
 	listener net.Listener
 }
 
-func (s *service) serve() {
-	for {
-		conn, err := s.listener.Accept()
-		if err != nil {
-			return
-		}
-		go s.forward(conn.(*net.TCPConn))
-	}
-}
-
 // forward tries the endpoints in turn. Without any the client is reset, as if
 // nobody listened.
-func (s *service) forward(client *net.TCPConn) {
+func (s *service) forward(client net.Conn) {
 	for _, backend := range s.table.backends(s.frontend) {
 		conn, err := net.DialTimeout("tcp", backend, dialLimit)
 		if err == nil {
-			join(client, conn.(*net.TCPConn))
+			relay.Join(client, conn)
 			return
 		}
 	}
-	_ = client.SetLinger(0)
+	_ = client.(*net.TCPConn).SetLinger(0)
 	client.Close()
-}
-
-// join copies both ways and hands on each side's end, so that a half-closed
-// connection stays one.
-func join(a, b *net.TCPConn) {
-	done := make(chan struct{})
-	pipe := func(to, from *net.TCPConn) {
-		if _, err := io.Copy(to, from); err != nil {
-			_ = to.SetLinger(0)
-			_ = from.SetLinger(0)
-			to.Close()
-			from.Close()
-			return
-		}
-		_ = to.CloseWrite()
-	}
-	go func() {
-		pipe(a, b)
-		close(done)
-	}()
-	pipe(b, a)
-	<-done
-	a.Close()
-	b.Close()
 }

@@ -20,7 +20,7 @@ fn strategy(command: &str) -> Value {
 
 #[tokio::test]
 async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
-    let stage = Stage::new("colours", strategy("true")).await;
+    let stage = Stage::new("colours", strategy("true"), 2).await;
     let load = stage.first("v1").await;
 
     // The new colour is whole, and neither route nor users have seen anything of it.

@@ -5,3 +5,4 @@
 mod blue_green;
 mod rolling;
 mod stage;
+mod variants;

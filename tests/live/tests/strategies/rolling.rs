@@ -17,7 +17,7 @@ fn swap() -> Value {
 
 #[tokio::test]
 async fn replicas_are_replaced_within_the_limits_and_no_request_is_lost() {
-    let stage = Stage::new("rolling", one_more()).await;
+    let stage = Stage::new("rolling", one_more(), 2).await;
     let load = stage.first("v1").await;
 
     // One more at a time; a person lets it go on from the half.

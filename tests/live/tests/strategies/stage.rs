@@ -13,8 +13,8 @@ pub(crate) const REPLICAS: u32 = 2;
 /// Requests a second.
 const RPS: u32 = 40;
 
-/// Tests that hold GPUs at the same time: each takes at most twice its replicas, and the cluster has eight.
-static POOL: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+/// The cluster's GPUs: tests whose share fits run at the same time.
+static POOL: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(8);
 
 /// The service and its users.
 pub(crate) struct Stage {
@@ -28,9 +28,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A service of a name of its own.
-    pub(crate) async fn new(name: &str, strategy: Value) -> Self {
-        let pool = POOL.acquire().await.unwrap();
+    /// A service of a name of its own, which holds so many times its replicas' GPUs at most.
+    pub(crate) async fn new(name: &str, strategy: Value, times: u32) -> Self {
+        let pool = POOL.acquire_many(times * REPLICAS).await.unwrap();
         let world = World::new(name).await;
         let path = world.directory("repository");
         let git = GitServer::start(path.parent().unwrap()).await.unwrap();
@@ -61,6 +61,24 @@ impl Stage {
         let pipeline = shape.pipeline(&world.namespace, &world.builds, REPLICAS, strategy);
         let url = self.git.url(&self.repository);
         self.host.start_from(&url, &self.commit, version, pipeline).await
+    }
+
+    /// Starts an experiment of these variants that run already.
+    pub(crate) async fn experiment(
+        &self,
+        push: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+        command: &str,
+    ) -> RunId {
+        let shape = Shape {
+            commands: vec![command.to_owned()],
+            ..Shape::rollout(push, None)
+        };
+        let world = &self.world;
+        let pipeline = shape.experiment(&world.namespace, &world.builds, variants, duration_ms);
+        let url = self.git.url(&self.repository);
+        self.host.start_from(&url, &self.commit, push, pipeline).await
     }
 
     /// The first release, and the users who ask from then on.

@@ -25,6 +25,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(900);
 /// How long a connection without a request is kept. Shorter than what a gateway keeps it for, so that the
 /// gateway does not close it just when a request leaves.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
+/// Connections without a request that are kept: a burst must not leave thousands behind.
+const IDLE_MAX: usize = 256;
 
 /// Sends the requests of one load over kept connections.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ impl Sender {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_LIMIT)
+            .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
         let uri = Uri::builder()
             .scheme("http")

@@ -1,0 +1,178 @@
+//! Looks at experiments and at what they collect.
+
+use std::fmt::Write;
+
+use weir_domain::event::Event;
+use weir_domain::experiment::collect::Collecting;
+use weir_domain::ids::StepId;
+use weir_domain::pipeline::{Collect, StepWork};
+use weir_domain::run::Run;
+use weir_domain::seen::{ExperimentScene, ExperimentSeen, Series, SiteSeen};
+use weir_domain::time::{Span, Timestamp};
+
+use crate::engine::{Engine, HandleError};
+use crate::ports::Measured;
+use crate::store::{Scrape, StoreError};
+
+/// Intervals that one look asks for: after a while away there may be many, and a look must not take long.
+const INTERVALS_AT_ONCE: u32 = 12;
+
+impl Engine {
+    /// An experiment whose measuring cannot begin is refused before anything moves.
+    pub(crate) fn add_unknown_sources(&self, run: &Run, seen: &mut SiteSeen) {
+        let SiteSeen::Seen { problems } = seen else { return };
+        let collects = run.steps().filter_map(|(_, step, _)| match &step.work {
+            StepWork::Collect(collect) => Some(collect),
+            _ => None,
+        });
+        let unknown = collects.filter_map(|collect| self.ports.traffic.unknown(collect));
+        for problem in unknown {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+
+    pub(crate) async fn see_experiment(
+        &self,
+        run: &Run,
+        step: StepId,
+    ) -> Result<(Event, Option<Scrape>), HandleError> {
+        let scenery = match self.ports.clusters.variants(run, step).await {
+            Ok(scenery) => scenery,
+            Err(why) => {
+                let seen = ExperimentSeen::Unreachable(why);
+                return Ok((Event::ExperimentSeen { step, seen }, None));
+            }
+        };
+        let before = self.ports.store.scrape(&run.id, step).await?;
+        let placed = &scenery.placed;
+        let counting = self.ports.traffic.count(run, step, placed, before.as_ref()).await;
+        let scene = ExperimentScene {
+            variants: scenery.variants,
+            route: scenery.route,
+            traffic: counting.seen,
+        };
+        let seen = ExperimentSeen::Scene(Box::new(scene));
+        let scrape = counting.scrape.map(|value| Scrape { step, value });
+        Ok((Event::ExperimentSeen { step, seen }, scrape))
+    }
+
+    /// Asks for the intervals that are whole and were not asked for. What came before stands in the scrape, which is stored
+    /// in the same transaction as what is decided on it.
+    pub(crate) async fn see_series(
+        &self,
+        run: &Run,
+        step: StepId,
+    ) -> Result<(Event, Option<Scrape>), HandleError> {
+        let mut series = self.series(run, step).await?;
+        let work = run.step(step).map(|step| &step.work);
+        let collecting = run.step_run(step).and_then(|state| state.collecting.as_deref());
+        if let (Some(StepWork::Collect(collect)), Some(collecting)) = (work, collecting) {
+            self.collect(collect, collecting, &mut series).await;
+        }
+        let value = serde_json::to_value(&series)
+            .map_err(|error| HandleError::Store(unreadable(run, step, &error)))?;
+        Ok((Event::SeriesSeen { step, series }, Some(Scrape { step, value })))
+    }
+
+    async fn collect(&self, collect: &Collect, collecting: &Collecting, series: &mut Series) {
+        series.trouble.clear();
+        let end = collecting
+            .intervals
+            .min(series.taken.saturating_add(INTERVALS_AT_ONCE));
+        for n in series.taken..end {
+            let (from, to) = interval(collecting, n);
+            match self.ports.traffic.measure(collect, from, to).await {
+                Measured::NotYet => return,
+                Measured::Failed(why) => {
+                    series.trouble = format!("{} fails: {why}", collect.source);
+                    return;
+                }
+                Measured::Numbers { numbers, silence } => {
+                    for metric in &collect.metrics {
+                        let values = series.values.entry(metric.clone()).or_default();
+                        values.resize(n as usize, None);
+                        values.push(numbers.get(metric).copied().map(rounded));
+                    }
+                    series.taken = n + 1;
+                    if !silence.is_empty() {
+                        series.silence = silence;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn series(&self, run: &Run, step: StepId) -> Result<Series, StoreError> {
+        let stored = self.ports.store.scrape(&run.id, step).await?;
+        stored.map_or_else(
+            || Ok(Series::default()),
+            |value| serde_json::from_value(value).map_err(|error| unreadable(run, step, &error)),
+        )
+    }
+
+    /// What the last step that collected before this one left, as CSV; nothing if there was none.
+    pub(crate) async fn collected_before(
+        &self,
+        run: &Run,
+        step: StepId,
+    ) -> Result<Option<String>, StoreError> {
+        let before = run.steps().filter(|(id, ..)| *id < step);
+        let last = before.filter_map(|(id, step, state)| match &step.work {
+            StepWork::Collect(collect) => Some((id, collect, state.collecting.as_deref()?)),
+            _ => None,
+        });
+        let Some((id, collect, collecting)) = last.last() else {
+            return Ok(None);
+        };
+        let series = self.series(run, id).await?;
+        Ok(Some(csv(collect, collecting, &series)))
+    }
+}
+
+fn unreadable(run: &Run, step: StepId, error: &serde_json::Error) -> StoreError {
+    StoreError::Decode {
+        item: format!("series of step {step} of run {}", run.id),
+        why: error.to_string(),
+    }
+}
+
+fn interval(collecting: &Collecting, n: u32) -> (Timestamp, Timestamp) {
+    let from = collecting.from + Span(collecting.every.0.saturating_mul(u64::from(n)));
+    (from, from + collecting.every)
+}
+
+/// Five digits: more than any metric says. A week of twelve metrics is then half of what a store takes.
+fn rounded(number: f64) -> f64 {
+    format!("{number:.4e}").parse().unwrap_or(number)
+}
+
+/// A line an interval: when it began, in seconds since 1970, and a column a metric in the order of the definition.
+fn csv(collect: &Collect, collecting: &Collecting, series: &Series) -> String {
+    let mut out = String::from("time");
+    for metric in &collect.metrics {
+        let _ = write!(out, ",{}", quoted(metric));
+    }
+    out.push('\n');
+    for n in 0..series.taken {
+        let (from, _) = interval(collecting, n);
+        let _ = write!(out, "{}", from.0 / 1_000);
+        for metric in &collect.metrics {
+            let values = series.values.get(metric);
+            out.push(',');
+            if let Some(number) = values.and_then(|values| values.get(n as usize).copied().flatten()) {
+                let _ = write!(out, "{number}");
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn quoted(text: &str) -> String {
+    match text.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
