@@ -95,7 +95,12 @@ impl Host {
         let table = self.clients.dynamodb.clone();
         let fleet = Arc::new(Fleet::new(self.places(&clock)?, clock.clone()));
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
-        let servers = sources::servers(&self.settings.sources, &self.secrets, &self.clients.config);
+        let servers = sources::servers(
+            &self.settings.sources,
+            &self.secrets,
+            &self.clients.config,
+            &clock,
+        );
         let traffic =
             weir_metrics::Sources::new(direct, servers, clock.clone(), weir_cluster::names::revision_name);
         Ok(Ports {

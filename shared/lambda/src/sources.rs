@@ -4,16 +4,22 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use weir_app::Clock;
 use weir_metrics::provider::{Keys, Named, Provider, Secret, Servers, Unready};
 
 use crate::secrets::Secrets;
 
 /// Makes a client for each. Nothing is sent yet. One whose key is missing says so when it is asked: what needs no source,
 /// such as traffic that goes back, does not wait for it.
-pub(crate) fn servers(all: &[Named], secrets: &Secrets, config: &SdkConfig) -> Servers {
+pub(crate) fn servers(
+    all: &[Named],
+    secrets: &Secrets,
+    config: &SdkConfig,
+    clock: &Arc<dyn Clock>,
+) -> Servers {
     let keys = OfTheSecret { secrets, config };
     let made = all.iter().map(|named| {
-        let server = named.server(&keys).unwrap_or_else(|why| {
+        let server = named.server(&keys, clock).unwrap_or_else(|why| {
             tracing::error!(
                 source.name = named.name(),
                 why,

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
-use weir_app::Ports;
+use serde_json::{Value, json};
+use weir_app::{Measured, Ports};
 use weir_contracts::sample;
 use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity, Reading};
 use weir_domain::ids::RevisionId;
-use weir_domain::pipeline::{Measure, Query, StageWork, StepWork};
+use weir_domain::pipeline::{Collect, Measure, Query, StageWork, StepWork};
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
-use weir_domain::time::Timestamp;
+use weir_domain::time::{Span, Timestamp};
 use weir_emulators::{Canned, Heard, Played, verified};
 
 use crate::host::Host;
@@ -46,6 +46,14 @@ fn asking(source: &str) -> Run {
     let rollout = Rollout::new(RevisionId::new("r-new"), Timestamp(0));
     run.stages[sample::ROLLOUT.stage].steps[sample::ROLLOUT.step].rollout = Some(Box::new(rollout));
     run
+}
+
+fn collect(source: &str) -> Collect {
+    Collect {
+        metrics: vec!["model_a.latency".to_owned()],
+        duration: Span::minutes(5),
+        source: source.to_owned(),
+    }
 }
 
 async fn host(account: &str, source: &str, secrets: &str) -> Host {
@@ -103,6 +111,28 @@ async fn a_source_is_asked_with_its_key_and_with_the_next_one_after_an_exchange(
     assert_eq!(heard[0].path, "/api/v2/query/scalar");
 }
 
+/// A step that collects, as an A/B test has it.
+#[tokio::test]
+async fn what_a_step_collects_comes_from_the_source_that_it_names() {
+    let server = Played::serve(datadog).await;
+    let source = format!("dd=datadog:{}", server.url);
+    let host = host("http://127.0.0.1:9", &source, &secret("api-1:app-1")).await;
+    let traffic = host.ports().unwrap().traffic;
+    let (from, to) = (Timestamp(1_700_000_000_000), Timestamp(1_700_000_300_000));
+    assert_eq!(traffic.unknown(&collect("dd")), None);
+    let numbers = [("model_a.latency".to_owned(), 0.93)].into();
+    let measured = Measured::Numbers {
+        numbers,
+        silence: String::new(),
+    };
+    assert_eq!(traffic.measure(&collect("dd"), from, to).await, measured);
+    let asked: Value = serde_json::from_str(&server.heard()[0].body).unwrap();
+    let asked = &asked["data"]["attributes"];
+    assert_eq!(asked["queries"][0]["query"], "avg:model_a.latency{*}");
+    assert_eq!((&asked["from"], &asked["to"]), (&json!(from.0), &json!(to.0)));
+    assert!(traffic.unknown(&collect("other")).is_some());
+}
+
 #[tokio::test]
 async fn a_source_of_aws_without_a_key_is_asked_as_the_functions_role() {
     let server = Played::serve(|request| {
@@ -140,6 +170,8 @@ async fn a_source_without_its_key_says_so_and_stops_nothing_else() {
         let host = host("http://127.0.0.1:9", source, &secrets).await;
         let ports = host.ports().unwrap();
         assert_eq!(quality(&ports, "dd").await, Reading::Error(expected.to_owned()));
+        let unready = ports.traffic.unknown(&collect("dd"));
+        assert_eq!(unready.as_deref(), Some(expected), "told before anything moves");
         let shown = format!("{:?} {:?}", host.settings, host.secrets);
         assert!(!shown.contains("hunter2"), "{shown}");
     }

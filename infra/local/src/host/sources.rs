@@ -1,5 +1,8 @@
 //! Servers of metrics that definitions may name: `--source NAME=KIND:WHERE`, keys from `WEIR_SOURCE_NAME`.
 
+use std::sync::Arc;
+
+use weir_app::Clock;
 use weir_metrics::provider::{Keys, Named, Secret, Servers};
 
 use super::secrets::{Lookup, values};
@@ -8,13 +11,13 @@ use super::secrets::{Lookup, values};
 ///
 /// # Errors
 /// Which argument or key cannot be used, and why.
-pub(crate) fn servers(all: &[Named], lookup: Lookup<'_>) -> Result<Servers, String> {
+pub(crate) fn servers(all: &[Named], lookup: Lookup<'_>, clock: &Arc<dyn Clock>) -> Result<Servers, String> {
     if let Some(name) = Named::twice(all) {
         return Err(format!("--source {name} is given twice"));
     }
     let keys = Variables(lookup);
     let made = all.iter().map(|named| {
-        let server = named.server(&keys);
+        let server = named.server(&keys, clock);
         let server = server.map_err(|why| format!("--source {named}: {why}"))?;
         Ok((named.name().to_owned(), server))
     });
@@ -47,7 +50,8 @@ mod tests {
     fn made(texts: &[&str]) -> Result<Servers, String> {
         let lookup = |name: &str| (name == "WEIR_SOURCE_WITH_KEYS").then(|| "key:s3cret\n".to_owned());
         let named: Vec<Named> = texts.iter().map(|text| text.parse().unwrap()).collect();
-        servers(&named, &lookup)
+        let clock: Arc<dyn Clock> = Arc::new(weir_app::SystemClock);
+        servers(&named, &lookup, &clock)
     }
 
     #[test]

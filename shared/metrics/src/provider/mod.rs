@@ -31,6 +31,7 @@ pub use json::JsonApi;
 pub use named::{Keys, Named, NamedError, Servers};
 pub use prometheus::{Authorization, Prometheus};
 pub use secret::Secret;
+pub use sign::Identity;
 pub use unready::Unready;
 
 /// What came of a question.
@@ -90,6 +91,11 @@ pub trait Provider: Send + Sync {
     /// The query for a metric that a definition only names; a query stays as it is.
     fn query_of(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// Why it cannot be asked at all, if so.
+    fn unready(&self) -> Option<&str> {
+        None
     }
 
     /// Whether it has [`Self::series`].

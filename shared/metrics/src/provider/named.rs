@@ -10,9 +10,12 @@ use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use weir_app::Clock;
 
 use super::http::{SetupError, base};
-use super::{Authorization, CloudWatch, Datadog, DatadogVersion, JsonApi, Prometheus, Provider, Secret};
+use super::{
+    Authorization, CloudWatch, Datadog, DatadogVersion, Identity, JsonApi, Prometheus, Provider, Secret,
+};
 
 /// Servers by the name that definitions use.
 pub type Servers = BTreeMap<String, Arc<dyn Provider>>;
@@ -155,11 +158,15 @@ impl Named {
     ///
     /// # Errors
     /// Which key is missing or cannot be used, and where to put it.
-    pub fn server(&self, keys: &dyn Keys) -> Result<Arc<dyn Provider>, String> {
+    pub fn server(&self, keys: &dyn Keys, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Provider>, String> {
         let key = keys.key(&self.name)?;
         let place = keys.place(&self.name);
         let needed = || key.clone().ok_or_else(|| format!("set {place} to its keys"));
-        let signs = || credentials(key.as_ref(), keys.role(), &place);
+        let signs = || {
+            let credentials = credentials(key.as_ref(), keys.role(), &place)?;
+            let clock = clock.clone();
+            Ok::<_, String>(Identity { credentials, clock })
+        };
         let setup = |error: SetupError| error.to_string();
         Ok(match &self.kind {
             Kind::Prometheus { url } => {

@@ -1,7 +1,7 @@
 //! What an owner may write, and what is said of everything else.
 
 use super::*;
-use crate::provider::stand_in::{Said, StandIn};
+use crate::provider::stand_in::{Said, StandIn, Stopped};
 use crate::provider::{Answer, Fold, Window};
 use weir_domain::time::Timestamp;
 
@@ -49,7 +49,8 @@ fn with_role() -> Host {
 fn made(text: &str, host: &Host) -> Result<Arc<dyn Provider>, String> {
     let named: Named = text.parse().map_err(|error: NamedError| error.to_string())?;
     assert_eq!(named.to_string(), text);
-    named.server(host)
+    let clock: Arc<dyn Clock> = Arc::new(Stopped(WINDOW.to));
+    named.server(host, &clock)
 }
 
 const SIGNED: [&str; 2] = [

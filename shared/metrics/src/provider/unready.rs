@@ -25,6 +25,10 @@ impl Provider for Unready {
         Answer::Error(self.0.clone())
     }
 
+    fn unready(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+
     fn has_series(&self) -> bool {
         true
     }
