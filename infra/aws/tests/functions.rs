@@ -17,7 +17,7 @@ use weir_domain::run::RunStatus;
 use weir_domain::time::Timestamp;
 use weir_lambda_host::{Given, Mapping, Stack, Template};
 
-const SECRETS: &str = r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1","alarm_secrets":["hunter4"],"cluster_authorities":{"local":"-----BEGIN CERTIFICATE-----\nZGVy\n-----END CERTIFICATE-----"}}"#;
+const SECRETS: &str = r#"{"github_secrets":["hunter2"],"slack_signing_secrets":["hunter3"],"slack_token":"xoxb-1","alarm_secrets":["hunter4"],"cluster_authorities":{"local":"-----BEGIN CERTIFICATE-----\nZGVy\n-----END CERTIFICATE-----"},"sources":{"dd":"hunter5:hunter6"}}"#;
 
 /// The stack of the template, and its store seen from outside.
 struct World {
@@ -38,6 +38,10 @@ impl World {
                 "prod=eu-central-1/prod-1,local=api:127.0.0.1:9;audience=weir/local",
             ),
             ("Audiences", "weir/local"),
+            (
+                "Sources",
+                "dd=datadog:https://api.datadoghq.eu cw=cloudwatch:eu-central-1 lacks-its-key=datadog:https://api.datadoghq.eu",
+            ),
             (
                 "ClusterArns",
                 "arn:aws:eks:eu-central-1:000000000000:cluster/prod-1",

@@ -230,7 +230,7 @@ pub trait Traffic: Send + Sync {
     /// Why the server that a step names cannot be asked at all, if so.
     fn unknown(&self, collect: &Collect) -> Option<String> {
         Some(format!(
-            "this host knows no source `{0}`: its owner names it, with --source {0}=…",
+            "this host knows no source `{0}`: its owner names it, with --source {0}=… or in `Sources` of its stack",
             collect.source
         ))
     }

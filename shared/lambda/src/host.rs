@@ -25,7 +25,7 @@ use crate::kept::{Kept, SECRETS_LIFE};
 use crate::people::Silent;
 use crate::secrets::Secrets;
 use crate::settings::{QueueNames, Settings};
-use crate::{metrics, queue, url};
+use crate::{metrics, queue, sources, url};
 
 /// A function could not start.
 #[derive(Debug, thiserror::Error)]
@@ -95,12 +95,14 @@ impl Host {
         let table = self.clients.dynamodb.clone();
         let fleet = Arc::new(Fleet::new(self.places(&clock)?, clock.clone()));
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
-        let traffic = weir_metrics::Sources::new(
-            direct,
-            Default::default(),
-            clock.clone(),
-            weir_cluster::names::revision_name,
+        let servers = sources::servers(
+            &self.settings.sources,
+            &self.secrets,
+            &self.clients.config,
+            &clock,
         );
+        let traffic =
+            weir_metrics::Sources::new(direct, servers, clock.clone(), weir_cluster::names::revision_name);
         Ok(Ports {
             store: Arc::new(DynamoStore::new(table, &self.settings.table, clock.clone())),
             clusters: fleet,
@@ -279,7 +281,11 @@ impl Host {
             .load()
             .await;
         Self {
-            settings: Settings::read(&|name| (name != "WEIR_CLUSTERS").then(|| name.to_owned())).unwrap(),
+            settings: Settings::read(&|name| {
+                let listed = ["WEIR_CLUSTERS", "WEIR_SOURCES"].contains(&name);
+                (!listed).then(|| name.to_owned())
+            })
+            .unwrap(),
             secrets: Secrets::parse(secrets).unwrap(),
             function: "tests",
             clients: Clients::of(config),

@@ -18,6 +18,7 @@ mod people;
 mod queue;
 mod secrets;
 mod settings;
+mod sources;
 mod url;
 mod ways;
 

@@ -24,6 +24,8 @@ pub struct Secrets {
     /// By name of the cluster, the authority of its API server's certificate in PEM, where no cloud says it. Not secret,
     /// but too long for a setting.
     pub cluster_authorities: BTreeMap<String, String>,
+    /// By name of the source of metrics, what it is asked with.
+    pub sources: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Secrets {
@@ -35,6 +37,7 @@ impl fmt::Debug for Secrets {
             .field("slack_token", &self.slack_token.is_some())
             .field("alarm_secrets", &self.alarm_secrets.len())
             .field("cluster_authorities", &self.cluster_authorities.len())
+            .field("sources", &self.sources.len())
             .finish()
     }
 }
@@ -42,7 +45,7 @@ impl fmt::Debug for Secrets {
 /// The text of the secret is not what it must be. What stands there is not shown.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the secret is no JSON object of github_secrets, github_token, slack_signing_secrets, slack_token, alarm_secrets, cluster_authorities: line {line}"
+    "the secret is no JSON object of github_secrets, github_token, slack_signing_secrets, slack_token, alarm_secrets, cluster_authorities, sources: line {line}"
 )]
 pub struct SecretsError {
     line: usize,
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn secrets_are_read_and_never_shown() {
-        let text = r#"{"github_secrets": ["hunter2", "hunter3"], "slack_token": "xoxb-hunter4"}"#;
+        let text = r#"{"github_secrets": ["hunter2", "hunter3"], "slack_token": "xoxb-hunter4", "sources": {"dd": "hunter5:hunter6"}}"#;
         let secrets = Secrets::parse(text).unwrap();
         assert_eq!((secrets.github().len(), secrets.slack().len()), (2, 0));
         assert!(!format!("{secrets:?}").contains("hunter"));

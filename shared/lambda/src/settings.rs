@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use weir_domain::ids::ClusterName;
+use weir_metrics::provider::{Named, NamedError};
 
 use crate::ways::{self, Way};
 
 /// Every variable that is read. The template sets no other, and a test compares both.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     "WEIR_TABLE",
     "WEIR_STEPS_QUEUE_URL",
     "WEIR_STEPS_QUEUE_ARN",
@@ -20,6 +21,7 @@ pub const NAMES: [&str; 17] = [
     "WEIR_CLUSTERS",
     "WEIR_KUBECONFIG",
     "WEIR_REGISTRY",
+    "WEIR_SOURCES",
     "WEIR_GITHUB_API",
     "WEIR_SLACK_API",
     "WEIR_SLACK_CHANNEL",
@@ -62,6 +64,8 @@ pub struct Settings {
     pub kubeconfig: Option<String>,
     /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
     pub registry: Option<String>,
+    /// Servers of metrics that definitions may name.
+    pub sources: Vec<Named>,
     /// GitHub.
     pub github_api: String,
     /// Slack.
@@ -83,6 +87,9 @@ pub enum SettingsError {
     /// It is not a list of clusters.
     #[error("WEIR_CLUSTERS: {0}; clusters are separated by commas, options by semicolons")]
     Clusters(String),
+    /// It is not a list of servers of metrics.
+    #[error("WEIR_SOURCES: {0}; sources are separated by spaces")]
+    Sources(String),
 }
 
 impl Settings {
@@ -111,6 +118,7 @@ impl Settings {
                 .map_err(SettingsError::Clusters)?,
             kubeconfig: given("WEIR_KUBECONFIG"),
             registry: given("WEIR_REGISTRY"),
+            sources: sources(&given("WEIR_SOURCES").unwrap_or_default()).map_err(SettingsError::Sources)?,
             github_api: given("WEIR_GITHUB_API").unwrap_or_else(|| GITHUB_API.into()),
             slack_api: given("WEIR_SLACK_API").unwrap_or_else(|| SLACK_API.into()),
             slack_channel: given("WEIR_SLACK_CHANNEL"),
@@ -132,6 +140,16 @@ impl Settings {
     }
 }
 
+fn sources(list: &str) -> Result<Vec<Named>, String> {
+    let items = list.split_whitespace();
+    let named = items.map(|item| item.parse().map_err(|why: NamedError| format!("`{item}`: {why}")));
+    let all: Vec<Named> = named.collect::<Result<_, _>>()?;
+    match Named::twice(&all) {
+        Some(name) => Err(format!("`{name}` stands there twice; keep one")),
+        None => Ok(all),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -142,6 +160,9 @@ mod tests {
     fn value(name: &str) -> Option<String> {
         match name {
             "WEIR_CLUSTERS" => Some("prod=eu-central-1/prod-1, edge=us-east-2/edge".into()),
+            "WEIR_SOURCES" => {
+                Some("dd=datadog:https://api.datadoghq.eu  scores=json:a.example,b.example".into())
+            }
             _ => Some(format!("{name}'s")),
         }
     }
@@ -158,20 +179,43 @@ mod tests {
         let prod = &settings.clusters[&ClusterName::new("prod")];
         assert!(matches!(prod, Way::Eks(cluster) if cluster.region == "eu-central-1"));
         assert_eq!(settings.clusters.len(), 2);
+        let sources: Vec<&str> = settings.sources.iter().map(Named::name).collect();
+        assert_eq!(sources, ["dd", "scores"]);
     }
 
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         let without = Settings::read(&|name| value(name).filter(|_| name != "WEIR_TABLE"));
         assert_eq!(without.unwrap_err().to_string(), "WEIR_TABLE is not set");
-        let read = Settings::read(&|name| match name {
-            "WEIR_CLUSTERS" => Some("prod=eu".into()),
-            _ => value(name),
-        });
-        assert_eq!(
-            read.unwrap_err().to_string(),
-            "WEIR_CLUSTERS: `prod=eu`: `eu` is no cluster of EKS; expected REGION/CLUSTER; clusters are separated by commas, options by semicolons"
-        );
+        let table = [
+            (
+                "WEIR_CLUSTERS",
+                "prod=eu",
+                "WEIR_CLUSTERS: `prod=eu`: `eu` is no cluster of EKS; expected REGION/CLUSTER; clusters are separated by commas, options by semicolons",
+            ),
+            (
+                "WEIR_SOURCES",
+                "a=json:a.example prom",
+                "WEIR_SOURCES: `prom`: expected NAME=KIND:WHERE, with a name of lower-case letters, digits and dashes; sources are separated by spaces",
+            ),
+            (
+                "WEIR_SOURCES",
+                "prom=prometheus:http://prom.example",
+                "WEIR_SOURCES: `prom=prometheus:http://prom.example`: http://prom.example: expected https://HOST, or http:// on this machine; sources are separated by spaces",
+            ),
+            (
+                "WEIR_SOURCES",
+                "a=json:a.example a=cloudwatch:eu-west-1",
+                "WEIR_SOURCES: `a` stands there twice; keep one; sources are separated by spaces",
+            ),
+        ];
+        for (wrong, text, expected) in table {
+            let read = Settings::read(&|name| match name == wrong {
+                true => Some(text.to_owned()),
+                false => value(name),
+            });
+            assert_eq!(read.unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]

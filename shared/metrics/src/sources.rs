@@ -195,7 +195,9 @@ impl Sources {
 }
 
 fn unknown(name: &str) -> String {
-    format!("this host knows no source `{name}`: its owner names it, with --source {name}=…")
+    format!(
+        "this host knows no source `{name}`: its owner names it, with --source {name}=… or in `Sources` of its stack"
+    )
 }
 
 /// Why there are no counts.
@@ -345,7 +347,10 @@ impl Traffic for Sources {
 
     fn unknown(&self, collect: &Collect) -> Option<String> {
         let name = &collect.source;
-        (!self.servers.contains_key(name)).then(|| unknown(name))
+        match self.servers.get(name) {
+            Some(server) => server.unready().map(|why| format!("{name}: {why}")),
+            None => Some(unknown(name)),
+        }
     }
 }
 

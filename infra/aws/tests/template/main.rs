@@ -4,6 +4,7 @@
 mod alarms;
 mod queues;
 mod rights;
+mod sources;
 mod table;
 
 use std::collections::BTreeSet;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use weir_lambda_host::Template;
 
+use super::sources::{ASKS, SOURCES};
 use super::{FUNCTIONS, referred, template};
 
 /// Calls of the SDK, and the actions by which they are granted. A transaction is granted by what it is made of.
@@ -30,7 +31,11 @@ const ACTIONS: [(&str, &[&str]); 13] = [
 ];
 
 /// Actions that AWS grants for everything or not at all.
-const EVERYTHING: [(&str, &str); 3] = [
+const EVERYTHING: [(&str, &str); 4] = [
+    (
+        "cloudwatch:GetMetricData",
+        "Service Authorization Reference, CloudWatch: the action has no resource type",
+    ),
     (
         "sts:GetWebIdentityToken",
         "IAM User Guide, outbound identity federation: the action is limited by audience, not by resource",
@@ -63,14 +68,14 @@ const FOR_A_QUEUE: [&str; 3] = [
 /// A grant: an action, on the resource with this id, or on what a text names.
 type Grant = (String, String);
 
-fn list(value: &Value) -> Vec<Value> {
+pub(crate) fn list(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(list) => list.clone(),
         one => vec![one.clone()],
     }
 }
 
-fn on(resource: &Value) -> String {
+pub(crate) fn on(resource: &Value) -> String {
     match resource["Fn::Sub"].as_str().or_else(|| resource.as_str()) {
         Some(text) => text.to_owned(),
         None => referred(resource),
@@ -88,8 +93,13 @@ fn statements(template: &Template, role: &str) -> Vec<Value> {
         .map(|policy| template.resources[&referred(policy)].properties["PolicyDocument"].clone());
     let own = properties["Policies"].as_array().cloned().unwrap_or_default();
     let own = own.into_iter().map(|policy| policy["PolicyDocument"].clone());
+    let given = template.of_kind("AWS::IAM::Policy");
+    let given =
+        given.filter(|(_, policy)| list(&policy.properties["Roles"]).contains(&json!({ "Ref": role })));
+    let given = given.map(|(_, policy)| policy.properties["PolicyDocument"].clone());
     managed
         .chain(own)
+        .chain(given)
         .flat_map(|document| list(&document["Statement"]))
         .collect()
 }
@@ -135,7 +145,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
-fn read(folder: &Path, each: &mut impl FnMut(&str)) {
+pub(crate) fn read(folder: &Path, each: &mut impl FnMut(&str)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         // Tests, and the table as emulators get it, are no function's.
@@ -168,6 +178,9 @@ fn a_role_may_what_its_function_calls_and_nothing_else() {
         expected.extend(BY_LAMBDA);
         if template.function(function)["Events"].is_object() {
             expected.extend(FOR_A_QUEUE);
+        }
+        if function == ASKS {
+            expected.extend(SOURCES.map(|source| source.action));
         }
         let granted = grants(&template, &role_of(&template, function));
         let actions: BTreeSet<&str> = granted.iter().map(|(action, _)| action.as_str()).collect();
@@ -213,7 +226,8 @@ fn a_role_reaches_what_its_function_works_with_and_nothing_else() {
                         .to_owned(),
                 ]
                 .into(),
-                ("xray" | "sts", _) => ["*".to_owned()].into(),
+                ("xray" | "sts" | "cloudwatch", _) => ["*".to_owned()].into(),
+                ("aps", _) => ["arn:${AWS::Partition}:aps:*:${AWS::AccountId}:workspace/*".to_owned()].into(),
                 _ => BTreeSet::new(),
             };
             expected.extend(own.get(action).cloned().into_iter().flatten());

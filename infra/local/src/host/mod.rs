@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use weir_app::{Ports, SystemClock};
+use weir_app::{Clock, Ports, SystemClock};
 
 use crate::cli::{Exit, Failure, Format, Output, Up};
 use crate::dispatch::{Look, sweep, work};
@@ -38,7 +38,8 @@ pub async fn up(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let secrets = Secrets::read(variable).map_err(Failure::new)?;
-    let servers = sources::servers(&args.sources, variable).map_err(Failure::new)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let servers = sources::servers(&args.sources, variable, &clock).map_err(Failure::new)?;
     let folder = StateFolder::open(&args.state).map_err(|error| Failure::new(chain(&error)))?;
     let database = folder.database().map_err(|error| Failure::new(chain(&error)))?;
     let store = SqliteStore::open(&database).map_err(|error| Failure::new(chain(&error)))?;

@@ -10,13 +10,13 @@ use weir_cluster::{Access, Fleet, Places};
 use weir_domain::event::Limits;
 use weir_domain::ids::ClusterName;
 use weir_github::{GitHubApi, LocalRepository, Repositories};
+use weir_metrics::provider::Servers;
 use weir_slack::{Addressee, SlackClient, SlackPeople};
 use weir_webhook_intake::{Alarms, Intake};
 
 use super::http::{Door, shut};
 use super::secrets::{ALARM_SECRET, GITHUB_SECRET, SLACK_SIGNING_SECRET, SLACK_TOKEN, Secrets, Values};
 use super::silent::SilentPeople;
-use super::sources::Servers;
 use super::start::Starts;
 use crate::cli::{Failure, Up};
 use crate::queue::LocalQueue;

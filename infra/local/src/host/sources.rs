@@ -1,124 +1,88 @@
 //! Servers of metrics that definitions may name: `--source NAME=KIND:WHERE`, keys from `WEIR_SOURCE_NAME`.
-//!
-//! A definition says what is asked, the host's owner says who may be asked. A pusher cannot make the host call an
-//! address, and cannot see a key.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use weir_metrics::provider::{
-    Authorization, CloudWatch, Datadog, DatadogVersion, JsonApi, Prometheus, Provider, Secret,
-};
+use weir_app::Clock;
+use weir_metrics::provider::{Keys, Named, Secret, Servers};
 
 use super::secrets::{Lookup, values};
-use crate::words::chain;
-
-/// Servers by the name that definitions use.
-pub(crate) type Servers = BTreeMap<String, Arc<dyn Provider>>;
-
-/// What `--source` expects.
-pub(crate) const EXPECTED: &str = "expected NAME=KIND:WHERE, where KIND:WHERE is prometheus:URL, prometheus-aws:REGION:URL, \
-                                   datadog:URL, datadog-v1:URL, cloudwatch:REGION, json:HOST,… or json-private:HOST,…";
 
 /// Makes a client for each. Nothing is sent yet.
 ///
 /// # Errors
 /// Which argument or key cannot be used, and why.
-pub(crate) fn servers(args: &[(String, String)], lookup: Lookup<'_>) -> Result<Servers, String> {
-    let mut servers = Servers::new();
-    for (name, place) in args {
-        let server = server(name, place, lookup).map_err(|why| format!("--source {name}={place}: {why}"))?;
-        if servers.insert(name.clone(), server).is_some() {
-            return Err(format!("--source {name} is given twice"));
-        }
+pub(crate) fn servers(all: &[Named], lookup: Lookup<'_>, clock: &Arc<dyn Clock>) -> Result<Servers, String> {
+    if let Some(name) = Named::twice(all) {
+        return Err(format!("--source {name} is given twice"));
     }
-    Ok(servers)
+    let keys = Variables(lookup);
+    let made = all.iter().map(|named| {
+        let server = named.server(&keys, clock);
+        let server = server.map_err(|why| format!("--source {named}: {why}"))?;
+        Ok((named.name().to_owned(), server))
+    });
+    made.collect()
 }
 
-fn server(name: &str, place: &str, lookup: Lookup<'_>) -> Result<Arc<dyn Provider>, String> {
-    let variable = variable(name);
-    let key = values(&variable, lookup)?.first().and_then(Secret::new);
-    let needed = || {
-        key.clone()
-            .ok_or_else(|| format!("set {variable} (or {variable}_FILE) to its keys"))
-    };
-    let (kind, rest) = place.split_once(':').ok_or(EXPECTED)?;
-    let setup = |error: weir_metrics::provider::SetupError| chain(&error);
-    Ok(match kind {
-        "prometheus" => {
-            let authorization = key.map_or(Authorization::None, Authorization::Bearer);
-            Arc::new(Prometheus::new(rest, authorization).map_err(setup)?)
-        }
-        "prometheus-aws" => {
-            let (region, url) = rest.split_once(':').ok_or(EXPECTED)?;
-            let authorization = Authorization::Aws(aws(&variable, lookup)?, region.to_owned());
-            Arc::new(Prometheus::new(url, authorization).map_err(setup)?)
-        }
-        "datadog" => Arc::new(Datadog::new(rest, DatadogVersion::V2, &needed()?).map_err(setup)?),
-        "datadog-v1" => Arc::new(Datadog::new(rest, DatadogVersion::V1, &needed()?).map_err(setup)?),
-        "cloudwatch" => Arc::new(CloudWatch::new(rest, None, aws(&variable, lookup)?).map_err(setup)?),
-        "json" | "json-private" => {
-            let hosts = rest.split(',').map(str::to_owned).collect();
-            Arc::new(JsonApi::new(hosts, kind == "json-private", key).map_err(setup)?)
-        }
-        _ => return Err(EXPECTED.into()),
-    })
+/// Keys in variables, or in files that variables name.
+struct Variables<'a>(Lookup<'a>);
+
+impl Keys for Variables<'_> {
+    fn key(&self, source: &str) -> Result<Option<Secret>, String> {
+        Ok(values(&variable(source), self.0)?.first().and_then(Secret::new))
+    }
+
+    fn place(&self, source: &str) -> String {
+        let variable = variable(source);
+        format!("{variable} (or {variable}_FILE)")
+    }
 }
 
 /// `gpu-metrics` → `WEIR_SOURCE_GPU_METRICS`.
-fn variable(name: &str) -> String {
-    format!("WEIR_SOURCE_{}", name.to_uppercase().replace('-', "_"))
-}
-
-/// Keys of AWS, as `KEY:SECRET` or `KEY:SECRET:SESSION`.
-fn aws(variable: &str, lookup: Lookup<'_>) -> Result<SharedCredentialsProvider, String> {
-    let values = values(variable, lookup)?;
-    let parts: Vec<&str> = values.first().unwrap_or_default().splitn(3, ':').collect();
-    let [key, secret, rest @ ..] = parts.as_slice() else {
-        return Err(format!("set {variable} to KEY:SECRET or KEY:SECRET:SESSION"));
-    };
-    let session = rest.first().map(|session| (*session).to_owned());
-    let credentials = Credentials::new(*key, *secret, session, None, "weir");
-    Ok(SharedCredentialsProvider::new(credentials))
+fn variable(source: &str) -> String {
+    format!("WEIR_SOURCE_{}", source.to_uppercase().replace('-', "_"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn made(name: &str, place: &str) -> Result<Servers, String> {
-        let lookup = |name: &str| (name == "WEIR_SOURCE_WITH_KEYS").then(|| "key:s3cret".to_owned());
-        servers(&[(name.into(), place.into())], &lookup)
+    fn made(texts: &[&str]) -> Result<Servers, String> {
+        let lookup = |name: &str| (name == "WEIR_SOURCE_WITH_KEYS").then(|| "key:s3cret\n".to_owned());
+        let named: Vec<Named> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let clock: Arc<dyn Clock> = Arc::new(weir_app::SystemClock);
+        servers(&named, &lookup, &clock)
     }
 
     #[test]
-    fn every_kind_is_made_from_its_argument_and_key() {
-        for place in [
-            "prometheus:http://prometheus.monitoring.svc:9090",
-            "prometheus-aws:eu-west-1:https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1",
-            "datadog:https://api.datadoghq.eu",
-            "datadog-v1:https://api.datadoghq.eu",
-            "cloudwatch:eu-west-1",
-            "json:quality.example,scores.example:8443",
-        ] {
-            assert!(made("with-keys", place).is_ok(), "{place}");
-        }
-        assert!(made("open", "prometheus:https://prom.example").is_ok());
+    fn keys_are_in_the_variable_of_the_source() {
+        let servers = made(&[
+            "with-keys=datadog:https://api.datadoghq.eu",
+            "open=json:x.example",
+        ])
+        .unwrap();
+        assert_eq!(servers.keys().collect::<Vec<_>>(), ["open", "with-keys"]);
     }
 
     #[test]
     fn what_cannot_be_used_is_said_without_a_key() {
-        let table = [
-            ("open", "datadog:https://api.datadoghq.eu", "WEIR_SOURCE_OPEN"),
-            ("open", "cloudwatch:eu-west-1", "KEY:SECRET"),
-            ("open", "graphite:http://x", "expected NAME=KIND"),
-            ("with-keys", "prometheus:http://prom.example", "expected https://"),
+        let table: [(&[&str], &str); 3] = [
+            (
+                &["open=datadog:https://api.datadoghq.eu"],
+                "--source open=datadog:https://api.datadoghq.eu: set WEIR_SOURCE_OPEN (or WEIR_SOURCE_OPEN_FILE) to its keys",
+            ),
+            (
+                &["open=cloudwatch:eu-west-1"],
+                "--source open=cloudwatch:eu-west-1: set WEIR_SOURCE_OPEN (or WEIR_SOURCE_OPEN_FILE) to KEY:SECRET or \
+                 KEY:SECRET:SESSION",
+            ),
+            (
+                &["with-keys=json:x.example", "with-keys=json:y.example"],
+                "--source with-keys is given twice",
+            ),
         ];
-        for (name, place, expected) in table {
-            let error = made(name, place).err().unwrap();
-            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
+        for (texts, expected) in table {
+            assert_eq!(made(texts).err().unwrap(), expected);
         }
     }
 }

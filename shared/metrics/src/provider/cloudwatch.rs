@@ -1,14 +1,13 @@
 //! Amazon CloudWatch: `GetMetricData`, page by page.
 
 use async_trait::async_trait;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weir_domain::time::{Span, Timestamp};
+use weir_domain::time::Span;
 
 use super::http::{Caller, Reach, SetupError, base};
-use super::sign::Signer;
+use super::sign::{Identity, Signer};
 use super::{Answer, Fold, Pace, Provider, Window, folded, short};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
@@ -30,31 +29,24 @@ impl CloudWatch {
     ///
     /// # Errors
     /// The address may not be called.
-    pub fn new(
-        region: &str,
-        address: Option<&str>,
-        credentials: SharedCredentialsProvider,
-    ) -> Result<Self, SetupError> {
+    pub fn new(region: &str, address: Option<&str>, identity: Identity) -> Result<Self, SetupError> {
         let usual = format!("https://monitoring.{region}.amazonaws.com");
         Ok(Self {
-            caller: Caller::new(Reach::Chosen)?,
+            caller: Caller::new(Reach::Chosen),
             url: base(address.unwrap_or(&usual))?,
             signer: Signer {
-                credentials,
+                identity,
                 region: region.to_owned(),
                 service: "monitoring",
             },
         })
     }
 
-    async fn page(&self, body: &Value, now: Timestamp) -> Result<Page, String> {
+    async fn page(&self, body: &Value) -> Result<Page, String> {
         let body = body.to_string();
         let headers = [("content-type", CONTENT_TYPE), ("x-amz-target", TARGET)];
-        let signed = self
-            .signer
-            .headers(&self.url, &headers, body.as_bytes(), now)
-            .await?;
-        let mut request = self.caller.client().post(self.url.clone());
+        let signed = self.signer.headers(&self.url, &headers, body.as_bytes()).await?;
+        let mut request = self.caller.client()?.post(self.url.clone());
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -174,10 +166,8 @@ impl Provider for CloudWatch {
             "MetricDataQueries": queries, "StartTime": from, "EndTime": to, "ScanBy": "TimestampAscending",
         });
         let mut gathered = Gathered::default();
-        // Requests are signed with the present, which is as long after the window as the window's data is late.
-        let now = window.to + self.pace().lag;
         for _ in 0..PAGES {
-            let page = match self.page(&body, now).await {
+            let page = match self.page(&body).await {
                 Ok(page) => page,
                 Err(why) => return Answer::Error(why),
             };

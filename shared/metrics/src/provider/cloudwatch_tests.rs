@@ -5,12 +5,16 @@
 use aws_credential_types::Credentials;
 
 use super::*;
-use crate::provider::stand_in::{Said, StandIn};
+use crate::provider::stand_in::{Said, StandIn, signs};
+use weir_domain::time::Timestamp;
 
 const WINDOW: Window = Window {
     from: Timestamp(1_700_000_040_000),
     to: Timestamp(1_700_000_160_000),
 };
+
+/// Five days later: whoever asks is believed by when it asks, not by what for.
+const NOW: Timestamp = Timestamp(1_700_432_000_000);
 
 fn page(status: &str, points: &str, next: &str) -> Said {
     Said::json(format!(
@@ -21,8 +25,7 @@ fn page(status: &str, points: &str, next: &str) -> Said {
 async fn ask(answers: Vec<Said>) -> (StandIn, CloudWatch) {
     let stand_in = StandIn::saying(answers).await;
     let keys = Credentials::new("AKIDEXAMPLE", "secret", Some("session".into()), None, "test");
-    let keys = SharedCredentialsProvider::new(keys);
-    let cloudwatch = CloudWatch::new("eu-west-1", Some(&stand_in.address), keys).unwrap();
+    let cloudwatch = CloudWatch::new("eu-west-1", Some(&stand_in.address), signs(keys, NOW)).unwrap();
     (stand_in, cloudwatch)
 }
 
@@ -71,7 +74,7 @@ async fn pages_are_read_until_there_is_no_more() {
     assert_eq!(headers["x-amz-security-token"], "session");
     let signature = headers["authorization"].to_str().unwrap();
     assert!(
-        signature.contains("AKIDEXAMPLE/20231114/eu-west-1/monitoring/aws4_request"),
+        signature.contains("AKIDEXAMPLE/20231119/eu-west-1/monitoring/aws4_request"),
         "{signature}"
     );
     assert!(

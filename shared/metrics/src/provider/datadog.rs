@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use reqwest::header::HeaderMap;
-use reqwest::{RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_domain::time::{Span, Timestamp};
@@ -48,7 +48,7 @@ impl Datadog {
             ));
         };
         Ok(Self {
-            caller: Caller::new(Reach::Chosen)?,
+            caller: Caller::new(Reach::Chosen),
             base: base(address)?,
             version,
             api_key: api_key.clone(),
@@ -57,16 +57,16 @@ impl Datadog {
         })
     }
 
-    fn v1(&self, query: &str, window: Window) -> RequestBuilder {
+    fn v1(&self, client: &Client, query: &str, window: Window) -> RequestBuilder {
         let mut url = self.base.join("api/v1/query").expect("a fixed path joins");
         url.query_pairs_mut()
             .append_pair("from", &(window.from.0 / 1_000).to_string())
             .append_pair("to", &(window.to.0 / 1_000).to_string())
             .append_pair("query", query);
-        self.caller.client().get(url)
+        client.get(url)
     }
 
-    fn v2(&self, query: &str, window: Window, fold: Fold) -> RequestBuilder {
+    fn v2(&self, client: &Client, query: &str, window: Window, fold: Fold) -> RequestBuilder {
         let url = self.base.join("api/v2/query/scalar").expect("a fixed path joins");
         let aggregator = match fold {
             Fold::Sum => "sum",
@@ -77,7 +77,7 @@ impl Datadog {
             "from": window.from.0, "to": window.to.0, "queries": [one], "formulas": [{"formula": "a"}],
         });
         let body = json!({"data": {"type": "scalar_request", "attributes": attributes}});
-        self.caller.client().post(url).json(&body)
+        client.post(url).json(&body)
     }
 }
 
@@ -199,9 +199,13 @@ impl Provider for Datadog {
             let rest = quiet.since(window.to);
             return Answer::Error(format!("too many requests; it may be asked again in {rest}"));
         }
+        let client = match self.caller.client() {
+            Ok(client) => client,
+            Err(why) => return Answer::Error(why),
+        };
         let request = match self.version {
-            DatadogVersion::V1 => self.v1(query, window),
-            DatadogVersion::V2 => self.v2(query, window, fold),
+            DatadogVersion::V1 => self.v1(client, query, window),
+            DatadogVersion::V2 => self.v2(client, query, window, fold),
         };
         let request = request
             .header("DD-API-KEY", self.api_key.expose())

@@ -1,7 +1,7 @@
 //! The one way in which a source is called: bounded, without redirects, and never to where a query must not lead.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -30,9 +30,6 @@ pub enum SetupError {
     /// The address is not one.
     #[error("{0}: expected https://HOST, or http:// on this machine")]
     Address(String),
-    /// The client could not be prepared.
-    #[error("the client could not be prepared")]
-    Client(#[source] reqwest::Error),
     /// Keys are missing.
     #[error("{0}")]
     Keys(&'static str),
@@ -46,25 +43,39 @@ pub(super) struct Reply {
 }
 
 /// Calls a source.
-pub(super) struct Caller(Client);
+pub(super) struct Caller {
+    reach: Reach,
+    made: OnceLock<Client>,
+}
 
 impl Caller {
-    pub(super) fn new(reach: Reach) -> Result<Self, SetupError> {
-        Client::builder()
+    pub(super) fn new(reach: Reach) -> Self {
+        Self {
+            reach,
+            made: OnceLock::new(),
+        }
+    }
+
+    /// What calls. It is made at the first call, because it reads every root that the system trusts, and most starts of a
+    /// function call no source.
+    ///
+    /// # Errors
+    /// The system's roots cannot be used, in words.
+    pub(super) fn client(&self) -> Result<&Client, String> {
+        if let Some(client) = self.made.get() {
+            return Ok(client);
+        }
+        let made = Client::builder()
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
             .timeout(ANSWER_LIMIT)
-            .dns_resolver(Arc::new(Guarded(reach)))
+            .dns_resolver(Arc::new(Guarded(self.reach)))
             // A proxy of the environment would resolve names itself, and would be told what is asked.
             .no_proxy()
-            .build()
-            .map(Self)
-            .map_err(SetupError::Client)
-    }
-
-    pub(super) fn client(&self) -> &Client {
-        &self.0
+            .build();
+        let made = made.map_err(|error| format!("the client could not be made: {}", words(error)))?;
+        Ok(self.made.get_or_init(|| made))
     }
 
     /// Sends, and reads the answer.
@@ -199,6 +210,14 @@ mod tests {
             assert_eq!(allowed(ip, Reach::Chosen), chosen, "{address}");
             assert_eq!(allowed(ip, Reach::Public), public, "{address}");
         }
+    }
+
+    #[test]
+    fn a_client_is_made_when_it_is_needed_and_once() {
+        let caller = Caller::new(Reach::Chosen);
+        assert!(caller.made.get().is_none());
+        let made: *const Client = caller.client().unwrap();
+        assert!(std::ptr::eq(made, caller.client().unwrap()));
     }
 
     #[test]

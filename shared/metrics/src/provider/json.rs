@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde_json::Value;
 use weir_domain::time::Span;
 
-use super::http::{Caller, Reach, SetupError, allowed, is_safe};
+use super::http::{Caller, Reach, allowed, is_safe};
 use super::{Answer, Fold, Pace, Provider, Secret, Window, finite, short};
 
 /// Servers of JSON on an allow-list.
@@ -21,18 +21,15 @@ pub struct JsonApi {
 
 impl JsonApi {
     /// The hosts that may be asked, as `name` or `name:port`. `private`: they may be in a private network. The token is
-    /// sent to all of them.
-    ///
-    /// # Errors
-    /// The client cannot be prepared.
-    pub fn new(hosts: Vec<String>, private: bool, token: Option<Secret>) -> Result<Self, SetupError> {
+    /// sent to all of them. Nothing is sent yet.
+    pub fn new(hosts: Vec<String>, private: bool, token: Option<Secret>) -> Self {
         let reach = if private { Reach::Chosen } else { Reach::Public };
-        Ok(Self {
-            caller: Caller::new(reach)?,
+        Self {
+            caller: Caller::new(reach),
             hosts,
             reach,
             token,
-        })
+        }
     }
 
     fn address(&self, query: &str) -> Result<(Url, String), String> {
@@ -87,11 +84,12 @@ impl Provider for JsonApi {
     }
 
     async fn number(&self, query: &str, _: Window, _: Fold) -> Answer<f64> {
-        let (url, pointer) = match self.address(query) {
+        let found = self.address(query);
+        let (client, (url, pointer)) = match found.and_then(|found| Ok((self.caller.client()?, found))) {
             Ok(found) => found,
             Err(why) => return Answer::Error(why),
         };
-        let mut request = self.caller.client().get(url).header("accept", "application/json");
+        let mut request = client.get(url).header("accept", "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }

@@ -12,7 +12,7 @@ const WINDOW: Window = Window {
 async fn ask(said: Said, private: bool) -> (StandIn, Answer<f64>) {
     let stand_in = StandIn::saying(vec![said]).await;
     let host = stand_in.address.trim_start_matches("http://").to_owned();
-    let api = JsonApi::new(vec![host], private, Secret::new("t0k")).unwrap();
+    let api = JsonApi::new(vec![host], private, Secret::new("t0k"));
     let query = format!("{}/score?revision=w-1#/data/0/score", stand_in.address);
     let answer = api.number(&query, WINDOW, Fold::Mean).await;
     (stand_in, answer)
@@ -73,7 +73,7 @@ async fn a_definition_cannot_choose_where_to_look() {
     };
     assert!(why.contains("private network"), "{why}");
     assert!(stand_in.heard().is_empty());
-    let api = JsonApi::new(vec!["quality.example".into(), "127.0.0.1".into()], false, None).unwrap();
+    let api = JsonApi::new(vec!["quality.example".into(), "127.0.0.1".into()], false, None);
     for (address, expected) in [
         ("https://evil.example/x#/a", "not on this host's list"),
         (
@@ -96,7 +96,7 @@ async fn a_definition_cannot_choose_where_to_look() {
 #[tokio::test]
 async fn a_public_name_that_leads_inside_is_not_followed() {
     // Every machine has this name, and it leads to the machine itself.
-    let api = JsonApi::new(vec!["localhost".into()], false, None).unwrap();
+    let api = JsonApi::new(vec!["localhost".into()], false, None);
     let Answer::Error(why) = api.number("http://localhost:9/#/a", WINDOW, Fold::Mean).await else {
         panic!("localhost is inside")
     };

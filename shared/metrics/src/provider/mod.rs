@@ -11,11 +11,13 @@ mod cloudwatch;
 mod datadog;
 mod http;
 mod json;
+mod named;
 mod prometheus;
 mod secret;
 mod sign;
 #[cfg(test)]
 pub(crate) mod stand_in;
+mod unready;
 
 use std::collections::BTreeMap;
 
@@ -26,8 +28,11 @@ pub use cloudwatch::CloudWatch;
 pub use datadog::{Datadog, DatadogVersion};
 pub use http::SetupError;
 pub use json::JsonApi;
+pub use named::{Keys, Named, NamedError, Servers};
 pub use prometheus::{Authorization, Prometheus};
 pub use secret::Secret;
+pub use sign::Identity;
+pub use unready::Unready;
 
 /// What came of a question.
 #[derive(Clone, PartialEq, Debug)]
@@ -86,6 +91,11 @@ pub trait Provider: Send + Sync {
     /// The query for a metric that a definition only names; a query stays as it is.
     fn query_of(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// Why it cannot be asked at all, if so.
+    fn unready(&self) -> Option<&str> {
+        None
     }
 
     /// Whether it has [`Self::series`].

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use weir_domain::time::{Span, Timestamp};
 
 use super::http::{Caller, Reach, SetupError, base};
-use super::sign::Signer;
+use super::sign::{Identity, Signer};
 use super::{Answer, Fold, Labels, Pace, Provider, Secret, Window, finite, short};
 
 /// Series of one answer. A counter by pod and status of eight pods has about forty.
@@ -27,7 +26,7 @@ pub enum Authorization {
     /// A token: Google's managed service, Grafana Cloud, a proxy.
     Bearer(Secret),
     /// A signature of AWS, for `aps` in this region.
-    Aws(SharedCredentialsProvider, String),
+    Aws(Identity, String),
 }
 
 /// A Prometheus server.
@@ -48,7 +47,7 @@ impl Prometheus {
             .join("api/v1/query")
             .map_err(|_| SetupError::Address(address.to_owned()))?;
         Ok(Self {
-            caller: Caller::new(Reach::Chosen)?,
+            caller: Caller::new(Reach::Chosen),
             url,
             authorization,
         })
@@ -58,22 +57,19 @@ impl Prometheus {
         let time = format!("{}.{:03}", at.0 / 1_000, at.0 % 1_000);
         let form = [("query", query), ("time", &time), ("timeout", QUERY_LIMIT)];
         let body = serde_urlencoded::to_string(form).expect("text pairs always encode");
-        let mut request = self
-            .caller
-            .client()
-            .post(self.url.clone())
-            .header("content-type", FORM);
+        let client = self.caller.client().map_err(Answer::Error)?;
+        let mut request = client.post(self.url.clone()).header("content-type", FORM);
         match &self.authorization {
             Authorization::None => {}
             Authorization::Bearer(token) => request = request.bearer_auth(token.expose()),
-            Authorization::Aws(credentials, region) => {
+            Authorization::Aws(identity, region) => {
                 let signer = Signer {
-                    credentials: credentials.clone(),
+                    identity: identity.clone(),
                     region: region.clone(),
                     service: "aps",
                 };
                 let headers = signer
-                    .headers(&self.url, &[("content-type", FORM)], body.as_bytes(), at)
+                    .headers(&self.url, &[("content-type", FORM)], body.as_bytes())
                     .await;
                 for (name, value) in headers.map_err(Answer::Error)? {
                     request = request.header(name, value);

@@ -2,7 +2,7 @@
 //! overview", "Instant queries" and "Expression query result formats".
 
 use super::*;
-use crate::provider::stand_in::{Said, StandIn};
+use crate::provider::stand_in::{Said, StandIn, signs};
 
 const AT: Timestamp = Timestamp(1_435_781_451_781);
 const WINDOW: Window = Window {
@@ -126,7 +126,7 @@ async fn a_token_is_sent_and_a_managed_server_gets_a_signature() {
     let prometheus = Prometheus::new(&stand_in.address, token).unwrap();
     prometheus.number("up", WINDOW, Fold::Sum).await;
     let credentials = aws_credential_types::Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-    let aws = Authorization::Aws(SharedCredentialsProvider::new(credentials), "eu-west-1".into());
+    let aws = Authorization::Aws(signs(credentials, AT), "eu-west-1".into());
     let prometheus = Prometheus::new(&format!("{}/workspaces/ws-1", stand_in.address), aws).unwrap();
     prometheus.number("up", WINDOW, Fold::Sum).await;
     let heard = stand_in.heard();

@@ -3,11 +3,35 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use weir_app::Clock;
+use weir_domain::time::Timestamp;
+
+use super::Identity;
+
+/// A clock that stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Stopped(pub(crate) Timestamp);
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Somebody who signs, at a time.
+pub(crate) fn signs(credentials: Credentials, now: Timestamp) -> Identity {
+    Identity {
+        credentials: SharedCredentialsProvider::new(credentials),
+        clock: Arc::new(Stopped(now)),
+    }
+}
 
 /// One answer: status, headers, body.
 #[derive(Clone, Default)]

@@ -14,6 +14,8 @@ pub use names::{Names, Unknown};
 pub struct Template {
     /// What is given when a stack is made of it, by name.
     pub parameters: BTreeMap<String, Value>,
+    /// What parts of it depend on, by name.
+    pub conditions: BTreeMap<String, Value>,
     /// What it makes, by logical id.
     pub resources: BTreeMap<String, Resource>,
     /// Properties that every serverless function has unless it says otherwise.
@@ -63,6 +65,7 @@ impl Template {
         });
         Ok(Self {
             parameters: section("Parameters"),
+            conditions: section("Conditions"),
             resources: resources.collect::<Result<_, _>>()?,
             function_defaults: document["Globals"]["Function"].clone(),
             outputs: section("Outputs"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use weir_domain::time::Span;
+use weir_metrics::provider::Named;
 
 /// Checks more often than this would measure the host, not the world.
 const CHECK_EVERY_MIN: Span = Span::millis(100);
@@ -55,8 +56,8 @@ pub struct Up {
     pub slack_team: Option<String>,
     /// A server of metrics that definitions may name, such as prom=prometheus:https://prom.example; its keys are read
     /// from WEIR_SOURCE_NAME; may be repeated
-    #[arg(long = "source", value_name = "NAME=KIND:WHERE", value_parser = source)]
-    pub sources: Vec<(String, String)>,
+    #[arg(long = "source", value_name = "NAME=KIND:WHERE")]
+    pub sources: Vec<Named>,
     /// Look at rollouts this often instead of every 5 to 15 s, for tests and demonstrations: `1s`, `500ms`
     #[arg(long, value_name = "TIME", value_parser = check_every)]
     pub check_every: Option<Span>,
@@ -90,19 +91,6 @@ fn registry(text: &str) -> Result<String, String> {
     match !text.is_empty() && text.bytes().all(plain) {
         true => Ok(text.to_owned()),
         false => Err("expected HOST/PATH without a scheme, such as registry.example.com/acme".into()),
-    }
-}
-
-fn source(text: &str) -> Result<(String, String), String> {
-    let named = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    match text.split_once('=') {
-        Some((name, place)) if named(name) && place.contains(':') => Ok((name.to_owned(), place.to_owned())),
-        _ => Err("expected NAME=KIND:WHERE, with a name of lower-case letters, digits and dashes".into()),
     }
 }
 
