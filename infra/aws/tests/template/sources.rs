@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use weir_lambda_host::Template;
 use weir_metrics::provider::Named;
 
 use super::rights::{list, on, read};
@@ -49,8 +48,8 @@ const OTHERS: [&str; 5] = [
 ];
 
 /// The value of a condition, or of a part of it, when `Sources` is this.
-fn value(template: &Template, part: &Value, sources: &str) -> Value {
-    let of = |part: &Value| value(template, part, sources);
+fn value(part: &Value, sources: &str) -> Value {
+    let of = |part: &Value| value(part, sources);
     let text = |part: &Value| of(part).as_str().unwrap().to_owned();
     let Some((function, given)) = part.as_object().and_then(|members| members.iter().next()) else {
         return part.clone();
@@ -83,7 +82,7 @@ fn granted(sources: &str) -> BTreeSet<&'static str> {
     let holds = |source: &&Source| {
         let condition = &template.resources[source.policy].whole["Condition"];
         let condition = &template.conditions[condition.as_str().unwrap()];
-        value(&template, condition, sources) == json!(true)
+        value(condition, sources) == json!(true)
     };
     SOURCES.iter().filter(holds).map(|source| source.action).collect()
 }
