@@ -15,7 +15,7 @@ import zipfile
 
 FUNCTIONS = ("approval-callback", "metric-check", "stage-executor", "webhook-intake")
 
-# A program is read from a disk far away before it starts: 20 MB is what issue and guide promise.
+# A program is read from a disk far away before it starts: 20 MB is what the guide promises.
 SIZE_LIMIT = 20_000_000
 
 # provided.al2023 has glibc 2.34.

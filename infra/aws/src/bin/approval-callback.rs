@@ -24,7 +24,7 @@ fn callback(host: &Host) -> Result<Callback, HostError> {
             team_id: host.settings.slack_team.clone(),
             extra_response_hosts: host.settings.slack_stand_in(),
         },
-        replies: Arc::new(host.slack_at_hand()?),
+        replies: Arc::new(host.slack_answers()?),
     })
 }
 
