@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use weir_lambda_host::Template;
 use weir_metrics::provider::Named;
 
 use super::rights::{list, on, read};
