@@ -66,14 +66,22 @@ impl Engine {
         step: StepId,
     ) -> Result<(Event, Option<Scrape>), HandleError> {
         let mut series = self.series(run, step).await?;
+        let before = (series.taken, series.trouble.clone());
         let work = run.step(step).map(|step| &step.work);
         let collecting = run.step_run(step).and_then(|state| state.collecting.as_deref());
         if let (Some(StepWork::Collect(collect)), Some(collecting)) = (work, collecting) {
             self.collect(collect, collecting, &mut series).await;
         }
-        let value = serde_json::to_value(&series)
-            .map_err(|error| HandleError::Store(unreadable(run, step, &error)))?;
-        Ok((Event::SeriesSeen { step, series }, Some(Scrape { step, value })))
+        let scrape = match before == (series.taken, series.trouble.clone()) {
+            // Nothing came: what is stored is up to date, and may be large.
+            true => None,
+            false => {
+                let value = serde_json::to_value(&series)
+                    .map_err(|error| HandleError::Store(unreadable(run, step, &error)))?;
+                Some(Scrape { step, value })
+            }
+        };
+        Ok((Event::SeriesSeen { step, series }, scrape))
     }
 
     async fn collect(&self, collect: &Collect, collecting: &Collecting, series: &mut Series) {
