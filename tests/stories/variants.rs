@@ -52,6 +52,18 @@ fn phase(run: &Run) -> Option<Phase> {
     found.map(|experiment| experiment.phase)
 }
 
+/// Goes on until the variants have their shares.
+async fn until_shared(world: &World, run: &RunId) {
+    let running = |run: &Run| phase(run) == Some(Phase::Running);
+    world.run_until_run(run, running).await;
+}
+
+/// Goes on until the run is over, which must have ended so.
+async fn ends(world: &World, run: &RunId, status: &str) {
+    world.run_until_run(run, Run::is_over).await;
+    world.expect_status(run, status).await;
+}
+
 /// Once nothing is left to do, one revision serves alone, by the route and by the plain Service, and no variant has a Service.
 async fn serves(world: &World, revision: &RevisionId) {
     world.run_until_idle().await;
@@ -85,9 +97,7 @@ fn variants_get_their_shares_together_are_measured_and_traffic_goes_back() {
         run_both(&world, &Behaviour::default());
         let writes = world.cluster.route_writes("Production");
         let run = start(&world, Span::minutes(20)).await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         world.pass(Span::seconds(15)).await;
         assert_eq!(shares(&world), (50, 50, 0));
         assert_eq!(
@@ -95,8 +105,7 @@ fn variants_get_their_shares_together_are_measured_and_traffic_goes_back() {
             writes + 1,
             "one write for all"
         );
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        ends(&world, &run, "succeeded").await;
         serves(&world, &good).await;
         let untouched: Vec<u32> = TWO
             .iter()
@@ -132,11 +141,8 @@ fn where_nothing_of_weirs_serves_traffic_goes_back_to_the_plain_service() {
     once(async |world| {
         run_both(&world, &Behaviour::default());
         let run = start(&world, Span::minutes(10)).await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        until_shared(&world, &run).await;
+        ends(&world, &run, "succeeded").await;
         assert_eq!(world.cluster.shares("Production"), []);
         assert!(
             words(&world, &run)
@@ -160,12 +166,9 @@ fn no_share_is_given_before_the_last_variant_is_warm() {
         let run = start(&world, Span::minutes(10)).await;
         world.pass(Span::minutes(7)).await;
         assert_eq!(world.cluster.shares("Production"), [(good.clone(), 100)]);
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         assert!(world.now().since(began) >= Span::minutes(8));
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        ends(&world, &run, "succeeded").await;
         serves(&world, &good).await;
         world
     });
@@ -180,8 +183,7 @@ fn a_variant_that_nobody_runs_ends_the_experiment_before_anything_moves() {
             .run_variant(&lane(), "model-a", 4, &Behaviour::default());
         let writes = world.cluster.route_writes("Production");
         let run = start(&world, Span::minutes(10)).await;
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "rolled_back").await;
+        ends(&world, &run, "rolled_back").await;
         let why = world.run(&run).await.status.words();
         assert!(why.contains("no pod has the label version=model-b"), "{why}");
         assert_eq!(world.cluster.route_writes("Production"), writes);
@@ -196,9 +198,7 @@ fn a_variant_that_loses_its_pods_loses_its_share_to_the_other_and_gets_it_back()
         let good = world.good_model_serves().await;
         run_both(&world, &Behaviour::default());
         let run = start(&world, Span::minutes(30)).await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         world.pass(Span::minutes(5)).await;
         world
             .cluster
@@ -215,8 +215,7 @@ fn a_variant_that_loses_its_pods_loses_its_share_to_the_other_and_gets_it_back()
             .run_variant(&lane(), "model-b", 4, &Behaviour::default());
         world.pass(Span::minutes(2)).await;
         assert_eq!(shares(&world), (50, 50, 0));
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        ends(&world, &run, "succeeded").await;
         serves(&world, &good).await;
         world
     });
@@ -233,8 +232,7 @@ fn variants_that_all_crash_give_everything_back() {
         run_both(&world, &crashing);
         world.cluster.run_variant(&lane(), "model-a", 4, &crashing);
         let run = start(&world, Span::minutes(30)).await;
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "rolled_back").await;
+        ends(&world, &run, "rolled_back").await;
         let why = world.run(&run).await.status.words();
         assert!(
             why.contains("no variant is warm") && why.contains("exited with code 139"),
@@ -255,9 +253,7 @@ fn a_person_ends_it_early_with_a_reason() {
             let good = world.good_model_serves().await;
             run_both(&world, &Behaviour::default());
             let run = start(&world, Span::minutes(30)).await;
-            world
-                .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-                .await;
+            until_shared(&world, &run).await;
             world.pass(Span::minutes(4)).await;
             let (by, reason) = (Identity::Slack("UANA".into()), "a hotfix must out".to_owned());
             let event = match cancel {
@@ -285,9 +281,7 @@ fn a_release_waits_for_the_experiment_and_goes_on_when_it_is_over() {
         world.good_model_serves().await;
         run_both(&world, &Behaviour::default());
         let run = start(&world, Span::minutes(10)).await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         let next = world
             .push(&commit(3), Behaviour::default(), canary_to_production(&commit(3)))
             .await;
@@ -305,9 +299,7 @@ fn what_somebody_else_writes_into_the_route_is_corrected() {
         world.good_model_serves().await;
         run_both(&world, &Behaviour::default());
         let run = start(&world, Span::minutes(30)).await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         world.pass(Span::minutes(5)).await;
         let ninety = weir_domain::units::Weight::new(90).unwrap();
         world
@@ -315,8 +307,7 @@ fn what_somebody_else_writes_into_the_route_is_corrected() {
             .foreign_write("Production", &revision("model-a"), ninety);
         world.pass(Span::seconds(62)).await;
         assert_eq!(shares(&world), (50, 50, 0));
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        ends(&world, &run, "succeeded").await;
         world
     });
 }
@@ -327,15 +318,12 @@ fn a_source_that_is_away_for_an_hour_leaves_no_gap() {
         world.good_model_serves().await;
         run_both(&world, &Behaviour::default());
         let run = start(&world, Span::hours(3)).await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         world.pass(Span::minutes(30)).await;
         world.cluster.silence_metrics(true);
         world.pass(Span::hours(1)).await;
         world.cluster.silence_metrics(false);
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        ends(&world, &run, "succeeded").await;
         let handed = world
             .cluster
             .handed("check-model")
@@ -370,8 +358,7 @@ fn a_metric_that_nobody_knows_fails_the_step_after_traffic_is_back() {
             .cluster
             .collectable("model_a.inference.latency", 200.0, 20.0);
         let run = start(&world, Span::minutes(10)).await;
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "failed").await;
+        ends(&world, &run, "failed").await;
         let why = world.run(&run).await.status.words();
         assert!(
             why.contains("`model_b.inference.latency` never had a value"),
@@ -429,13 +416,10 @@ fn three_variants_share_by_their_weights() {
                 experiment(&three, Span::minutes(20)),
             )
             .await;
-        world
-            .run_until_run(&run, |run| phase(run) == Some(Phase::Running))
-            .await;
+        until_shared(&world, &run).await;
         world.pass(Span::seconds(15)).await;
         assert_eq!(shares(&world), (40, 40, 20));
-        world.run_until_run(&run, Run::is_over).await;
-        world.expect_status(&run, "succeeded").await;
+        ends(&world, &run, "succeeded").await;
         let said = words(&world, &run).await;
         assert!(
             said.contains("no difference between model-c and model-a is shown"),

@@ -15,15 +15,7 @@ pub(super) fn raised(draft: &mut Draft, lane: &LaneKey, alarm: &Alarm) {
     let reply = match candidate_in(draft, lane) {
         Ok((id, first)) if alarm.since >= first => {
             match draft.run.experiment(id) {
-                Some(_) => experiment::end(
-                    draft,
-                    id,
-                    Ending {
-                        why: words(alarm),
-                        complete: false,
-                    },
-                    Actor::Weir,
-                ),
+                Some(_) => experiment::end(draft, id, Ending::early(words(alarm)), Actor::Weir),
                 None => rollout::revert(draft, id, &words(alarm), Actor::Weir),
             }
             Reply::Done(format!("traffic of {lane} goes back"))

@@ -82,6 +82,45 @@ impl Draft {
         &mut self.run.stages[id.stage].steps[id.step]
     }
 
+    /// Its name.
+    pub(crate) fn step_name(&self, id: StepId) -> String {
+        let step = self.run.step(id);
+        step.map(|step| step.name.clone()).unwrap_or_default()
+    }
+
+    /// Ends a step badly, and records why.
+    pub(crate) fn fail_step(&mut self, id: StepId, why: &str) {
+        let (now, name) = (self.now, self.step_name(id));
+        self.note(Action::StepFailed, format!("step {name}: {why}"));
+        let step = self.step_mut(id);
+        step.status = PartStatus::Failed { why: why.to_owned() };
+        step.ended = Some(now);
+    }
+
+    /// Ends a step well, and records how long it took and whatever else there is to say.
+    pub(crate) fn pass_step(&mut self, id: StepId, more: &str) {
+        let (now, name) = (self.now, self.step_name(id));
+        let step = self.step_mut(id);
+        step.status = PartStatus::Succeeded;
+        step.ended = Some(now);
+        let took = now.since(step.began.unwrap_or(now));
+        self.note(Action::StepSucceeded, format!("step {name} in {took}{more}"));
+    }
+
+    /// Steps whose rollout is so.
+    pub(crate) fn rollouts(&self, which: impl Fn(&Rollout) -> bool) -> Vec<StepId> {
+        let here = self.run.steps();
+        let here = here.filter(|(.., state)| state.rollout.as_deref().is_some_and(&which));
+        here.map(|(id, ..)| id).collect()
+    }
+
+    /// The first steps of experiments that are so.
+    pub(crate) fn experiments(&self, which: impl Fn(&Experiment) -> bool) -> Vec<StepId> {
+        let here = self.run.steps();
+        let here = here.filter(|(.., state)| state.experiment.as_deref().is_some_and(&which));
+        here.map(|(id, ..)| id).collect()
+    }
+
     /// The lane of a rollout step; a new one if nothing ever moved there.
     pub(crate) fn lane_mut(&mut self, key: &LaneKey) -> &mut Lane {
         self.lanes

@@ -8,7 +8,7 @@ use crate::effect::{CommitState, Effect};
 use crate::experiment::{self, Ending, Experiment, leader_of};
 use crate::ids::StepId;
 use crate::people::{Actor, Identity};
-use crate::rollout::{self, Phase};
+use crate::rollout::{self, Phase, Rollout};
 use crate::run::{PartStatus, RunStatus};
 
 /// A person wants the run to end.
@@ -30,13 +30,8 @@ pub(super) fn cancel(draft: &mut Draft, by: &Identity, reason: &str) {
 /// A person wants traffic back.
 pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
     let Some(actor) = known(draft, by) else { return };
-    let moving: Vec<StepId> = draft
-        .run
-        .steps()
-        .filter(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::can_revert))
-        .map(|(id, ..)| id)
-        .collect();
-    let experiments = experiments(draft, Experiment::can_end);
+    let moving = draft.rollouts(Rollout::can_revert);
+    let experiments = draft.experiments(Experiment::can_end);
     if moving.is_empty() && experiments.is_empty() {
         let words = format!(
             "{} ({}) has nothing on its way that could go back; to leave a promoted revision, push or revert the commit",
@@ -50,20 +45,10 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
         rollout::revert(draft, id, &format!("asked by {actor}: {reason}"), actor.clone());
     }
     for id in experiments {
-        let ending = Ending {
-            why: format!("asked by {actor}: {reason}"),
-            complete: false,
-        };
+        let ending = Ending::early(format!("asked by {actor}: {reason}"));
         experiment::end(draft, id, ending, actor.clone());
     }
     draft.reply = Some(Reply::Done(format!("traffic of {} goes back", draft.run.title())));
-}
-
-/// The first steps of experiments that are so.
-fn experiments(draft: &Draft, which: impl Fn(&Experiment) -> bool) -> Vec<StepId> {
-    let steps = draft.run.steps();
-    let here = steps.filter(|(.., state)| state.experiment.as_deref().is_some_and(&which));
-    here.map(|(id, ..)| id).collect()
 }
 
 /// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
@@ -126,11 +111,7 @@ pub(super) fn effect_refused(draft: &mut Draft, id: StepId, why: &str) {
     let experiment = leader_of(&draft.run.pipeline, id).filter(|id| draft.run.experiment(*id).is_some());
     if let Some(leader) = experiment {
         // One that goes back already decides again at its looks.
-        let ending = Ending {
-            why: why.to_owned(),
-            complete: false,
-        };
-        return experiment::end(draft, leader, ending, Actor::Weir);
+        return experiment::end(draft, leader, Ending::early(why), Actor::Weir);
     }
     if state.status.is_over() {
         return;
@@ -185,17 +166,17 @@ pub(super) fn end(draft: &mut Draft) {
     };
     answer::withdraw(draft, &withdrawn);
     let ids: Vec<StepId> = draft.run.steps().map(|(id, ..)| id).collect();
-    for id in experiments(draft, |_| true) {
+    for id in draft.experiments(|_| true) {
         experiment::lay_off(draft, id, &ending.words());
     }
     for id in ids {
         stop_step(draft, id, &ending);
     }
-    let moves = draft
-        .run
-        .steps()
-        .any(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::moves));
-    if moves || !experiments(draft, Experiment::moves).is_empty() {
+    let moving = [
+        draft.rollouts(Rollout::moves),
+        draft.experiments(Experiment::moves),
+    ];
+    if moving.iter().any(|steps| !steps.is_empty()) {
         return;
     }
     close(draft, ending);

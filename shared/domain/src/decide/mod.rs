@@ -9,6 +9,7 @@ mod end;
 mod execution;
 mod foresee;
 mod look;
+mod queue;
 mod turn;
 
 use crate::approval::Refusal;

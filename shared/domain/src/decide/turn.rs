@@ -3,14 +3,13 @@
 use super::begin::short;
 use super::{Draft, Rejected, foresee};
 use crate::audit::Action;
-use crate::effect::Effect;
 use crate::experiment;
 use crate::ids::{Fence, StepId};
-use crate::lane::{Mover, Turn};
+use crate::lane::Turn;
 use crate::people::Actor;
-use crate::pipeline::{OnNewPush, RolloutRule};
+use crate::pipeline::RolloutRule;
 use crate::rollout::{self, Phase, Rollout};
-use crate::run::{PartStatus, RunStatus};
+use crate::run::PartStatus;
 use crate::seen::{GroundSeen, RolloutSeen, SiteSeen};
 use crate::time::Timestamp;
 
@@ -74,18 +73,7 @@ pub(super) fn accepted(draft: &mut Draft, step: StepId, fence: Fence, at: Timest
 /// Asks for the lane; goes on if it is free.
 pub(super) fn take_turn(draft: &mut Draft, id: StepId) {
     let Ok(rule) = rule_of(draft, id) else { return };
-    let me = Mover {
-        run: draft.run.id.clone(),
-        pipeline: draft.run.pipeline.name.clone(),
-        step: id,
-        since: draft.now,
-    };
-    let supersede = draft.run.pipeline.on_new_push == OnNewPush::Supersede;
-    let (turn, woken) = draft.lane_mut(&rule.lane).ask(me, supersede);
-    draft
-        .effects
-        .extend(woken.into_iter().map(|run| Effect::Wake { run }));
-    match turn {
+    match draft.ask_for_lane(id, &rule.lane) {
         Turn::Mine(_) => compare(draft, id, &rule),
         Turn::Behind(other) => wait_behind(draft, id, &format!("{} is moved by {other}", rule.lane)),
     }
@@ -162,76 +150,39 @@ pub(super) fn lineage(
 
 /// Every rollout that waits asks again; one whose place was taken ends its run.
 pub(super) fn take_turns(draft: &mut Draft) {
-    let waiting: Vec<StepId> = rollouts(draft, |rollout| rollout.phase == Phase::Queued);
-    for id in waiting {
+    for id in draft.rollouts(|rollout| rollout.phase == Phase::Queued) {
         let Ok(rule) = rule_of(draft, id) else { continue };
-        let (run, pipeline) = (draft.run.id.clone(), draft.run.pipeline.name.clone());
-        match draft.lane_mut(&rule.lane).turn_of(&run, &pipeline) {
-            Some(by) => {
-                draft.run.ending.get_or_insert(RunStatus::Superseded { by });
-            }
-            None => take_turn(draft, id),
+        if !draft.lost_place(&rule.lane) {
+            take_turn(draft, id);
         }
     }
 }
 
 /// A newer push asks a moving rollout back; a rollout that ended ends its step.
 pub(super) fn settle_rollouts(draft: &mut Draft) {
-    for id in rollouts(draft, Rollout::can_revert) {
+    for id in draft.rollouts(Rollout::can_revert) {
         let Ok(rule) = rule_of(draft, id) else { continue };
-        let run = draft.run.id.clone();
-        let lane = draft.lane_mut(&rule.lane);
-        if let Some(by) = lane.asked_back_by.clone().filter(|_| lane.is_moved_by(&run)) {
-            draft
-                .run
-                .ending
-                .get_or_insert(RunStatus::Superseded { by: by.clone() });
-            rollout::revert(
-                draft,
-                id,
-                &format!("a newer push supersedes it: {by}"),
-                Actor::Weir,
-            );
+        if let Some(by) = draft.asked_back(&rule.lane) {
+            let why = format!("a newer push supersedes it: {by}");
+            rollout::revert(draft, id, &why, Actor::Weir);
         }
     }
-    for id in rollouts(draft, |rollout| !rollout.moves()) {
+    for id in draft.rollouts(|rollout| !rollout.moves()) {
         end_step(draft, id);
     }
 }
 
 fn end_step(draft: &mut Draft, id: StepId) {
-    let now = draft.now;
-    let name = draft
-        .run
-        .step(id)
-        .map(|step| step.name.clone())
-        .unwrap_or_default();
     let state = draft.step_mut(id);
     let (PartStatus::Running, Some(rollout)) = (&state.status, &state.rollout) else {
         return;
     };
     let (phase, why) = (rollout.phase.clone(), rollout.reverted_because.clone());
     match phase {
-        Phase::Drained => {
-            state.status = PartStatus::Succeeded;
-            state.ended = Some(now);
-            let took = now.since(state.began.unwrap_or(now));
-            draft.note(Action::StepSucceeded, format!("step {name} in {took}"));
-        }
+        Phase::Drained => draft.pass_step(id, ""),
         Phase::Reverted { .. } | Phase::Removing | Phase::Removed => {
-            let why = why.unwrap_or_default();
-            state.status = PartStatus::Failed { why: why.clone() };
-            state.ended = Some(now);
-            draft.note(Action::StepFailed, format!("step {name}: {why}"));
+            draft.fail_step(id, &why.unwrap_or_default());
         }
         _ => {}
     }
-}
-
-fn rollouts(draft: &Draft, which: impl Fn(&Rollout) -> bool) -> Vec<StepId> {
-    let here = draft
-        .run
-        .steps()
-        .filter(|(.., state)| state.rollout.as_deref().is_some_and(&which));
-    here.map(|(id, ..)| id).collect()
 }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::end::{end, name_of};
+use super::end::end;
 use super::state::{Ending, Experiment, Phase};
 use crate::audit::Action;
 use crate::decide::Draft;
@@ -198,20 +198,10 @@ pub(crate) fn settle(draft: &mut Draft) {
         if !measured_by(&draft.run, id).is_empty() {
             continue;
         }
-        let (now, name) = (draft.now, name_of(draft, id));
-        let step = draft.step_mut(id);
-        step.ended = Some(now);
-        step.waits_for.clear();
-        let took = now.since(step.began.unwrap_or(now));
+        draft.step_mut(id).waits_for.clear();
         match complete {
-            Ok(()) => {
-                step.status = PartStatus::Succeeded;
-                draft.note(Action::StepSucceeded, format!("step {name} in {took}"));
-            }
-            Err(why) => {
-                step.status = PartStatus::Failed { why: why.clone() };
-                draft.note(Action::StepFailed, format!("step {name}: {why}"));
-            }
+            Ok(()) => draft.pass_step(id, ""),
+            Err(why) => draft.fail_step(id, &why),
         }
     }
 }

@@ -73,17 +73,11 @@ pub(super) fn split_back(experiment: &Experiment) -> Vec<(RevisionId, Weight)> {
 
 /// Steps of its variants that have not ended will not end well.
 fn fail_steps(draft: &mut Draft, experiment: &Experiment, why: &str) {
-    let now = draft.now;
     for id in experiment.sides.iter().map(|side| side.step) {
         // A leader that is being decided on has its state in its step all the same.
-        if draft.step_mut(id).status != PartStatus::Running {
-            continue;
+        if draft.step_mut(id).status == PartStatus::Running {
+            draft.fail_step(id, why);
         }
-        let name = name_of(draft, id);
-        draft.note(Action::StepFailed, format!("step {name}: {why}"));
-        let step = draft.step_mut(id);
-        step.status = PartStatus::Failed { why: why.to_owned() };
-        step.ended = Some(now);
     }
 }
 
@@ -108,17 +102,9 @@ pub(super) fn over(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
 }
 
 fn release(draft: &mut Draft, experiment: &Experiment, id: StepId) {
-    let Some(rule) = draft.run.rule(id).cloned() else {
-        return;
-    };
-    let (run, fence) = (draft.run.id.clone(), experiment.fence);
-    let lane = draft.lane_mut(&rule.lane);
-    let moved = lane.is_moved_by(&run);
-    let next = lane.release(&run, fence);
-    if moved {
-        draft.note(Action::LaneReleased, format!("{} at step {id}", rule.lane));
+    if let Some(rule) = draft.run.rule(id).cloned() {
+        draft.release_lane(id, &rule.lane, experiment.fence);
     }
-    draft.effects.extend(next.map(|run| Effect::Wake { run }));
 }
 
 /// Gives up the lane, or the place in its queue, before anything was written.
@@ -142,18 +128,8 @@ pub(crate) fn lay_off(draft: &mut Draft, id: StepId, why: &str) {
             }
         }
         Some(_) => {
-            let ending = Ending {
-                why: why.to_owned(),
-                complete: false,
-            };
-            end(draft, id, ending, Actor::Weir);
+            end(draft, id, Ending::early(why), Actor::Weir);
         }
         None => {}
     }
-}
-
-/// The name of a step.
-pub(super) fn name_of(draft: &Draft, id: StepId) -> String {
-    let step = draft.run.step(id);
-    step.map(|step| step.name.clone()).unwrap_or_default()
 }

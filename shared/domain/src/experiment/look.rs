@@ -109,8 +109,7 @@ fn warming(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
                 .any(|side| !side.is_warm() && draft.step_mut(side.step).status == PartStatus::Running);
             if running && draft.now.since(since) >= within {
                 let why = format!("not warm within {within}: {words}");
-                let ending = Ending { why, complete: false };
-                end_now(draft, experiment, id, ending, Actor::Weir);
+                end_now(draft, experiment, id, Ending::early(why), Actor::Weir);
             } else {
                 wait(draft, experiment, &words);
             }
@@ -134,8 +133,7 @@ fn described(side: &Side) -> String {
 fn running(draft: &mut Draft, experiment: &mut Experiment, id: StepId, route: &RouteSeen) {
     let Some(split) = shares(&experiment.sides) else {
         let why = format!("no variant is warm: {}", lost(experiment).join("; "));
-        let ending = Ending { why, complete: false };
-        end_now(draft, experiment, id, ending, Actor::Weir);
+        end_now(draft, experiment, id, Ending::early(why), Actor::Weir);
         draft.effects.push(Effect::Page { step: id });
         return;
     };

@@ -1,14 +1,13 @@
 //! An experiment begins: its turn in the lane, what it needs beside its own objects, a Service for each variant.
 
-use super::end::{leave_lane, name_of};
+use super::end::leave_lane;
 use super::grouping::{leader_of, variants_from};
 use super::state::{Experiment, Phase};
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::Effect;
 use crate::ids::StepId;
-use crate::lane::{Mover, Turn};
-use crate::pipeline::OnNewPush;
+use crate::lane::Turn;
 use crate::run::PartStatus;
 use crate::seen::SiteSeen;
 
@@ -37,18 +36,7 @@ pub(super) fn take_turn(draft: &mut Draft, id: StepId) {
     let (Some(rule), Some(mut experiment)) = (draft.run.rule(id).cloned(), draft.take_experiment(id)) else {
         return;
     };
-    let me = Mover {
-        run: draft.run.id.clone(),
-        pipeline: draft.run.pipeline.name.clone(),
-        step: id,
-        since: draft.now,
-    };
-    let supersede = draft.run.pipeline.on_new_push == OnNewPush::Supersede;
-    let (turn, woken) = draft.lane_mut(&rule.lane).ask(me, supersede);
-    draft
-        .effects
-        .extend(woken.into_iter().map(|run| Effect::Wake { run }));
-    match turn {
+    match draft.ask_for_lane(id, &rule.lane) {
         Turn::Mine(_) => {
             let lane = draft.lane_mut(&rule.lane);
             experiment.fence = lane.fence;
@@ -84,13 +72,8 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
     draft.put_experiment(id, experiment);
     if let Some(why) = refused {
         leave_lane(draft, id);
-        let name = name_of(draft, id);
-        draft.note(Action::StepFailed, format!("step {name}: {why}"));
-        let now = draft.now;
-        let step = draft.step_mut(id);
-        step.experiment = None;
-        step.ended = Some(now);
-        step.status = PartStatus::Failed { why };
+        draft.step_mut(id).experiment = None;
+        draft.fail_step(id, &why);
     }
 }
 

@@ -39,6 +39,16 @@ pub struct Ending {
     pub complete: bool,
 }
 
+impl Ending {
+    /// Something cut it short.
+    pub(crate) fn early(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            complete: false,
+        }
+    }
+}
+
 /// An experiment of a run.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Experiment {

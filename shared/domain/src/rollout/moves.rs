@@ -265,16 +265,7 @@ pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule
 /// Gives the lane free and wakes who comes next. What was claimed is free too.
 pub(super) fn release(draft: &mut Draft, rollout: &Rollout, id: StepId, rule: &RolloutRule) {
     let_go(draft, id, rule);
-    let (run, fence) = (draft.run.id.clone(), rollout.fence);
-    let lane = draft.lane_mut(&rule.lane);
-    let moved = lane.is_moved_by(&run);
-    let next = lane.release(&run, fence);
-    if moved {
-        draft.note(Action::LaneReleased, format!("{} at step {id}", rule.lane));
-    }
-    if let Some(run) = next {
-        draft.effects.push(Effect::Wake { run });
-    }
+    draft.release_lane(id, &rule.lane, rollout.fence);
 }
 
 /// Gives up the lane, or the place in its queue, before anything was written.
