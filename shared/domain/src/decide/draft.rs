@@ -98,13 +98,13 @@ impl Draft {
     }
 
     /// Ends a step well, and records how long it took and whatever else there is to say.
-    pub(crate) fn pass_step(&mut self, id: StepId, more: &str) {
+    pub(crate) fn pass_step(&mut self, id: StepId, more: &str) -> &mut Note {
         let (now, name) = (self.now, self.step_name(id));
         let step = self.step_mut(id);
         step.status = PartStatus::Succeeded;
         step.ended = Some(now);
         let took = now.since(step.began.unwrap_or(now));
-        self.note(Action::StepSucceeded, format!("step {name} in {took}{more}"));
+        self.note(Action::StepSucceeded, format!("step {name} in {took}{more}"))
     }
 
     /// Steps whose rollout is so.

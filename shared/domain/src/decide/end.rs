@@ -120,18 +120,7 @@ pub(super) fn effect_refused(draft: &mut Draft, id: StepId, why: &str) {
         Some(rollout) if rollout.can_revert() => rollout::revert(draft, id, why, Actor::Weir),
         // A revert that is refused is tried again at every look; it must not be given up.
         Some(rollout) if rollout.moves() => {}
-        _ => {
-            let now = draft.now;
-            let name = draft
-                .run
-                .step(id)
-                .map(|step| step.name.clone())
-                .unwrap_or_default();
-            draft.note(Action::StepFailed, format!("step {name}: {why}"));
-            let state = draft.step_mut(id);
-            state.status = PartStatus::Failed { why: why.to_owned() };
-            state.ended = Some(now);
-        }
+        _ => draft.fail_step(id, why),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &ExecutionSeen) -> Res
         ExecutionSeen::Pending(why) => waits(draft, step, why),
         ExecutionSeen::Running => waits(draft, step, ""),
         ExecutionSeen::Unreachable(why) => waits(draft, step, &format!("cluster does not answer: {why}")),
-        ExecutionSeen::Failed(why) => fail(draft, step, why.clone(), ""),
+        ExecutionSeen::Failed(why) => fail(draft, step, why, ""),
         ExecutionSeen::Finished {
             exit_code: 0,
             outputs,
@@ -40,7 +40,7 @@ pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &ExecutionSeen) -> Res
         } => {
             if let Some(missing) = plugin.outputs.iter().find(|name| !outputs.contains_key(*name)) {
                 let why = format!("its commands ended well but did not write the output `{missing}`");
-                fail(draft, step, why, log_tail);
+                fail(draft, step, &why, log_tail);
                 return Ok(());
             }
             let declared = outputs.iter().filter(|(name, _)| plugin.outputs.contains(name));
@@ -52,28 +52,18 @@ pub(super) fn seen(draft: &mut Draft, step: StepId, seen: &ExecutionSeen) -> Res
         ExecutionSeen::Finished {
             exit_code, log_tail, ..
         } => {
-            fail(draft, step, format!("exit code {exit_code}"), log_tail);
+            fail(draft, step, &format!("exit code {exit_code}"), log_tail);
         }
     }
     Ok(())
 }
 
 fn succeed(draft: &mut Draft, id: StepId, outputs: std::collections::BTreeMap<String, String>, log: &str) {
-    let Some((name, slug)) = draft
-        .run
-        .step(id)
-        .map(|step| (step.name.clone(), step.slug.clone()))
-    else {
+    let Some(slug) = draft.run.step(id).map(|step| step.slug.clone()) else {
         return;
     };
-    let now = draft.now;
-    let state = draft.step_mut(id);
-    state.status = PartStatus::Succeeded;
-    state.ended = Some(now);
-    state.waits_for.clear();
-    tail(log).clone_into(&mut state.log_tail);
-    let took = now.since(state.began.unwrap_or(now));
-    let note = draft.note(Action::StepSucceeded, format!("step {name} in {took}"));
+    ended(draft, id, log);
+    let note = draft.pass_step(id, "");
     for (key, value) in &outputs {
         note.with(key, value.as_str());
     }
@@ -82,19 +72,15 @@ fn succeed(draft: &mut Draft, id: StepId, outputs: std::collections::BTreeMap<St
     }
 }
 
-fn fail(draft: &mut Draft, id: StepId, why: String, log: &str) {
-    let name = draft
-        .run
-        .step(id)
-        .map(|step| step.name.clone())
-        .unwrap_or_default();
-    let now = draft.now;
+fn fail(draft: &mut Draft, id: StepId, why: &str, log: &str) {
+    ended(draft, id, log);
+    draft.fail_step(id, why);
+}
+
+fn ended(draft: &mut Draft, id: StepId, log: &str) {
     let state = draft.step_mut(id);
-    state.ended = Some(now);
     state.waits_for.clear();
     tail(log).clone_into(&mut state.log_tail);
-    draft.note(Action::StepFailed, format!("step {name}: {why}"));
-    draft.step_mut(id).status = PartStatus::Failed { why };
 }
 
 /// What a step waits for is said once each time it changes.

@@ -179,7 +179,9 @@ fn end_step(draft: &mut Draft, id: StepId) {
     };
     let (phase, why) = (rollout.phase.clone(), rollout.reverted_because.clone());
     match phase {
-        Phase::Drained => draft.pass_step(id, ""),
+        Phase::Drained => {
+            draft.pass_step(id, "");
+        }
         Phase::Reverted { .. } | Phase::Removing | Phase::Removed => {
             draft.fail_step(id, &why.unwrap_or_default());
         }

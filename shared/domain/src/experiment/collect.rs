@@ -200,7 +200,9 @@ pub(crate) fn settle(draft: &mut Draft) {
         }
         draft.step_mut(id).waits_for.clear();
         match complete {
-            Ok(()) => draft.pass_step(id, ""),
+            Ok(()) => {
+                draft.pass_step(id, "");
+            }
             Err(why) => draft.fail_step(id, &why),
         }
     }
