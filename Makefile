@@ -1,7 +1,8 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
 LIVE := live-variants live-strategies live-room live-adapter
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
+STAGES := live-variants demo-aws demo live-strategies live-room live-adapter cluster-check fit
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -36,6 +37,11 @@ soak: doctor ## the same until KILL=1000 functions were killed, reverts cut shor
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000)
 
+bench-cost: doctor ## what a rollout of 20 steps with 12 looks each costs on AWS, with the programs of the package; 25 min
+	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions --bins
+	cargo build -p weir-simulator -p weir-aws-demo --bins
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --long --programs target/x86_64-unknown-linux-gnu/lambda
+
 package: ## the functions' programs for Lambda, x86_64 and arm64, zipped; too large or too new ends with an error
 	infra/aws/package.sh
 
@@ -43,10 +49,14 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions -p weir-cold --bins
 	target/x86_64-unknown-linux-gnu/lambda/bench-cold target/x86_64-unknown-linux-gnu/lambda $(RUNS)
 
-# Stages on a cluster wait more than they work. The longest come first, and wait for no prerequisite: make would begin
-# the others before them.
-test: doctor lint unit ## everything, the real cluster and the demonstrations included
-	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo KILL=20 demo-aws demo $(LIVE) cluster-check fit
+# What waits for `unit` where it is told to.
+$(filter-out live-variants,$(STAGES)): | $(AFTER)
+
+# Stages on a cluster wait more than they work, and the longest come first. Beside `unit`, which takes both cores, goes only
+# the one that waits most.
+test: doctor lint ## everything, the real cluster and the demonstrations included
+	@rm -rf target/skipped
+	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo AFTER=unit KILL=20 unit $(STAGES)
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws
@@ -56,8 +66,7 @@ lint: ## formatting, lints, dependency policy, the templates of infra/aws
 	cargo clippy --workspace --features weir-local/aws --all-targets --quiet -- --deny warnings
 
 unit: ## everything that needs no cluster
-	@rm -rf target/skipped
-	cargo test --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle
+	cargo test --workspace --features weir-local/aws --exclude weir-live --exclude weir-fit-oracle --lib --bins --tests --examples
 
 prometheus: ## the Prometheus source against a real server, built from its Go module
 	cargo run -q -p weir-metrics --example real_prometheus -- $$(tests/prometheus/build.sh)

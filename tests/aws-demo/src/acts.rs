@@ -19,7 +19,7 @@ use crate::stage::Stage;
 const LOOK: Duration = Duration::from_millis(300);
 
 /// A run that is not over by then never will be.
-const RUN_LIMIT: Duration = Duration::from_secs(400);
+pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(400);
 
 /// Times that a sender whose function was killed sends again.
 const TRIES: u32 = 10;
@@ -45,6 +45,7 @@ pub(crate) async fn push(
     name: &'static str,
     message: &str,
     settings: &Value,
+    limit: Duration,
 ) -> Result<Act> {
     println!("\n── push: {message} ──");
     let push = stage.repository.commit(settings, message).await?;
@@ -60,7 +61,7 @@ pub(crate) async fn push(
         "a push with a wrong signature was answered with {refused}"
     );
     let run = RunId::new(delivered(stage, &door, &push).await?);
-    let ended = timeout(RUN_LIMIT, async {
+    let ended = timeout(limit, async {
         let mut followed = pin!(follow(stage, &run));
         tokio::select! {
             ended = &mut followed => {
@@ -73,7 +74,7 @@ pub(crate) async fn push(
     });
     let run = ended
         .await
-        .with_context(|| format!("run {run} is not over after {RUN_LIMIT:?}"))??;
+        .with_context(|| format!("run {run} is not over after {limit:?}"))??;
     let counted = match stage.load() {
         Some(load) => Some(load.since(name).await?),
         None => None,

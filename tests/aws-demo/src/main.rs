@@ -9,6 +9,7 @@
 //! ```
 //! It ends with 0 only if the states read back from the table and what the cluster shows agree. `--kill N` kills N
 //! functions in the middle of what they do, one of them between the commit of a revert and its patch; the end must be the same.
+//! `--long` rolls out 20 steps instead and says what that costs, `--programs FOLDER` with programs from there.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -16,8 +17,10 @@
 )]
 
 mod acts;
+mod args;
 mod cut;
 mod kills;
+mod long;
 mod price;
 mod report;
 mod rights;
@@ -27,8 +30,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acts::Act;
-use anyhow::{Context, Result};
+use acts::{Act, RUN_LIMIT};
+use anyhow::Result;
+use args::Args;
 use cut::Cut;
 use kills::Kills;
 use stage::{Places, Stage};
@@ -47,14 +51,12 @@ async fn main() -> ExitCode {
 }
 
 async fn demonstrate() -> Result<bool> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let kills: u32 = match arguments.as_slice() {
-        [] => 0,
-        [flag, count] if flag == "--kill" => count.parse().context("--kill takes a number")?,
-        _ => anyhow::bail!("usage: weir-aws-demo [--kill N]"),
+    let args = Args::read(std::env::args().skip(1))?;
+    let mut stage = Stage::start(&Places::of_this_build(args.programs)?, args.kills > 0).await?;
+    let told = match args.long {
+        true => long::measure(&mut stage).await,
+        false => tell(&mut stage, args.kills).await,
     };
-    let mut stage = Stage::start(&Places::of_this_build()?, kills > 0).await?;
-    let told = tell(&mut stage, kills).await;
     stage.stop().await?;
     told
 }
@@ -72,19 +74,19 @@ pub(crate) struct Round {
 
 /// Tells the story, again until enough were killed; whether it went as it must.
 async fn tell(stage: &mut Stage, kills: u32) -> Result<bool> {
-    let first = acts::push(stage, "first", "The first model", &model::good()).await?;
+    let first = acts::push(stage, "first", "The first model", &model::good(), RUN_LIMIT).await?;
     stage.open().await?;
     let (mut rounds, mut killed) = (Vec::new(), 0);
     while rounds.is_empty() || killed < kills {
         let left = kills.saturating_sub(killed);
         // Half of them while a good model is promoted, the rest while a bad one is sent back.
         let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(left - left / 2));
-        let good = acts::push(stage, "good", "A better model", &model::good()).await?;
+        let good = acts::push(stage, "good", "A better model", &model::good(), RUN_LIMIT).await?;
         killed += killing.ended().await;
         let cut = (kills > 0).then(|| Cut::set(stage));
         let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(left / 2));
         let bad = model::errs_under_load();
-        let bad = acts::push(stage, "bad", "A model that errs under load", &bad).await?;
+        let bad = acts::push(stage, "bad", "A model that errs under load", &bad, RUN_LIMIT).await?;
         killed += killing.ended().await;
         let back = match cut {
             Some(cut) => cut.took().await?,

@@ -9,6 +9,9 @@ use weir_lambda_host::{Bill, Stack, Tally};
 /// Memory of a function, as the template gives it.
 const GIGABYTES: f64 = 0.5;
 
+/// Operations of DynamoDB that are paid for as reads; all others write.
+const READS: [&str; 2] = ["GetItem", "Query"];
+
 /// What an account had been asked for at a moment.
 #[derive(Clone)]
 pub(crate) struct Meter {
@@ -33,31 +36,34 @@ impl Meter {
                 .sum()
         };
         let between = |action: &str| actions(later, action) - actions(self, action);
-        let (mut events, mut millis, mut batches) = (0, 0, 0);
+        let mut looks = Tally::default();
+        let mut events = 0;
         for (id, tally) in &later.tallies {
             let before = self.tallies.get(id).copied().unwrap_or_default();
             events += tally.events - before.events;
-            millis += tally.millis - before.millis;
             if ["StageExecutor", "MetricCheck"].contains(&id.as_str()) {
-                batches += tally.events - before.events;
+                looks.events += tally.events - before.events;
             }
+            looks.millis += tally.millis - before.millis;
         }
+        let units = later.bill.units.iter().map(|(operation, (calls, taken))| {
+            let (calls_before, taken_before) = self.bill.units.get(operation).copied().unwrap_or_default();
+            (operation.clone(), (calls - calls_before, taken - taken_before))
+        });
         Cost {
-            read_units: later.bill.read_units - self.bill.read_units,
-            write_units: later.bill.write_units - self.bill.write_units,
+            units: units.collect(),
             // A batch is received once and deleted once.
-            messages: between("sqs:SendMessage") + 2 * batches,
+            messages: between("sqs:SendMessage") + 2 * looks.events,
             schedules: between("scheduler:CreateSchedule"),
             events,
-            millis,
+            millis: looks.millis,
         }
     }
 }
 
 /// What a run took.
 pub(crate) struct Cost {
-    read_units: f64,
-    write_units: f64,
+    units: BTreeMap<String, (u64, f64)>,
     messages: u64,
     schedules: u64,
     events: u64,
@@ -65,23 +71,32 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    fn dollars(&self) -> f64 {
+    fn units(&self, read: bool) -> f64 {
+        let these = self
+            .units
+            .iter()
+            .filter(|(operation, _)| READS.contains(&operation.as_str()) == read);
+        these.map(|(_, (_, units))| units).sum()
+    }
+
+    /// In dollars.
+    pub(crate) fn dollars(&self) -> f64 {
         let prices: Value = serde_json::from_str(include_str!("../prices.json")).unwrap_or_default();
         let price = |name: &str| prices[name].as_f64().unwrap_or(f64::NAN);
         let million = |count: f64, name: &str| count / 1e6 * price(name);
-        million(self.read_units, "million_read_units")
-            + million(self.write_units, "million_write_units")
+        million(self.units(true), "million_read_units")
+            + million(self.units(false), "million_write_units")
             + million(self.messages as f64, "million_messages")
             + million(self.events as f64, "million_invocations")
             + million(self.schedules as f64, "million_schedules")
             + self.millis as f64 / 1e3 * GIGABYTES * price("gigabyte_second_arm64")
     }
-}
 
-impl Cost {
-    /// What so many looks would cost at the mean of this run's, those that decided something and the doors included.
-    pub(crate) fn of_looks(&self, looks: u32) -> f64 {
-        self.dollars() / self.events as f64 * f64::from(looks)
+    /// How many calls of each operation took how many units, in words.
+    pub(crate) fn by_operation(&self) -> String {
+        let each = self.units.iter();
+        let each = each.map(|(operation, (calls, units))| format!("{operation} {calls} = {units:.0}"));
+        each.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -91,8 +106,8 @@ impl fmt::Display for Cost {
             f,
             "${:.5}: {:.0} write units, {:.0} read units, {} requests of SQS, {} schedules, {} invocations of {} ms in all",
             self.dollars(),
-            self.write_units,
-            self.read_units,
+            self.units(false),
+            self.units(true),
             self.messages,
             self.schedules,
             self.events,

@@ -43,11 +43,6 @@ pub(crate) async fn report(
         );
         println!("  cost {}", act.cost);
     }
-    println!(
-        "at the mean of the good run a look, 20 steps would cost ${:.5} with 12 checks each, ${:.5} with 60 (5 min, every 5 s)",
-        last.good.cost.of_looks(20 * 12),
-        last.good.cost.of_looks(20 * 60),
-    );
     let denied = stage.stack.denied();
     for words in &denied {
         println!("denied: {words}");

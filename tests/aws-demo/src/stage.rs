@@ -43,13 +43,16 @@ const SHORT_MINUTE: Duration = Duration::from_secs(5);
 pub(crate) struct Places {
     project: PathBuf,
     cluster_bin: PathBuf,
+    /// The functions' programs.
+    programs: PathBuf,
+    /// Pods and users.
     bin: PathBuf,
     state: PathBuf,
 }
 
 impl Places {
-    /// The programs that were built with this one.
-    pub(crate) fn of_this_build() -> Result<Self> {
+    /// The programs that were built with this one; those of the functions may be elsewhere.
+    pub(crate) fn of_this_build(programs: Option<PathBuf>) -> Result<Self> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../..")
             .canonicalize()?;
@@ -57,16 +60,21 @@ impl Places {
             .context("WEIR_CLUSTER_BIN is not set: run `make demo-aws`")?;
         let this = std::env::current_exe()?;
         let bin = this.parent().context("a program lies in a folder")?.to_owned();
-        for program in PROGRAMS.iter().chain(&["weir-simulator", "weir-load"]) {
+        let programs = programs.unwrap_or_else(|| bin.clone());
+        let functions = PROGRAMS.map(|name| programs.join(name));
+        let others = ["weir-simulator", "weir-load"].map(|name| bin.join(name));
+        for program in functions.iter().chain(&others) {
             ensure!(
-                bin.join(program).exists(),
-                "{program} is not built: run `make demo-aws`"
+                program.exists(),
+                "{} is not built: run `make demo-aws`",
+                program.display()
             );
         }
         Ok(Self {
             state: project.join(".cache/demo-aws"),
             cluster_bin: cluster_bin.into(),
             project,
+            programs,
             bin,
         })
     }
@@ -195,7 +203,7 @@ fn given(places: &Places, kills: bool, cluster: &Cluster, slack: &Slack, api: &g
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let programs: BTreeMap<String, PathBuf> = PROGRAMS
         .iter()
-        .map(|name| ((*name).to_owned(), places.bin.join(name)))
+        .map(|name| ((*name).to_owned(), places.programs.join(name)))
         .collect();
     let secret = json!({
         "github_secrets": [github::SECRET],

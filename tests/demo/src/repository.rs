@@ -78,6 +78,13 @@ impl Repository {
         })
     }
 
+    /// Changes a file of it; the next commit has it.
+    pub fn rewrite(&self, file: &str, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+        let path = self.path.join(file);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("no {file} in the repository"))?;
+        Ok(std::fs::write(&path, change(&text)?)?)
+    }
+
     async fn head(&self) -> Result<String> {
         Ok(self.git(&["rev-parse", "HEAD"]).await?.trim().to_owned())
     }

@@ -154,7 +154,7 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
     }
     change = match commit.looks.iter().filter_map(|(_, at)| *at).min() {
         Some(first) => change
-            .set(keys::DUE, number(first.0))
+            .set(keys::DUE, number(keys::due(first)))
             .set(keys::DUE_SHARD, text(keys::shard_of(&run.id, table::DUE_SHARDS))),
         None => change.remove(keys::DUE).remove(keys::DUE_SHARD),
     };

@@ -4,6 +4,7 @@ use weir_app::EffectKey;
 use weir_domain::Duty;
 use weir_domain::digest::sha256_hex;
 use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
+use weir_domain::time::{Span, Timestamp};
 
 /// Partition key.
 pub(crate) const PK: &str = "pk";
@@ -15,7 +16,7 @@ pub(super) const VERSION: &str = "version";
 pub(crate) const BODY: &str = "body";
 /// Token of the commit that wrote a run last.
 pub(super) const COMMIT: &str = "commit";
-/// When an item is due, milliseconds since 1970: sort key of the index.
+/// When an item is due, milliseconds since 1970: sort key of the index. A run's is the minute of its earlier look.
 pub(super) const DUE: &str = "due";
 /// Partition key of the index of what is due; there as long as `due` is.
 pub(super) const DUE_SHARD: &str = "due_shard";
@@ -63,6 +64,13 @@ pub(super) fn outbox_of(sk: &str) -> Option<(u64, u32)> {
 /// The attribute of a run that says when a duty is due.
 pub(super) fn look(duty: Duty) -> &'static str {
     duty.as_str()
+}
+
+/// A run's place in the index of what is due: the minute, rounded down. A run that is looked at every five seconds moves
+/// there once a minute, and each move costs two units, a third of what the look does.
+pub(super) fn due(first: Timestamp) -> i64 {
+    let minute = Span::seconds(60).0.cast_signed();
+    first.0 - first.0.rem_euclid(minute)
 }
 
 /// The attribute of a run with the scrape of a step.
@@ -171,6 +179,19 @@ mod tests {
             version: 1,
             n: 0,
         })
+    }
+
+    #[test]
+    fn a_run_that_is_looked_at_every_five_seconds_moves_in_the_index_once_a_minute() {
+        let looks = (0..36).map(|n| Timestamp(1_700_000_000_000) + Span::seconds(5 * n));
+        let (looks, places): (Vec<_>, std::collections::BTreeSet<_>) =
+            looks.map(|look| (look, due(look))).unzip();
+        assert_eq!(places.len(), 4, "three minutes begun within one");
+        assert!(
+            looks
+                .iter()
+                .all(|look| (look.0 - 59_999..=look.0).contains(&due(*look)))
+        );
     }
 
     #[test]

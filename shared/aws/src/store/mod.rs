@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! RUN#<id>    STATE           version, commit, body    the run without its pipeline
-//!                             due, traffic, steps      when each duty is due, and the earlier of both
+//!                             traffic, steps           when each duty is due
+//!                             due                      the minute of the earlier of both
 //!                             scrape#<step>            what the metrics source wants to see again
 //!                             born                     when it began
 //!             STATE#PIPELINE  body                     its pipeline, written once
@@ -29,7 +30,7 @@
 //! **What is read.** Items by key, and items of one partition, are read strongly consistent. A run is read before its
 //! lanes: its version is a condition of every commit, so if the commit succeeds the run had not changed when its lanes
 //! were read. The two indexes are eventually consistent, which DynamoDB does not let one choose:
-//! - `due` may miss what was written within the last second, or name what is settled by now. It only makes somebody look
+//! - `due` is rounded down to the minute, and what it names is read where it stands. It may miss what was written within the last second, or name what is settled by now. It only makes somebody look
 //!   (invariant 7): the next sweep finds the one, and looking at the other changes nothing.
 //! - `born` lists runs for people.
 //!

@@ -4,11 +4,13 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::future::{try_join, try_join_all};
 use serde_json::Value;
 use weir_app::{Loaded, OutboxRow, StoreError};
+use weir_domain::Duty;
 use weir_domain::audit::Entry;
 use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId, StepId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
+use weir_domain::time::Timestamp;
 
 use super::decode::{self, decode};
 use super::dynamo::DynamoStore;
@@ -138,6 +140,20 @@ async fn pools(store: &DynamoStore, wanted: &[PoolKey]) -> Result<Vec<(Pool, u64
     });
     let found: Vec<Option<(Pool, u64)>> = try_join_all(reads).await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// When each duty of a run is due; none is if it is gone.
+pub(super) async fn looks(store: &DynamoStore, pk: &str) -> Result<Vec<(Duty, Timestamp)>, StoreError> {
+    let call = store
+        .client
+        .get_item()
+        .table_name(&store.table)
+        .set_key(Some(key(pk, keys::STATE)))
+        .consistent_read(true)
+        .projection_expression("pk, sk, traffic, steps");
+    let got = call.send().await;
+    let got = got.map_err(|error| failed("read when a run is due", error))?;
+    got.item.map_or(Ok(Vec::new()), |item| decode::looks(&item))
 }
 
 /// The run that a push or an approval points to.

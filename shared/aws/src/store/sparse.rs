@@ -11,7 +11,7 @@ use weir_domain::ids::RunId;
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
-use super::decode::{self, decode};
+use super::decode::decode;
 use super::dynamo::DynamoStore;
 use super::fault::failed;
 use super::item::{Attributes, name_of, number, number_of, text, text_of};
@@ -62,13 +62,14 @@ async fn due_in(
     loop {
         let page = query.clone().set_exclusive_start_key(from).send().await;
         let page = page.map_err(|error| failed("read what is due", error))?;
-        for item in page.items() {
-            due.extend(lookouts(item)?.into_iter().filter(|lookout| lookout.at <= now));
-        }
-        // A run comes by its earlier duty; its later one may stand behind items that are yet to come, and items that
-        // are due together come in no order.
+        // A run comes by the minute of its earlier duty; its later one may stand behind items that are yet to come, and
+        // items that are due together come in no order.
         let reached = page.items().last().map(|item| number_of(item, keys::DUE));
         let reached = Timestamp(reached.transpose()?.flatten().unwrap_or(i64::MAX));
+        let items = stream::iter(page.items.unwrap_or_default());
+        let read = items.map(|item| lookouts(store, item)).buffered(READS);
+        let found: Vec<Vec<Lookout>> = read.try_collect().await?;
+        due.extend(found.into_iter().flatten().filter(|lookout| lookout.at <= now));
         let certain: BTreeSet<(&RunId, Duty)> = due
             .iter()
             .filter(|lookout| lookout.at < reached)
@@ -82,12 +83,12 @@ async fn due_in(
 }
 
 /// What an item of the index is due for: a run for its duties, an effect for whose it is.
-fn lookouts(item: &Attributes) -> Result<Vec<Lookout>, StoreError> {
-    let pk = text_of(item, keys::PK)?;
-    let run = keys::run_of(pk).ok_or_else(|| decode(name_of(item), "it is due and no run"))?;
-    let looks = match text_of(item, keys::SK)? == keys::STATE {
-        true => decode::looks(item)?,
-        false => vec![effect(item)?],
+async fn lookouts(store: &DynamoStore, item: Attributes) -> Result<Vec<Lookout>, StoreError> {
+    let pk = text_of(&item, keys::PK)?;
+    let run = keys::run_of(pk).ok_or_else(|| decode(name_of(&item), "it is due and no run"))?;
+    let looks = match text_of(&item, keys::SK)? == keys::STATE {
+        true => read::looks(store, pk).await?,
+        false => vec![effect(&item)?],
     };
     let lookout = |(duty, at)| Lookout {
         at,
@@ -111,18 +112,8 @@ fn effect(item: &Attributes) -> Result<(Duty, Timestamp), StoreError> {
 }
 
 pub(super) async fn next_due(store: &DynamoStore) -> Result<Option<Timestamp>, StoreError> {
-    let shards = (0..table::DUE_SHARDS).map(|n| async move {
-        let query = index(store, table::DUE_INDEX)
-            .key_condition_expression("due_shard = :shard")
-            .expression_attribute_values(":shard", text(keys::shard(n)))
-            .limit(1);
-        let page = query.send().await;
-        let page = page.map_err(|error| failed("read what is due next", error))?;
-        let first = page.items().first();
-        first.map_or(Ok(None), |item| number_of(item, keys::DUE))
-    });
-    let firsts = try_join_all(shards).await?;
-    Ok(firsts.into_iter().flatten().min().map(Timestamp))
+    let first = due(store, Timestamp(i64::MAX), 1).await?;
+    Ok(first.first().map(|lookout| lookout.at))
 }
 
 pub(super) async fn runs(store: &DynamoStore, limit: usize) -> Result<Vec<Run>, StoreError> {

@@ -20,13 +20,13 @@ pub const DUE_INDEX: &str = "due";
 pub const BORN_INDEX: &str = "born";
 
 /// Attributes that the index of what is due carries besides the keys.
-pub const DUE_PROJECTION: [&str; 3] = ["duty", "steps", "traffic"];
+pub const DUE_PROJECTION: [&str; 1] = ["duty"];
 
 /// The attribute by which items expire.
 pub const TTL: &str = keys::EXPIRES;
 
-/// Shards of the index of what is due. DynamoDB takes 1,000 writes a second per key and a look costs two, so 8 shards
-/// carry 4,000 looks a second. It may be raised at any time, as every reader reads every shard; never lowered.
+/// Shards of the index of what is due. DynamoDB takes 1,000 writes a second per key, and a run that is looked at all the
+/// time costs two a minute, so 8 shards carry 240,000 of them. It may be raised at any time, as every reader reads every shard; never lowered.
 pub(super) const DUE_SHARDS: u64 = 8;
 
 /// Shards of the index of runs: one write for each run that begins. As above.

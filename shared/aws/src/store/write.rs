@@ -233,7 +233,7 @@ pub(super) async fn wake(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     const WAKE: &str = "wake a run";
-    let (pk, look) = (keys::run(run), keys::look(duty));
+    let (pk, look, minute) = (keys::run(run), keys::look(duty), keys::due(at));
     let mut first_of_all = true;
     for _ in 0..WAKE_TRIES {
         let earlier = Change::default()
@@ -242,10 +242,10 @@ pub(super) async fn wake(
             .if_none_or_more(look, number(at.0));
         let earlier = match first_of_all {
             true => earlier
-                .set(keys::DUE, number(at.0))
+                .set(keys::DUE, number(minute))
                 .set(keys::DUE_SHARD, text(keys::shard_of(run, table::DUE_SHARDS)))
-                .if_none_or_more(keys::DUE, number(at.0)),
-            false => earlier.if_at_most(keys::DUE, number(at.0)),
+                .if_none_or_more(keys::DUE, number(minute)),
+            false => earlier.if_at_most(keys::DUE, number(minute)),
         };
         let standing = match change(store, WAKE, &pk, keys::STATE, earlier).await? {
             Outcome::Done | Outcome::Unmet(None) => return Ok(()),
@@ -255,7 +255,7 @@ pub(super) async fn wake(
         if number_of(&standing, look)?.is_some_and(|due| due <= at.0) {
             return Ok(());
         }
-        first_of_all = number_of(&standing, keys::DUE)?.is_none_or(|due| due > at.0);
+        first_of_all = number_of(&standing, keys::DUE)?.is_none_or(|due| due > minute);
     }
     Err(busy(WAKE, format!("run {run} is being written all the time")))
 }

@@ -58,10 +58,8 @@ pub(crate) struct Behind {
 pub struct Bill {
     /// By function, how often an action was granted. A transaction counts by what it is made of.
     pub actions: BTreeMap<(String, String), u64>,
-    /// Capacity of reads, as DynamoDB Local counts it.
-    pub read_units: f64,
-    /// Capacity of writes, as DynamoDB Local counts it.
-    pub write_units: f64,
+    /// By operation of DynamoDB, how often it was answered and the capacity that it took, as DynamoDB Local counts it.
+    pub units: BTreeMap<String, (u64, f64)>,
 }
 
 /// A write whose answer a function does not live to hear.

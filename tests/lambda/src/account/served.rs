@@ -32,7 +32,7 @@ fn said(body: &Value) -> Response {
 async fn counted(shared: &Shared, mut call: Call) -> Response {
     call.parsed["ReturnConsumedCapacity"] = json!("TOTAL");
     call.body = call.parsed.to_string().into();
-    let reads = ["GetItem", "Query"].contains(&call.operation.as_str());
+    let operation = call.operation.clone();
     let (response, body) = pass(shared, &shared.behind.dynamodb, call).await;
     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
     let consumed = match &answer["ConsumedCapacity"] {
@@ -41,10 +41,9 @@ async fn counted(shared: &Shared, mut call: Call) -> Response {
     };
     let units = consumed.iter().filter_map(|one| one["CapacityUnits"].as_f64());
     let mut bill = locked(&shared.bill);
-    match reads {
-        true => bill.read_units += units.sum::<f64>(),
-        false => bill.write_units += units.sum::<f64>(),
-    }
+    let (calls, taken) = bill.units.entry(operation).or_default();
+    *calls += 1;
+    *taken += units.sum::<f64>();
     response
 }
 
