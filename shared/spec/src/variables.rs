@@ -135,7 +135,7 @@ impl Names<'_> {
     fn unknown(&self, name: &str, place: &Place) -> Diagnostic {
         if name == "REGISTRY" {
             return Diagnostic::error(place, "`${REGISTRY}` has no value")
-                .help("set `registry` in the `builds` section, or start the host with --registry");
+                .help("set `registry` in the `builds` section, or give the host one: --registry of weir up, Registry of the stack");
         }
         let found = format!("unknown variable `{}`", short(name));
         // A slip in a name of the run's own is one whatever other files declare.

@@ -11,8 +11,10 @@ use super::secrets::{Lookup, values};
 ///
 /// # Errors
 /// Which argument or key cannot be used, and why.
-pub(crate) fn servers(all: &[Named], lookup: Lookup<'_>, clock: &Arc<dyn Clock>) -> Result<Servers, String> {
-    if let Some(name) = Named::twice(all) {
+pub(crate) fn servers(all: &[String], lookup: Lookup<'_>, clock: &Arc<dyn Clock>) -> Result<Servers, String> {
+    let all = all.iter().map(|text| named(text));
+    let all: Vec<Named> = all.collect::<Result<_, _>>()?;
+    if let Some(name) = Named::twice(&all) {
         return Err(format!("--source {name} is given twice"));
     }
     let keys = Variables(lookup);
@@ -22,6 +24,14 @@ pub(crate) fn servers(all: &[Named], lookup: Lookup<'_>, clock: &Arc<dyn Clock>)
         Ok((named.name().to_owned(), server))
     });
     made.collect()
+}
+
+/// What is refused is named and not shown: people write keys into addresses.
+fn named(text: &str) -> Result<Named, String> {
+    let name = text.split_once('=').map_or("", |(name, _)| name);
+    let shown = if name.is_empty() { "" } else { " " };
+    text.parse()
+        .map_err(|error| format!("--source{shown}{name}: {error}"))
 }
 
 /// Keys in variables, or in files that variables name.
@@ -49,7 +59,7 @@ mod tests {
 
     fn made(texts: &[&str]) -> Result<Servers, String> {
         let lookup = |name: &str| (name == "WEIR_SOURCE_WITH_KEYS").then(|| "key:s3cret\n".to_owned());
-        let named: Vec<Named> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        let named: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         let clock: Arc<dyn Clock> = Arc::new(weir_app::SystemClock);
         servers(&named, &lookup, &clock)
     }
@@ -66,7 +76,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_said_without_a_key() {
-        let table: [(&[&str], &str); 3] = [
+        let table: [(&[&str], &str); 5] = [
+            (
+                &["prom=prometheus:https://ana:s3cret@prom.example?key=s3cret"],
+                "--source prom: https://…@prom.example: expected https://HOST, or http:// on this machine",
+            ),
+            (
+                &["s3cret"],
+                "--source: expected NAME=KIND:WHERE, with a name of lower-case letters, digits and dashes",
+            ),
             (
                 &["open=datadog:https://api.datadoghq.eu"],
                 "--source open=datadog:https://api.datadoghq.eu: set WEIR_SOURCE_OPEN (or WEIR_SOURCE_OPEN_FILE) to its keys",

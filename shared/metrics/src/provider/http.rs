@@ -123,7 +123,7 @@ fn words(error: reqwest::Error) -> String {
 /// # Errors
 /// It is not `https`, or has a user, a query or a fragment.
 pub(super) fn base(text: &str) -> Result<Url, SetupError> {
-    let wrong = || SetupError::Address(text.to_owned());
+    let wrong = || SetupError::Address(without_keys(text));
     let mut base = Url::parse(text).map_err(|_| wrong())?;
     let extras = base.query().is_some() || base.fragment().is_some() || !base.username().is_empty();
     if !is_safe(&base) || extras {
@@ -133,6 +133,16 @@ pub(super) fn base(text: &str) -> Result<Url, SetupError> {
         base.set_path(&format!("{}/", base.path()));
     }
     Ok(base)
+}
+
+/// An address as it may be shown: without what stands where people put keys.
+pub(super) fn without_keys(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// Whether nobody in between can read it.

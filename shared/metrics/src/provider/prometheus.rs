@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use weir_domain::time::{Span, Timestamp};
 
-use super::http::{Caller, Reach, SetupError, base};
+use super::http::{Caller, Reach, SetupError, base, without_keys};
 use super::sign::{Identity, Signer};
 use super::{Answer, Fold, Labels, Pace, Provider, Secret, Window, finite, short};
 
@@ -45,7 +45,7 @@ impl Prometheus {
         let url = base(address)?;
         let url = url
             .join("api/v1/query")
-            .map_err(|_| SetupError::Address(address.to_owned()))?;
+            .map_err(|_| SetupError::Address(without_keys(address)))?;
         Ok(Self {
             caller: Caller::new(Reach::Chosen),
             url,

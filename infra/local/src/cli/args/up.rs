@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use weir_domain::time::Span;
-use weir_metrics::provider::Named;
 
 /// Checks more often than this would measure the host, not the world.
 const CHECK_EVERY_MIN: Span = Span::millis(100);
@@ -57,7 +56,7 @@ pub struct Up {
     /// A server of metrics that definitions may name, such as prom=prometheus:https://prom.example; its keys are read
     /// from WEIR_SOURCE_NAME; may be repeated
     #[arg(long = "source", value_name = "NAME=KIND:WHERE")]
-    pub sources: Vec<Named>,
+    pub sources: Vec<String>,
     /// Look at rollouts this often instead of every 5 to 15 s, for tests and demonstrations: `1s`, `500ms`
     #[arg(long, value_name = "TIME", value_parser = check_every)]
     pub check_every: Option<Span>,
