@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use weir_app::memory::MemoryStore;
-use weir_app::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Store, StoreError};
+use weir_app::{Commit, EffectKey, Loaded, Lookout, Store, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
@@ -89,11 +88,6 @@ impl Store for FaultyStore {
         self.inner.last_number(pipeline).await
     }
 
-    async fn outbox(&self, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
-        self.alive("read the outbox")?;
-        self.inner.outbox(run).await
-    }
-
     async fn settle(&self, key: &EffectKey) -> Result<(), StoreError> {
         self.alive("settle an effect")?;
         self.inner.settle(key).await
@@ -116,11 +110,6 @@ impl Store for FaultyStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.inner.next_due().await
-    }
-
-    async fn scrape(&self, run: &RunId, step: StepId) -> Result<Option<Value>, StoreError> {
-        self.alive("read a scrape")?;
-        self.inner.scrape(run, step).await
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<Entry>, StoreError> {

@@ -90,8 +90,11 @@ impl Engine {
     }
 
     async fn look_once(&self, run: &RunId, duty: Duty) -> Result<(), HandleError> {
-        self.perform_outbox(run).await?;
-        let loaded = self.load(run).await?;
+        let mut loaded = self.load(run).await?;
+        if self.has_to_do(&loaded.outbox) {
+            self.perform_outbox(run).await?;
+            loaded = self.load(run).await?;
+        }
         // Somebody has looked since this hint was sent, and has said when to look next: a duplicate must not start a
         // second chain of looks.
         if loaded
@@ -101,26 +104,41 @@ impl Engine {
             return Ok(());
         }
         let wanted = wants(&loaded.state, duty, self.ports.clock.now() + EARLY);
+        let mut effects = false;
         if wanted.is_empty() {
-            self.handle_once(loaded, &Event::Woken, By::Duty(duty), None)
-                .await?;
+            effects = self.decided(loaded, &Event::Woken, duty, None).await?;
+        } else {
+            let mut loaded = Some(loaded);
+            for wanted in wanted {
+                effects |= self.look_at(run, duty, &wanted, loaded.take()).await?;
+            }
         }
-        for wanted in wanted {
-            self.look_at(run, duty, &wanted).await?;
+        match effects {
+            true => self.perform_outbox(run).await,
+            // Most looks decide nothing, and need not read again to find nothing to do.
+            false => Ok(()),
         }
-        self.perform_outbox(run).await
     }
 
     /// Looks at one thing and decides. What was seen is decided on together with the state it was seen under; if that
     /// has changed, this one thing is looked at again: to begin with the first of several would let each conflict take
-    /// back what the look has done so far.
-    async fn look_at(&self, run: &RunId, duty: Duty, wanted: &Wanted) -> Result<(), HandleError> {
+    /// back what the look has done so far. Whether there is something to do now.
+    async fn look_at(
+        &self,
+        run: &RunId,
+        duty: Duty,
+        wanted: &Wanted,
+        mut known: Option<Loaded>,
+    ) -> Result<bool, HandleError> {
         for _ in 0..CONFLICT_LIMIT {
-            let loaded = self.load(run).await?;
-            let (event, scrape) = self.see(&loaded.state, wanted).await?;
-            match self.handle_once(loaded, &event, By::Duty(duty), scrape).await {
+            let loaded = match known.take() {
+                Some(loaded) => loaded,
+                None => self.load(run).await?,
+            };
+            let (event, scrape) = self.see(&loaded, wanted).await?;
+            match self.decided(loaded, &event, duty, scrape).await {
                 Err(error) if error.retry() == Retry::Conflict => {}
-                result => return result.map(drop),
+                result => return result,
             }
         }
         Err(StoreError::Conflict(format!("run {run}")).into())
@@ -147,7 +165,7 @@ impl Engine {
     ) -> Result<Handled, HandleError> {
         for _ in 0..CONFLICT_LIMIT {
             let loaded = self.load(run).await?;
-            match self.handle_once(loaded, event, By::Event, None).await {
+            match self.handle_once(loaded, event).await {
                 Err(error) if error.retry() == Retry::Conflict => {}
                 result => return result,
             }
@@ -163,17 +181,26 @@ impl Engine {
             .ok_or_else(|| HandleError::UnknownRun(run.clone()))
     }
 
-    async fn handle_once(
+    async fn handle_once(&self, loaded: Loaded, event: &Event) -> Result<Handled, HandleError> {
+        let decision = decide(&loaded.state, event, &self.moment())?;
+        let reply = decision.reply.clone();
+        let state = self.commit(loaded, decision, By::Event, None, None).await?;
+        Ok(Handled { state, reply })
+    }
+
+    /// Decides on what a duty saw; whether there is something to do now.
+    async fn decided(
         &self,
         loaded: Loaded,
         event: &Event,
-        by: By,
+        duty: Duty,
         scrape: Option<Scrape>,
-    ) -> Result<Handled, HandleError> {
+    ) -> Result<bool, HandleError> {
         let decision = decide(&loaded.state, event, &self.moment())?;
-        let reply = decision.reply.clone();
-        let state = self.commit(loaded, decision, by, scrape, None).await?;
-        Ok(Handled { state, reply })
+        let effects = !decision.effects.is_empty();
+        self.commit(loaded, decision, By::Duty(duty), scrape, None)
+            .await?;
+        Ok(effects)
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -273,8 +300,8 @@ impl Engine {
     }
 
     /// Looks at one thing.
-    async fn see(&self, state: &State, wanted: &Wanted) -> Result<(Event, Option<Scrape>), HandleError> {
-        let run = &state.run;
+    async fn see(&self, loaded: &Loaded, wanted: &Wanted) -> Result<(Event, Option<Scrape>), HandleError> {
+        let run = &loaded.state.run;
         match wanted {
             Wanted::Execution(step) => {
                 let seen = self.ports.clusters.execution(run, *step).await;
@@ -307,14 +334,18 @@ impl Engine {
                     None,
                 ))
             }
-            Wanted::Rollout(step) => self.see_rollout(state, *step).await,
-            Wanted::Experiment(step) => self.see_experiment(run, *step).await,
-            Wanted::Series(step) => self.see_series(run, *step).await,
+            Wanted::Rollout(step) => self.see_rollout(loaded, *step).await,
+            Wanted::Experiment(step) => self.see_experiment(loaded, *step).await,
+            Wanted::Series(step) => self.see_series(loaded, *step).await,
         }
     }
 
-    async fn see_rollout(&self, state: &State, step: StepId) -> Result<(Event, Option<Scrape>), HandleError> {
-        let run = &state.run;
+    async fn see_rollout(
+        &self,
+        loaded: &Loaded,
+        step: StepId,
+    ) -> Result<(Event, Option<Scrape>), HandleError> {
+        let run = &loaded.state.run;
         let scenery = match self.ports.clusters.scenery(run, step).await {
             Ok(scenery) => scenery,
             Err(why) => {
@@ -327,11 +358,10 @@ impl Engine {
                 ));
             }
         };
-        let before = self.ports.store.scrape(&run.id, step).await?;
         let counting = self
             .ports
             .traffic
-            .count(run, step, &scenery.placed, before.as_ref())
+            .count(run, step, &scenery.placed, loaded.scrape(step))
             .await;
         let values = self.ports.traffic.values(run, step).await;
         let scene = Scene {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use serde::Deserialize;
 use weir_domain::event::Event;
 use weir_domain::experiment::collect::Collecting;
 use weir_domain::ids::StepId;
@@ -12,7 +13,7 @@ use weir_domain::time::{Span, Timestamp};
 
 use crate::engine::{Engine, HandleError};
 use crate::ports::Measured;
-use crate::store::{Scrape, StoreError};
+use crate::store::{Loaded, Scrape, StoreError};
 
 /// Intervals that one look asks for: after a while away there may be many, and a look must not take long.
 const INTERVALS_AT_ONCE: u32 = 12;
@@ -35,9 +36,10 @@ impl Engine {
 
     pub(crate) async fn see_experiment(
         &self,
-        run: &Run,
+        loaded: &Loaded,
         step: StepId,
     ) -> Result<(Event, Option<Scrape>), HandleError> {
+        let run = &loaded.state.run;
         let scenery = match self.ports.clusters.variants(run, step).await {
             Ok(scenery) => scenery,
             Err(why) => {
@@ -45,9 +47,8 @@ impl Engine {
                 return Ok((Event::ExperimentSeen { step, seen }, None));
             }
         };
-        let before = self.ports.store.scrape(&run.id, step).await?;
-        let placed = &scenery.placed;
-        let counting = self.ports.traffic.count(run, step, placed, before.as_ref()).await;
+        let (placed, before) = (&scenery.placed, loaded.scrape(step));
+        let counting = self.ports.traffic.count(run, step, placed, before).await;
         let scene = ExperimentScene {
             variants: scenery.variants,
             route: scenery.route,
@@ -62,10 +63,11 @@ impl Engine {
     /// in the same transaction as what is decided on it.
     pub(crate) async fn see_series(
         &self,
-        run: &Run,
+        loaded: &Loaded,
         step: StepId,
     ) -> Result<(Event, Option<Scrape>), HandleError> {
-        let mut series = self.series(run, step).await?;
+        let run = &loaded.state.run;
+        let mut series = series(loaded, step)?;
         let before = (series.taken, series.trouble.clone());
         let work = run.step(step).map(|step| &step.work);
         let collecting = run.step_run(step).and_then(|state| state.collecting.as_deref());
@@ -112,14 +114,6 @@ impl Engine {
         }
     }
 
-    async fn series(&self, run: &Run, step: StepId) -> Result<Series, StoreError> {
-        let stored = self.ports.store.scrape(&run.id, step).await?;
-        stored.map_or_else(
-            || Ok(Series::default()),
-            |value| serde_json::from_value(value).map_err(|error| unreadable(run, step, &error)),
-        )
-    }
-
     /// What the last step that collected before this one left, as CSV; nothing if there was none.
     pub(crate) async fn collected_before(
         &self,
@@ -134,9 +128,18 @@ impl Engine {
         let Some((id, collect, collecting)) = last.last() else {
             return Ok(None);
         };
-        let series = self.series(run, id).await?;
-        Ok(Some(csv(collect, collecting, &series)))
+        let Some(loaded) = self.ports.store.load(&run.id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(csv(collect, collecting, &series(&loaded, id)?)))
     }
+}
+
+/// What was collected so far.
+fn series(loaded: &Loaded, step: StepId) -> Result<Series, StoreError> {
+    let read =
+        |value| Series::deserialize(value).map_err(|error| unreadable(&loaded.state.run, step, &error));
+    loaded.scrape(step).map_or_else(|| Ok(Series::default()), read)
 }
 
 fn unreadable(run: &Run, step: StepId, error: &serde_json::Error) -> StoreError {

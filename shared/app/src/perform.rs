@@ -92,11 +92,19 @@ impl Engine {
         }
     }
 
+    /// Whether something of the outbox is this engine's.
+    pub(crate) fn has_to_do(&self, outbox: &[OutboxRow]) -> bool {
+        outbox.iter().any(|row| self.rights.may(&row.effect))
+    }
+
     async fn perform_rounds(&self, run: &RunId) -> Result<(), HandleError> {
         let mut tried = Vec::new();
         loop {
-            let rows = self.ports.store.outbox(run).await?;
-            let mine = rows
+            let Some(loaded) = self.ports.store.load(run).await? else {
+                return Ok(());
+            };
+            let mine = loaded
+                .outbox
                 .into_iter()
                 .filter(|row| self.rights.may(&row.effect) && !tried.contains(&row.key));
             let mut mine: Vec<OutboxRow> = mine.collect();
@@ -104,9 +112,6 @@ impl Engine {
                 return Ok(());
             }
             mine.sort_by_key(|row| (!row.effect.moves_traffic(), row.key.clone()));
-            let Some(loaded) = self.ports.store.load(run).await? else {
-                return Ok(());
-            };
             for row in mine {
                 tried.push(row.key.clone());
                 if overtaken(&loaded.state.run, &row.effect) {

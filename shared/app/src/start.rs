@@ -111,6 +111,8 @@ impl Engine {
             lanes: versions,
             pools: Vec::new(),
             looks: Vec::new(),
+            outbox: Vec::new(),
+            scrapes: Vec::new(),
         };
         self.commit(loaded, decision, By::Event, None, Some(start.push.clone()))
             .await?;

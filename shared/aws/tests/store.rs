@@ -105,7 +105,6 @@ async fn an_item_that_contradicts_itself_is_an_error_and_never_a_default() {
         let errors = [
             store.load(&id).await.err(),
             store.entries(&id).await.err(),
-            store.outbox(&id).await.err(),
             store.due(START, 9).await.err(),
         ];
         let told: Vec<StoreError> = errors.into_iter().flatten().collect();

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::fault::{Fault, sort};
 
@@ -18,6 +19,11 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 const ANSWER_LIMIT: usize = 32 << 20;
 /// Objects in a page of a long list: a pod has some 10 KiB.
 const PAGE: usize = 500;
+/// Tries of a read, if each fails quickly: etcd's leader changed, or a balancer's server ends. A look reads some twenty
+/// things and needs them all; what is written is tried again by the outbox.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
+const QUICK: Duration = Duration::from_secs(1);
 /// Who Weir is in `managedFields`.
 const FIELD_MANAGER: &str = "weir";
 
@@ -72,6 +78,15 @@ impl Api {
 
     /// The object at a path.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Fault> {
+        for _ in 1..TRIES {
+            let began = Instant::now();
+            match self.json(Method::GET, path, "", None).await {
+                // Another client is needed, not another try.
+                Err(Fault::Away(why)) if self.doubts().is_some() => return Err(Fault::Away(why)),
+                Err(Fault::Away(_)) if began.elapsed() < QUICK => tokio::time::sleep(PAUSE).await,
+                result => return result,
+            }
+        }
         self.json(Method::GET, path, "", None).await
     }
 

@@ -50,6 +50,8 @@ fn sort(answer: &Answer) -> ProxyError {
         _ => format!("it answered {}", answer.status),
     };
     match answer.status {
+        // Who has too much to do says so in plain text, without a `Status`.
+        StatusCode::TOO_MANY_REQUESTS => ProxyError::Cluster(words),
         _ if !own => ProxyError::Pod(words),
         StatusCode::FORBIDDEN => ProxyError::Denied(words),
         // `error trying to reach service: …` with 503, or 500 and 502 from the node: the API server itself is fine.
@@ -93,6 +95,10 @@ mod tests {
         assert_eq!(
             sorted(503, &status("etcd is away")),
             ProxyError::Cluster("etcd is away".into())
+        );
+        assert_eq!(
+            sorted(429, "Too many requests, please try again later."),
+            ProxyError::Cluster("it answered 429 Too Many Requests".into())
         );
         assert_eq!(
             sorted(500, "boom"),

@@ -74,6 +74,24 @@ impl fmt::Display for StepId {
     }
 }
 
+impl std::str::FromStr for StepId {
+    type Err = NoStep;
+
+    fn from_str(text: &str) -> Result<Self, NoStep> {
+        let from_one = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
+        let (stage, step) = text.split_once('.').ok_or(NoStep)?;
+        match (from_one(stage), from_one(step)) {
+            (Some(stage), Some(step)) => Ok(Self { stage, step }),
+            _ => Err(NoStep),
+        }
+    }
+}
+
+/// A text names no step: expected STAGE.STEP, both counted from 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("expected STAGE.STEP, both counted from 1")]
+pub struct NoStep;
+
 /// The lane of a service in an environment: at most one rollout moves in it (invariant 2).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct LaneKey {

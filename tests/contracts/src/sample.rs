@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use weir_app::{Commit, EffectKey, OutboxRow};
+use weir_app::{Commit, EffectKey, OutboxRow, Store};
 use weir_domain::Duty;
 use weir_domain::approval::{Approval, ApprovalState};
 use weir_domain::audit::{Action, Entry, Note, chain};
@@ -260,4 +260,18 @@ pub fn ask(commit: &mut Commit, token: &str) {
         state: ApprovalState::Waiting,
         message: None,
     });
+}
+
+/// Effects of a run that are not settled.
+pub async fn outbox(store: &dyn Store, run: &RunId) -> Vec<OutboxRow> {
+    store
+        .load(run)
+        .await
+        .unwrap()
+        .map_or_else(Vec::new, |loaded| loaded.outbox)
+}
+
+/// What the last count of a step left.
+pub async fn scrape(store: &dyn Store, run: &RunId, step: StepId) -> Option<serde_json::Value> {
+    store.load(run).await.unwrap()?.scrape(step).cloned()
 }

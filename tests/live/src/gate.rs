@@ -1,9 +1,9 @@
-//! A way to the API server on which one answer can be held.
+//! A way to the API server on which an answer can be held, and on which requests go wrong.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -29,12 +30,68 @@ struct State {
     api: Api,
     passed: Mutex<Vec<String>>,
     trap: Mutex<Option<Trap>>,
+    weather: Mutex<Weather>,
+}
+
+/// How requests fare.
+#[derive(Default)]
+struct Weather {
+    away: bool,
+    seen: usize,
+    every: usize,
+    met: Vec<Fault>,
+}
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// 429: the server has too much to do.
+    Busy,
+    /// 500: etcd's leader changed, say.
+    Failing,
+    /// 503: nobody is behind the load balancer.
+    Nobody,
+    /// The connection breaks before the request arrives.
+    Unheard,
+    /// The request is done, and the connection breaks before the answer arrives.
+    Unanswered,
+}
+
+impl Fault {
+    /// All of them, as they come in turn.
+    pub const ALL: [Self; 5] = [
+        Self::Busy,
+        Self::Unanswered,
+        Self::Failing,
+        Self::Unheard,
+        Self::Nobody,
+    ];
+}
+
+impl Weather {
+    /// What befalls the next request.
+    fn next(&mut self) -> Option<Fault> {
+        if self.away {
+            return Some(Fault::Unheard);
+        }
+        self.seen += 1;
+        let hit = self.every > 0 && self.seen.is_multiple_of(self.every);
+        let fault = hit.then(|| Fault::ALL[self.seen / self.every % Fault::ALL.len()]);
+        self.met.extend(fault);
+        fault
+    }
 }
 
 struct Trap {
     method: Method,
     caught: oneshot::Sender<()>,
     released: oneshot::Receiver<()>,
+}
+
+impl State {
+    fn weather(&self) -> MutexGuard<'_, Weather> {
+        self.weather.lock().expect("no holder panics")
+    }
 }
 
 /// An answer that the server has given and the client does not have yet.
@@ -69,6 +126,7 @@ impl Gate {
             api: Api::nobody(kubeconfig).await?,
             passed: Mutex::default(),
             trap: Mutex::default(),
+            weather: Mutex::default(),
         });
         let address = listener.local_addr()?;
         tokio::spawn(accept(listener, state.clone()));
@@ -90,6 +148,26 @@ impl Gate {
         }
     }
 
+    /// From now on one request of so many goes wrong, each time in another way; with 0 none does.
+    pub fn trouble_every(&self, requests: usize) {
+        self.state.weather().every = requests;
+    }
+
+    /// Nobody reaches the server for so long.
+    pub fn away_for(&self, time: Duration) {
+        let state = self.state.clone();
+        state.weather().away = true;
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            state.weather().away = false;
+        });
+    }
+
+    /// Everything that went wrong while the server was there.
+    pub fn met(&self) -> Vec<Fault> {
+        self.state.weather().met.clone()
+    }
+
     /// Methods and answers so far, in the order in which the server gave them: `GET 200`.
     pub fn passed(&self) -> Vec<String> {
         self.state.passed.lock().expect("no holder panics").clone()
@@ -109,12 +187,41 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// The connection breaks.
+#[derive(Debug)]
+struct Broken;
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection broke")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
     let method = request.method().clone();
-    let (status, body) = match forward(&state, request).await {
-        Ok(answer) => answer,
-        Err(error) => (StatusCode::BAD_GATEWAY, Bytes::from(format!("{error:#}"))),
+    let fault = state.weather().next();
+    let refused = |status: StatusCode| {
+        let said = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "etcdserver: leader changed"});
+        (status, Bytes::from(said.to_string()))
     };
+    let (status, body) = match fault {
+        Some(Fault::Unheard) => return Err(Broken),
+        Some(Fault::Busy) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            Bytes::from_static(b"Too many requests, please try again later.\n"),
+        ),
+        Some(Fault::Failing) => refused(StatusCode::INTERNAL_SERVER_ERROR),
+        Some(Fault::Nobody) => refused(StatusCode::SERVICE_UNAVAILABLE),
+        Some(Fault::Unanswered) | None => match forward(&state, request).await {
+            Ok(answer) => answer,
+            Err(error) => (StatusCode::BAD_GATEWAY, Bytes::from(format!("{error:#}"))),
+        },
+    };
+    if fault == Some(Fault::Unanswered) {
+        return Err(Broken);
+    }
     let words = format!("{method} {}", status.as_u16());
     state.passed.lock().expect("no holder panics").push(words);
     let trap = {

@@ -39,7 +39,17 @@ pub struct Host {
 impl Host {
     /// A loop that drives with the rights of this fleet.
     pub fn new(fleet: Fleet) -> Self {
-        let (store, fleet) = (Arc::new(MemoryStore::default()), Arc::new(fleet));
+        let fleet = Arc::new(fleet);
+        Self::of(fleet.clone(), fleet)
+    }
+
+    /// A loop in which steps are run with the rights of one fleet, and traffic is moved with those of another.
+    pub fn of_two(steps: Fleet, traffic: Fleet) -> Self {
+        Self::of(Arc::new(steps), Arc::new(traffic))
+    }
+
+    fn of(steps: Arc<Fleet>, fleet: Arc<Fleet>) -> Self {
+        let store = Arc::new(MemoryStore::default());
         let ports = Ports {
             store: store.clone(),
             clusters: fleet.clone(),
@@ -62,7 +72,10 @@ impl Host {
         };
         Self {
             store,
-            steps: weir_stage_executor::engine(ports.clone()),
+            steps: weir_stage_executor::engine(Ports {
+                clusters: steps,
+                ..ports.clone()
+            }),
             traffic: weir_metric_check::engine(ports),
         }
     }

@@ -28,7 +28,7 @@ pub use api::{Answer, Api};
 pub use clock::{ShiftedClock, WallClock};
 pub use cluster::{Cluster, root, shared};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
-pub use gate::{Gate, Held};
+pub use gate::{Fault, Gate, Held};
 pub use git::{GitServer, commit_model};
 pub use host::Host;
 pub use identity::{Identity, Role};

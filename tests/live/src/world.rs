@@ -141,7 +141,7 @@ impl World {
     pub fn fleet_by_way_of(&self, gate: &Gate, role: Role) -> Fleet {
         let path = self
             .directory("gate")
-            .join(format!("{}.json", gate.address.port()));
+            .join(format!("{}-{}.json", role.account(), gate.address.port()));
         let identity = self.identity(role);
         identity
             .by_way_of(gate.address, &path)

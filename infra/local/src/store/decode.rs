@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use weir_app::{EffectKey, OutboxRow, StoreError};
+use weir_app::{EffectKey, OutboxRow, Scrape, StoreError};
 use weir_domain::audit::Entry;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{LaneKey, PoolKey, RunId};
@@ -121,8 +120,12 @@ pub(super) fn outbox(
     })
 }
 
-pub(super) fn scrape(item: &str, body: &str) -> Result<Value, StoreError> {
-    json(item, body)
+pub(super) fn scrape(item: &str, sk: &str, body: &str) -> Result<Scrape, StoreError> {
+    let step = keys::scrape_of(sk).ok_or_else(|| decode(item, "its key names no step"))?;
+    Ok(Scrape {
+        step,
+        value: json(item, body)?,
+    })
 }
 
 /// The run that a push, an approval or a number points to.

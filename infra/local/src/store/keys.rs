@@ -38,6 +38,11 @@ pub(super) fn scrape(step: StepId) -> String {
     format!("SCRAPE#{step}")
 }
 
+/// The step that a sort key of a scrape names.
+pub(super) fn scrape_of(sk: &str) -> Option<StepId> {
+    sk.strip_prefix("SCRAPE#")?.parse().ok()
+}
+
 pub(super) fn lane(key: &LaneKey) -> String {
     format!(
         "LANE#{}#{}",

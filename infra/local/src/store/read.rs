@@ -1,11 +1,10 @@
 //! What is read. Each read is one transaction, so a run and its lanes are of one moment.
 
 use rusqlite::{OptionalExtension, Savepoint, params};
-use serde_json::Value;
-use weir_app::{Loaded, Lookout, OutboxRow, StoreError};
+use weir_app::{Loaded, Lookout, OutboxRow, Scrape, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId, StepId};
+use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
@@ -58,6 +57,8 @@ pub(super) fn load(sp: &Savepoint<'_>, id: &RunId) -> Result<Option<Loaded>, Sto
     Ok(Some(Loaded {
         version: decode::version(&pk, version)?,
         looks: looks(sp, &pk)?,
+        outbox: outbox(sp, id)?,
+        scrapes: scrapes(sp, &pk)?,
         state: State { run, lanes, pools },
         lanes: versions,
         pools: of_pools,
@@ -126,7 +127,7 @@ pub(super) fn last_number(sp: &Savepoint<'_>, pipeline: &PipelineName) -> Result
     }
 }
 
-pub(super) fn outbox(sp: &Savepoint<'_>, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
+fn outbox(sp: &Savepoint<'_>, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
     // `$` follows `#`: exactly the keys that begin with `OUTBOX#`.
     let sql = "select sk, version, due, body from item where pk = ?1 and sk > 'OUTBOX#' and sk < 'OUTBOX$' order by sk";
     let mut get = sp.prepare_cached(sql).map_err(failed)?;
@@ -176,12 +177,17 @@ pub(super) fn next_due(sp: &Savepoint<'_>) -> Result<Option<Timestamp>, StoreErr
     Ok(next.map(Timestamp))
 }
 
-pub(super) fn scrape(sp: &Savepoint<'_>, run: &RunId, step: StepId) -> Result<Option<Value>, StoreError> {
-    let (pk, sk) = (keys::run(run), keys::scrape(step));
-    let found = item(sp, &pk, &sk)?;
-    found
-        .map(|(_, body)| decode::scrape(&format!("{pk}/{sk}"), &body))
-        .transpose()
+fn scrapes(sp: &Savepoint<'_>, pk: &str) -> Result<Vec<Scrape>, StoreError> {
+    let sql = "select sk, body from item where pk = ?1 and sk > 'SCRAPE#' and sk < 'SCRAPE$' order by sk";
+    let mut get = sp.prepare_cached(sql).map_err(failed)?;
+    let rows = get
+        .query_map([pk], |row| Ok((row.get(0)?, row.get(1)?)))
+        .map_err(failed)?;
+    rows.map(|row| {
+        let (sk, body): (String, String) = row.map_err(failed)?;
+        decode::scrape(&format!("{pk}/{sk}"), &sk, &body)
+    })
+    .collect()
 }
 
 pub(super) fn entries(sp: &Savepoint<'_>, run: &RunId) -> Result<Vec<Entry>, StoreError> {

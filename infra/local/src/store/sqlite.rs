@@ -4,12 +4,11 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::TransactionBehavior;
-use serde_json::Value;
 use tokio::sync::watch;
-use weir_app::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Store, StoreError};
+use weir_app::{Commit, EffectKey, Loaded, Lookout, Store, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
@@ -101,13 +100,6 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn outbox(&self, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
-        let run = run.clone();
-        self.reads
-            .run("read the outbox", move |sp| read::outbox(sp, &run))
-            .await
-    }
-
     async fn settle(&self, key: &EffectKey) -> Result<(), StoreError> {
         let key = key.clone();
         self.writes
@@ -137,13 +129,6 @@ impl Store for SqliteStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.reads.run("read what is due next", read::next_due).await
-    }
-
-    async fn scrape(&self, run: &RunId, step: StepId) -> Result<Option<Value>, StoreError> {
-        let run = run.clone();
-        self.reads
-            .run("read a scrape", move |sp| read::scrape(sp, &run, step))
-            .await
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<Entry>, StoreError> {

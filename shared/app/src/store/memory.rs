@@ -13,7 +13,7 @@ use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
 use weir_domain::time::Timestamp;
 
-use super::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Store, StoreError};
+use super::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError};
 
 /// A store that lives as long as the process.
 #[derive(Default)]
@@ -143,12 +143,20 @@ impl Store for MemoryStore {
             .unzip();
         let due = |duty| table.looks.get(&(id.clone(), duty)).map(|at| (duty, *at));
         let looks = Duty::ALL.into_iter().filter_map(due).collect();
+        let rows = table.outbox.values().filter(|row| row.key.run == *id);
+        let scrapes = table.scrapes.iter().filter(|((run, _), _)| run == id);
+        let scrapes = scrapes.map(|((_, step), value)| Scrape {
+            step: *step,
+            value: value.clone(),
+        });
         Ok(Some(Loaded {
             state: State { run, lanes, pools },
             version,
             lanes: versions,
             pools: of_pools,
             looks,
+            outbox: rows.cloned().collect(),
+            scrapes: scrapes.collect(),
         }))
     }
 
@@ -191,16 +199,6 @@ impl Store for MemoryStore {
             .filter(|(run, _)| &run.pipeline.name == pipeline)
             .map(|(run, _)| run.number);
         Ok(numbers.max().unwrap_or(0))
-    }
-
-    async fn outbox(&self, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
-        Ok(self
-            .table()
-            .outbox
-            .values()
-            .filter(|row| &row.key.run == run)
-            .cloned()
-            .collect())
     }
 
     async fn settle(&self, key: &EffectKey) -> Result<(), StoreError> {
@@ -258,10 +256,6 @@ impl Store for MemoryStore {
             .copied()
             .chain(table.outbox.values().map(|row| row.due))
             .min())
-    }
-
-    async fn scrape(&self, run: &RunId, step: StepId) -> Result<Option<Value>, StoreError> {
-        Ok(self.table().scrapes.get(&(run.clone(), step)).cloned())
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<Entry>, StoreError> {

@@ -30,12 +30,24 @@ pub struct Loaded {
     pub pools: Vec<(PoolKey, u64)>,
     /// When each duty is due; a duty that is absent here is not.
     pub looks: Vec<(Duty, Timestamp)>,
+    /// Effects that are not settled, in the order they were decided.
+    pub outbox: Vec<OutboxRow>,
+    /// The scrape that the last committed count of each step left.
+    pub scrapes: Vec<Scrape>,
 }
 
 impl Loaded {
     /// When a duty is due.
     pub fn due(&self, duty: Duty) -> Option<Timestamp> {
         self.looks.iter().find(|(own, _)| *own == duty).map(|(_, at)| *at)
+    }
+
+    /// What the last count of a step left.
+    pub fn scrape(&self, step: StepId) -> Option<&serde_json::Value> {
+        self.scrapes
+            .iter()
+            .find(|own| own.step == step)
+            .map(|own| &own.value)
     }
 }
 
@@ -180,7 +192,7 @@ impl Classified for StoreError {
 /// names; entries are never changed or removed.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// A run with the lanes and pools its definition names.
+    /// A run with the lanes and pools its definition names, and with what is not settled.
     async fn load(&self, run: &RunId) -> Result<Option<Loaded>, StoreError>;
 
     /// Lanes as they stand, for a run that does not exist yet.
@@ -203,9 +215,6 @@ pub trait Store: Send + Sync {
     /// The highest number among the runs of a pipeline; 0 if there is none.
     async fn last_number(&self, pipeline: &PipelineName) -> Result<u64, StoreError>;
 
-    /// Effects of a run that are not settled, in the order they were decided.
-    async fn outbox(&self, run: &RunId) -> Result<Vec<OutboxRow>, StoreError>;
-
     /// An effect was performed, or can never be. Settling again changes nothing.
     async fn settle(&self, key: &EffectKey) -> Result<(), StoreError>;
 
@@ -222,9 +231,6 @@ pub trait Store: Send + Sync {
 
     /// When the next run will be due, if any.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
-
-    /// The scrape that the last committed count of a rollout left.
-    async fn scrape(&self, run: &RunId, step: StepId) -> Result<Option<serde_json::Value>, StoreError>;
 
     /// The log of a run, in order.
     async fn entries(&self, run: &RunId) -> Result<Vec<Entry>, StoreError>;

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use weir_app::{EffectKey, OutboxRow, StoreError};
+use weir_app::{EffectKey, OutboxRow, Scrape, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
 use weir_domain::ids::{LaneKey, PoolKey, RunId};
@@ -77,6 +77,18 @@ pub(super) fn looks(state: &Attributes) -> Result<Vec<(Duty, Timestamp)>, StoreE
         }
     }
     Ok(looks)
+}
+
+/// What the last count of each step left.
+pub(super) fn scrapes(state: &Attributes) -> Result<Vec<Scrape>, StoreError> {
+    let of_steps = state
+        .iter()
+        .filter_map(|(name, packed)| Some((name, keys::scrape_of(name)?, packed)));
+    let read = of_steps.map(|(name, step, packed)| {
+        let value = unpack(&format!("{}/{name}", name_of(state)), name, Some(packed))?;
+        Ok(Scrape { step, value })
+    });
+    read.collect()
 }
 
 pub(super) fn lane(key: &LaneKey, item: &Attributes) -> Result<Lane, StoreError> {

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use serde_json::Value;
-use weir_app::{Clock, Commit, EffectKey, Loaded, Lookout, OutboxRow, Store, StoreError};
+use weir_app::{Clock, Commit, EffectKey, Loaded, Lookout, Store, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PushKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
@@ -99,10 +98,6 @@ impl Store for DynamoStore {
         read::last_number(self, pipeline).await
     }
 
-    async fn outbox(&self, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
-        read::outbox(self, run).await
-    }
-
     async fn settle(&self, key: &EffectKey) -> Result<(), StoreError> {
         write::settle(self, key).await
     }
@@ -121,10 +116,6 @@ impl Store for DynamoStore {
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         sparse::next_due(self).await
-    }
-
-    async fn scrape(&self, run: &RunId, step: StepId) -> Result<Option<Value>, StoreError> {
-        read::scrape(self, run, step).await
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<Entry>, StoreError> {

@@ -78,6 +78,11 @@ pub(super) fn scrape(step: StepId) -> String {
     format!("scrape#{step}")
 }
 
+/// The step whose scrape an attribute is, if it is one.
+pub(super) fn scrape_of(attribute: &str) -> Option<StepId> {
+    attribute.strip_prefix("scrape#")?.parse().ok()
+}
+
 pub(super) fn lane(key: &LaneKey) -> String {
     format!(
         "LANE#{}#{}",
@@ -162,15 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn a_run_and_its_pipeline_are_neighbours() {
-        // One query between these two must read no effect, no entry and nothing else.
-        let others = [event(1), outbox_key(), "SCRAPE#".into(), "TIMER#".into()];
-        assert!(STATE < PIPELINE);
-        assert!(
-            others
-                .iter()
-                .all(|other| other.as_str() < STATE || other.as_str() > PIPELINE)
-        );
+    fn effects_a_run_and_its_pipeline_are_neighbours() {
+        // One query from the first to the last must read no entry.
+        let (entry, effect) = (event(u64::MAX), outbox_key());
+        let in_order = [entry.as_str(), EFFECTS, &effect, STATE, PIPELINE];
+        assert!(in_order.is_sorted(), "{in_order:?}");
     }
 
     fn outbox_key() -> String {

@@ -2,11 +2,10 @@
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::future::{try_join, try_join_all};
-use serde_json::Value;
-use weir_app::{Loaded, OutboxRow, StoreError};
+use weir_app::{Loaded, StoreError};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId, StepId};
+use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
@@ -17,13 +16,6 @@ use super::dynamo::DynamoStore;
 use super::fault::failed;
 use super::item::{Attributes, key, name_of, text, text_of};
 use super::keys;
-use super::pack::unpack;
-
-/// A run as it is stored.
-pub(super) struct Stored {
-    pub(super) run: Run,
-    state: Attributes,
-}
 
 async fn item(
     store: &DynamoStore,
@@ -75,26 +67,36 @@ async fn all(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<A
 }
 
 /// A run with its pipeline, in one query.
-pub(super) async fn run(store: &DynamoStore, pk: &str) -> Result<Option<Stored>, StoreError> {
+pub(super) async fn run(store: &DynamoStore, pk: &str) -> Result<Option<Run>, StoreError> {
     // Not the scrapes: they are read by who counts, and are the largest part.
     let query = range(store, pk, keys::STATE, keys::PIPELINE)
-        .projection_expression("pk, sk, #version, #body, traffic, steps")
-        .expression_attribute_names("#version", keys::VERSION)
+        .projection_expression("pk, sk, #body")
         .expression_attribute_names("#body", keys::BODY);
-    let items = all("load a run", query).await?;
-    let find = |sk: &str| items.iter().find(|item| item.get(keys::SK) == Some(&text(sk)));
-    let Some(state) = find(keys::STATE) else {
+    let items = all("read a run", query).await?;
+    let Some(state) = find(&items, keys::STATE) else {
         return Ok(None);
     };
-    let run = decode::run(pk, state, find(keys::PIPELINE))?;
-    let state = state.clone();
-    Ok(Some(Stored { run, state }))
+    decode::run(pk, state, find(&items, keys::PIPELINE)).map(Some)
 }
 
+fn find<'a>(items: &'a [Attributes], sk: &str) -> Option<&'a Attributes> {
+    items.iter().find(|item| item.get(keys::SK) == Some(&text(sk)))
+}
+
+/// A run with everything that is its own but its log: neighbours, so one query reads them.
 pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loaded>, StoreError> {
-    let Some(Stored { run, state }) = run(store, &keys::run(id)).await? else {
+    let pk = keys::run(id);
+    let items = all("load a run", range(store, &pk, keys::EFFECTS, keys::PIPELINE)).await?;
+    let Some(state) = find(&items, keys::STATE) else {
         return Ok(None);
     };
+    let run = decode::run(&pk, state, find(&items, keys::PIPELINE))?;
+    let is_effect =
+        |item: &&Attributes| text_of(item, keys::SK).is_ok_and(|sk| sk.starts_with(keys::EFFECTS));
+    let effects = items.iter().filter(is_effect);
+    let outbox = effects
+        .map(|item| decode::outbox(id, item))
+        .collect::<Result<_, _>>()?;
     let (lanes_wanted, pools_wanted) = (run.lanes(), run.pools());
     let (found, found_pools) = try_join(lanes(store, &lanes_wanted), pools(store, &pools_wanted)).await?;
     let of_pools = found_pools
@@ -114,8 +116,10 @@ pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loade
         .map(|(lane, _)| (lane.key.clone(), lane))
         .collect();
     Ok(Some(Loaded {
-        version: decode::version(&state)?,
-        looks: decode::looks(&state)?,
+        version: decode::version(state)?,
+        looks: decode::looks(state)?,
+        outbox,
+        scrapes: decode::scrapes(state)?,
         state: State { run, lanes, pools },
         lanes: versions,
         pools: of_pools,
@@ -189,12 +193,6 @@ pub(super) async fn last_number(store: &DynamoStore, pipeline: &PipelineName) ->
         .map_err(|_| decode(name_of(last), format!("`{digits}` is no number")))
 }
 
-pub(super) async fn outbox(store: &DynamoStore, run: &RunId) -> Result<Vec<OutboxRow>, StoreError> {
-    let query = prefixed(store, &keys::run(run), keys::EFFECTS);
-    let items = all("read the outbox", query).await?;
-    items.iter().map(|item| decode::outbox(run, item)).collect()
-}
-
 pub(super) async fn entries(store: &DynamoStore, run: &RunId) -> Result<Vec<Entry>, StoreError> {
     let query = prefixed(store, &keys::run(run), keys::EVENTS);
     let mut entries = Vec::new();
@@ -203,29 +201,4 @@ pub(super) async fn entries(store: &DynamoStore, run: &RunId) -> Result<Vec<Entr
         entries.extend(decode::entries(run, before, &item)?);
     }
     Ok(entries)
-}
-
-pub(super) async fn scrape(
-    store: &DynamoStore,
-    run: &RunId,
-    step: StepId,
-) -> Result<Option<Value>, StoreError> {
-    let attribute = keys::scrape(step);
-    let call = store
-        .client
-        .get_item()
-        .table_name(&store.table)
-        .set_key(Some(key(&keys::run(run), keys::STATE)))
-        .consistent_read(true)
-        .projection_expression("#scrape")
-        .expression_attribute_names("#scrape", &attribute);
-    let got = call
-        .send()
-        .await
-        .map_err(|error| failed("read a scrape", error))?;
-    let Some(item) = got.item.filter(|item| item.contains_key(&attribute)) else {
-        return Ok(None);
-    };
-    let name = format!("{}/{attribute}", keys::run(run));
-    unpack(&name, &attribute, item.get(&attribute)).map(Some)
 }

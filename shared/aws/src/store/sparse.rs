@@ -124,10 +124,10 @@ pub(super) async fn runs(store: &DynamoStore, limit: usize) -> Result<Vec<Run>, 
     let mut born: Vec<(i64, String)> = try_join_all(shards).await?.into_iter().flatten().collect();
     born.sort_by(|one, other| other.cmp(one));
     born.truncate(limit);
-    stream::iter(born.into_iter().map(|(_, pk)| async move {
-        let stored = read::run(store, &pk).await?;
-        Ok(stored.map(|stored| stored.run))
-    }))
+    stream::iter(
+        born.into_iter()
+            .map(|(_, pk)| async move { read::run(store, &pk).await }),
+    )
     .buffered(READS)
     .try_filter_map(|run| async move { Ok(run) })
     .try_collect()

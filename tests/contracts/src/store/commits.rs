@@ -7,7 +7,8 @@ use weir_domain::time::Span;
 
 use super::Fresh;
 use crate::sample::{
-    ROLLOUT, START, ask, commit, effect, first, lane, lane_key, log, pool, pool_key, push_key, run, run_id,
+    ROLLOUT, START, ask, commit, effect, first, lane, lane_key, log, outbox, pool, pool_key, push_key, run,
+    run_id, scrape,
 };
 
 /// One commit that uses every part.
@@ -55,9 +56,9 @@ pub(super) async fn what_was_committed_is_read_back(store: Fresh) {
     assert_eq!(loaded.state.pools.get(&pool_key()), Some(&pool(2)));
     assert_eq!(loaded.due(Duty::Traffic), Some(START + Span::seconds(1)));
     assert_eq!(loaded.due(Duty::Steps), Some(START + Span::seconds(2)));
-    assert_eq!(store.outbox(&run_id("a")).await.unwrap(), commit.outbox);
+    assert_eq!(outbox(&*store, &run_id("a")).await, commit.outbox);
     assert_eq!(
-        store.scrape(&run_id("a"), ROLLOUT).await.unwrap(),
+        scrape(&*store, &run_id("a"), ROLLOUT).await,
         commit.scrape.map(|scrape| scrape.value)
     );
     assert_eq!(
@@ -157,8 +158,8 @@ pub(super) async fn a_commit_that_conflicts_stores_nothing(store: Fresh) {
     let id = run_id("a");
     assert!(store.load(&id).await.unwrap().is_none());
     assert!(store.entries(&id).await.unwrap().is_empty());
-    assert!(store.outbox(&id).await.unwrap().is_empty());
-    assert!(store.scrape(&id, ROLLOUT).await.unwrap().is_none());
+    assert!(outbox(&*store, &id).await.is_empty());
+    assert!(scrape(&*store, &id, ROLLOUT).await.is_none());
     assert!(store.due(START + Span::hours(9), 9).await.unwrap().is_empty());
     assert_eq!(
         store

@@ -5,7 +5,7 @@ use weir_domain::Duty;
 use weir_domain::time::{Span, Timestamp};
 
 use super::Fresh;
-use crate::sample::{START, commit, effect, first, run, run_id};
+use crate::sample::{START, commit, effect, first, outbox, run, run_id};
 
 fn at(seconds: u64) -> Timestamp {
     START + Span::seconds(seconds)
@@ -51,10 +51,8 @@ pub(super) async fn effects_come_in_the_order_they_were_decided(store: Fresh) {
             .await
             .unwrap();
     }
-    let read: Vec<EffectKey> = store
-        .outbox(&id)
+    let read: Vec<EffectKey> = outbox(&*store, &id)
         .await
-        .unwrap()
         .into_iter()
         .map(|row| row.key)
         .collect();
@@ -66,15 +64,19 @@ pub(super) async fn effects_come_in_the_order_they_were_decided(store: Fresh) {
 
 pub(super) async fn a_settled_effect_is_gone_for_good(store: Fresh) {
     let id = run_id("a");
-    let outbox = vec![effect(&id, 1, 0, true, at(0)), effect(&id, 1, 1, false, at(0))];
-    store.commit(Commit { outbox, ..first("a") }).await.unwrap();
+    let rows = vec![effect(&id, 1, 0, true, at(0)), effect(&id, 1, 1, false, at(0))];
+    store
+        .commit(Commit {
+            outbox: rows,
+            ..first("a")
+        })
+        .await
+        .unwrap();
     store.settle(&key(1, 0)).await.unwrap();
     store.settle(&key(1, 0)).await.unwrap();
     store.postpone(&key(1, 0), at(1)).await.unwrap();
-    let left: Vec<EffectKey> = store
-        .outbox(&id)
+    let left: Vec<EffectKey> = outbox(&*store, &id)
         .await
-        .unwrap()
         .into_iter()
         .map(|row| row.key)
         .collect();
@@ -94,7 +96,7 @@ pub(super) async fn a_postponed_effect_counts_its_tries(store: Fresh) {
     for seconds in [20, 40] {
         store.postpone(&key(1, 0), at(seconds)).await.unwrap();
     }
-    let read = store.outbox(&id).await.unwrap();
+    let read = outbox(&*store, &id).await;
     assert_eq!(
         read,
         [weir_app::OutboxRow {

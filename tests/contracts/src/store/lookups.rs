@@ -7,7 +7,9 @@ use weir_domain::ids::{ApprovalToken, EnvironmentName, LaneKey, PipelineName, St
 use weir_domain::lane::Lane;
 
 use super::Fresh;
-use crate::sample::{ROLLOUT, ask, commit, first, lane, lane_key, log, push_key, run, run_id};
+use crate::sample::{
+    ROLLOUT, ask, commit, first, lane, lane_key, log, outbox, push_key, run, run_id, scrape,
+};
 
 pub(super) async fn an_approval_is_found_by_its_token(store: Fresh) {
     let token = ApprovalToken::new("t#1");
@@ -82,8 +84,8 @@ pub(super) async fn a_scrape_is_replaced_per_step(store: Fresh) {
     store.commit(with(2, ROLLOUT, json!({ "n": 2 }))).await.unwrap();
     // A commit without one leaves it as it is.
     store.commit(commit(run("a", "pipeline-a", 1), 3)).await.unwrap();
-    assert_eq!(store.scrape(&id, ROLLOUT).await.unwrap(), Some(json!({ "n": 2 })));
-    assert_eq!(store.scrape(&id, other).await.unwrap(), Some(json!([0.1])));
+    assert_eq!(scrape(&*store, &id, ROLLOUT).await, Some(json!({ "n": 2 })));
+    assert_eq!(scrape(&*store, &id, other).await, Some(json!([0.1])));
 }
 
 pub(super) async fn lanes_come_as_asked_for(store: Fresh) {
@@ -125,9 +127,9 @@ pub(super) async fn what_is_not_there_is_nothing(store: Fresh) {
             .unwrap()
             .is_none()
     );
-    assert!(store.outbox(&id).await.unwrap().is_empty());
+    assert!(outbox(&*store, &id).await.is_empty());
     assert!(store.entries(&id).await.unwrap().is_empty());
-    assert!(store.scrape(&id, ROLLOUT).await.unwrap().is_none());
+    assert!(scrape(&*store, &id, ROLLOUT).await.is_none());
     assert!(store.runs(9).await.unwrap().is_empty());
     assert!(store.next_due().await.unwrap().is_none());
 }

@@ -6,7 +6,7 @@ use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
-use weir_live::{GitServer, Host, Load, Shape, World, commit_model, eventually};
+use weir_live::{Gate, GitServer, Host, Load, Role, Shape, World, commit_model, eventually};
 
 /// Replicas of the service.
 pub(crate) const REPLICAS: u32 = 2;
@@ -44,6 +44,14 @@ impl Stage {
             strategy,
             git,
         }
+    }
+
+    /// The same by way of a gate, with the rights that the functions have.
+    pub(crate) async fn by_way_of(mut self, gate: &Gate) -> Self {
+        self.world.bind_everywhere("ground.yaml").await.unwrap();
+        let fleet = |role| self.world.fleet_by_way_of(gate, role);
+        self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
+        self
     }
 
     /// Pushes a version whose model behaves like this.

@@ -1,0 +1,60 @@
+//! An API server that is busy, fails, breaks connections before and after it has done what it was asked, and is away.
+
+use std::time::Duration;
+
+use serde_json::json;
+use weir_domain::audit::Action;
+use weir_live::{Fault, Gate};
+
+use crate::stage::{Stage, rollout, shares};
+
+/// One request of so many goes wrong.
+const EVERY: usize = 6;
+/// Time that the server is away: a few looks.
+const AWAY: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_rollout_goes_there_and_back_through_every_fault_of_the_server() {
+    let strategy = json!({"canary": {
+        "steps": [{"weight": 10, "interval": 10_000}, {"weight": 50, "interval": 10_000}],
+        "threshold": 0.95, "min_samples": 20,
+    }});
+    let stage = Stage::new("faults", strategy, 2).await;
+    let gate = Gate::open(&stage.world.cluster.kubeconfig).await.unwrap();
+    let stage = stage.by_way_of(&gate).await;
+    gate.trouble_every(EVERY);
+    let load = stage.first("v1").await;
+
+    // There, and the server is away in the middle of a step.
+    let good = stage.push("v2", json!({})).await;
+    stage
+        .until(&good, "the first step", |rollout| rollout.weight.percent() == 10)
+        .await;
+    gate.away_for(AWAY);
+    let run = stage.ends(&good, "succeeded").await;
+    assert_eq!(shares(rollout(&run)), [10, 50, 100]);
+    stage.answers("v2").await;
+    load.expect_nothing_lost("a good model through faults").await;
+
+    // And back.
+    let bad = stage
+        .push("v3", json!({"error_ratio_above_rps": {"rps": 0.5, "ratio": 0.5}}))
+        .await;
+    let run = stage.ends(&bad, "rolled_back").await;
+    assert_eq!(rollout(&run).weight.percent(), 0, "{}", run.status.words());
+    stage.answers("v2").await;
+    let log = stage.host.log(&bad).await;
+    let reverted = log
+        .iter()
+        .skip_while(|entry| entry.action != Action::RevertDecided);
+    let raised = reverted
+        .filter(|entry| entry.action == Action::WeightAccepted && !entry.detail.starts_with("weight 0 %"));
+    assert_eq!(raised.count(), 0, "a weight was raised after the revert");
+
+    let met = gate.met();
+    for fault in Fault::ALL {
+        let times = met.iter().filter(|one| **one == fault).count();
+        eprintln!("{fault:?}: {times} times");
+        assert!(times >= 5, "{fault:?} {times} times");
+    }
+}
