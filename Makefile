@@ -1,7 +1,7 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
 LIVE := live-variants live-strategies live-room live-adapter
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold prometheus
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-storm prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -64,6 +64,9 @@ prometheus: ## the Prometheus source against a real server, built from its Go mo
 
 bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the plots of docs/judge.md
 	cargo run --release -p weir-bench --bin bench-judge -- 2000 docs
+
+bench-storm: ## 300 canaries breach at once on a real control plane; how long until each route is at weight 0
+	WEIR_CANARIES=$(or $(CANARIES),300) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test breach -- --nocapture
 
 cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 	tests/cluster/up.sh
