@@ -6,6 +6,7 @@ mod canary;
 mod doors;
 mod evidence;
 mod lanes;
+mod replicas;
 mod rolling;
 mod room;
 mod variants;

@@ -166,6 +166,7 @@ impl RevisionWorld {
             slow_per_mille: self.slow * 1_000.0,
             healthy_for: span(self.healthy_s),
             crash_after: self.crash_after_s.map(span),
+            ..Behaviour::default()
         }
     }
 }

@@ -6,7 +6,7 @@ use weir_domain::audit::chain;
 use weir_domain::event::{Event, Moment};
 use weir_domain::ids::{LaneKey, RunId, StepId};
 use weir_domain::run::State;
-use weir_domain::seen::{RolloutSeen, Scene};
+use weir_domain::seen::{Replica, RolloutSeen, Scene};
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::{Decision, Duty, Rejected, Reply, Wanted, decide, next_look, wants};
 
@@ -364,7 +364,14 @@ impl Engine {
             .count(run, step, &scenery.placed, loaded.scrape(step))
             .await;
         let values = self.ports.traffic.values(run, step).await;
+        let mut counted = counting.replicas;
+        let replicas = scenery.replicas.into_iter().map(|(pod, node)| Replica {
+            counts: counted.remove(&pod).unwrap_or_default(),
+            pod,
+            node,
+        });
         let scene = Scene {
+            replicas: replicas.collect(),
             values,
             candidate: scenery.candidate,
             stable: scenery.stable,

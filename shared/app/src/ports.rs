@@ -13,7 +13,7 @@ use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
 use weir_domain::pipeline::Collect;
 use weir_domain::run::{Cause, Repository, Run};
-use weir_domain::seen::{ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen};
+use weir_domain::seen::{Counts, ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::retry::{Classified, Retry};
@@ -94,6 +94,8 @@ pub struct Scenery {
     pub route: RouteSeen,
     /// Where things are.
     pub placed: Placed,
+    /// Nodes of the candidate's pods that stay, by the pods' names.
+    pub replicas: BTreeMap<String, String>,
 }
 
 /// What a cluster shows of an experiment.
@@ -199,6 +201,8 @@ pub struct Counting {
     pub seen: TrafficSeen,
     /// Opaque to everyone but the source that made it; stored with the decision that used it.
     pub scrape: Option<serde_json::Value>,
+    /// What each pod of the candidate answered since it was first seen, by name; empty where pods cannot be told apart.
+    pub replicas: BTreeMap<String, Counts>,
 }
 
 /// Counts requests per revision.

@@ -56,12 +56,12 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
 }
 
 /// Whether a pod is on its way out.
-fn is_terminating(pod: &Value) -> bool {
+pub(crate) fn is_terminating(pod: &Value) -> bool {
     !pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// Whether all its containers have ended for good: it holds nothing any more.
-fn is_over(pod: &Value) -> bool {
+pub(crate) fn is_over(pod: &Value) -> bool {
     matches!(pod["status"]["phase"].as_str(), Some("Failed" | "Succeeded"))
 }
 

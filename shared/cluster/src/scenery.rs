@@ -1,5 +1,7 @@
 //! A look at a rollout.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use weir_app::{Placed, PodRef, Scenery};
 use weir_domain::ids::{Namespace, RevisionId};
@@ -10,7 +12,7 @@ use weir_domain::seen::RouteSeen;
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::names;
-use crate::pods::revision_seen;
+use crate::pods::{is_over, is_terminating, revision_seen};
 use crate::render::selector_query;
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
@@ -65,7 +67,17 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: &Rollout) -> Re
             pods: revisions.iter().map(placed).collect(),
             gateway,
         },
+        replicas: staying(&pods_of(&all, &rollout.candidate)),
     })
+}
+
+/// Names of pods that were not told to leave, with their nodes.
+fn staying(pods: &[&Value]) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let staying = pods.iter().filter(|pod| !is_terminating(pod) && !is_over(pod));
+    staying
+        .map(|pod| (text(&pod["metadata"]["name"]), text(&pod["spec"]["nodeName"])))
+        .collect()
 }
 
 async fn list_pods(api: &Api, rule: &RolloutRule, revisions: &[&RevisionId]) -> Result<Vec<Value>, String> {

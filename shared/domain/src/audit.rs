@@ -100,6 +100,8 @@ pub enum Action {
     RevisionScaled,
     /// All replicas asked for are warm.
     RevisionWarm,
+    /// A replica that carries a breach leaves, and another comes.
+    ReplicaReplaced,
     /// Weir decided on new weights.
     WeightDecided,
     /// The API server took the weights.

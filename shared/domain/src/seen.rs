@@ -131,6 +131,19 @@ pub struct Scene {
     pub traffic: TrafficSeen,
     /// Metrics of the candidate that are plain numbers, by name.
     pub values: BTreeMap<String, Reading>,
+    /// The candidate's replicas that stay, where they can be told apart.
+    pub replicas: Vec<Replica>,
+}
+
+/// One replica of the candidate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replica {
+    /// Name of its pod, which no other pod ever has.
+    pub pod: String,
+    /// Where it runs; empty while it has no node.
+    pub node: String,
+    /// What it answered since it was first seen.
+    pub counts: Counts,
 }
 
 /// The pods of one revision.

@@ -39,6 +39,7 @@ impl Tally {
         // An endpoint that the gateway does not show any more has lost its counters: should it come back, it begins
         // at zero. So everything is taken out, and what is shown put back.
         let mut stood = self.take_endpoints(gateway);
+        let apart = self.apart.clone();
         for ((rule, ip), endpoint) in endpoints {
             let Some((revision, name)) = owners.get(ip) else {
                 continue;
@@ -55,7 +56,11 @@ impl Tally {
             pod.endpoints
                 .insert(key, [endpoint.total, endpoint.success, endpoint.error]);
             if standing != Standing::ZeroLine {
-                add(&mut arm.counts, endpoint_growth(last, *endpoint));
+                let grown = endpoint_growth(last, *endpoint);
+                if apart.as_ref() == Some(revision) {
+                    add(&mut pod.counts, grown.clone());
+                }
+                add(&mut arm.counts, grown);
             }
         }
     }
@@ -96,6 +101,9 @@ impl Tally {
             pod.grow_by_latency(latency, &mut self.layouts, &mut grown);
         }
         if pod.standing != Standing::ZeroLine {
+            if self.apart.as_ref() == Some(revision) {
+                add(&mut pod.counts, grown.clone());
+            }
             add(&mut arm.counts, grown);
         }
         pod.standing = Standing::Read;

@@ -35,8 +35,15 @@ impl Direct {
         Self { proxy }
     }
 
-    async fn count_rule(&self, rule: &RolloutRule, placed: &Placed, before: Option<&Value>) -> Counting {
+    async fn count_rule(
+        &self,
+        rule: &RolloutRule,
+        candidate: Option<&RevisionId>,
+        placed: &Placed,
+        before: Option<&Value>,
+    ) -> Counting {
         let mut tally = Tally::resume(before, placed);
+        tally.apart = candidate.cloned();
         let (gateways, pods) = (tally.choose_gateways(placed), tally.choose_pods(placed));
         let endpoint = &rule.workload.metrics;
         let (gates, pages) = futures::join!(
@@ -70,6 +77,7 @@ impl Direct {
         Counting {
             seen: heard.outcome(&tally),
             scrape: Some(tally.stored()),
+            replicas: tally.replicas(),
         }
     }
 
@@ -97,10 +105,14 @@ impl Direct {
 impl Traffic for Direct {
     async fn count(&self, run: &Run, step: StepId, placed: &Placed, before: Option<&Value>) -> Counting {
         match run.rule(step) {
-            Some(rule) => self.count_rule(rule, placed, before).await,
+            Some(rule) => {
+                let candidate = run.rollout(step).map(|rollout| &rollout.candidate);
+                self.count_rule(rule, candidate, placed, before).await
+            }
             None => Counting {
                 seen: TrafficSeen::NoData(format!("step {step} is no rollout")),
                 scrape: before.cloned(),
+                replicas: BTreeMap::new(),
             },
         }
     }

@@ -166,6 +166,7 @@ impl Sources {
             .unwrap_or_default();
         let direct = self.direct.count(run, step, placed, kept.direct.as_ref()).await;
         kept.direct = direct.scrape;
+        let direct_replicas = direct.replicas;
         let revisions = revisions(run, step);
         let (mut counts, direct) = match direct.seen {
             TrafficSeen::Counts(counts) => (counts, None),
@@ -190,6 +191,11 @@ impl Sources {
         Counting {
             seen: trouble.unwrap_or(TrafficSeen::Counts(counts)),
             scrape: Some(json!(kept)),
+            // What a server counted is not told apart by pods.
+            replicas: match rule.measures.is_empty() {
+                true => direct_replicas,
+                false => BTreeMap::new(),
+            },
         }
     }
 }

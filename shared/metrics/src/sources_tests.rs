@@ -18,6 +18,7 @@ impl Traffic for Gateway {
         Counting {
             seen: self.0.clone(),
             scrape: Some(json!(looks)),
+            replicas: BTreeMap::new(),
         }
     }
 }

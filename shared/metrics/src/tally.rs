@@ -29,6 +29,9 @@ pub(crate) struct Tally {
     /// The histograms that the pods have; nearly always one.
     #[serde(rename = "l")]
     pub(crate) layouts: Vec<Layout>,
+    /// The revision whose pods are told apart.
+    #[serde(skip)]
+    pub(crate) apart: Option<RevisionId>,
 }
 
 /// Who counts the requests.
@@ -85,6 +88,9 @@ pub(crate) struct Pod {
     /// By gateway and rule, as `0/2`: total, success, error.
     #[serde(rename = "e", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) endpoints: BTreeMap<String, [u64; 3]>,
+    /// Its part of the revision's counts, where pods are told apart.
+    #[serde(rename = "n", default, skip_serializing_if = "is_nothing")]
+    pub(crate) counts: Counts,
 }
 
 /// Where a histogram stood: its layout and, bucket by bucket, what lay between two edges; last, above all of them.
@@ -111,6 +117,10 @@ pub(crate) struct Gateway {
     pub(crate) standing: Standing,
     #[serde(rename = "w", default, skip_serializing_if = "is_zero")]
     away: u8,
+}
+
+fn is_nothing(counts: &Counts) -> bool {
+    *counts == Counts::default()
 }
 
 fn is_zero(n: &u8) -> bool {
@@ -161,6 +171,7 @@ impl Tally {
             arms: BTreeMap::new(),
             gateways: BTreeMap::new(),
             layouts: Vec::new(),
+            apart: None,
         }
     }
 
@@ -269,6 +280,14 @@ impl Tally {
             .collect()
     }
 
+    /// Counts of the pods that are told apart, by name.
+    pub(crate) fn replicas(&self) -> BTreeMap<String, Counts> {
+        let arm = self.apart.as_ref().and_then(|revision| self.arms.get(revision));
+        let pods = arm.into_iter().flat_map(|arm| &arm.pods);
+        pods.map(|(name, pod)| (name.clone(), whole(&pod.counts)))
+            .collect()
+    }
+
     /// A gateway that has never shown an endpoint of this rollout may send by other addresses: it says nothing.
     fn routed(&self, arm: &Arm) -> Routed {
         if self.source == Source::Pods {
@@ -294,16 +313,20 @@ impl Tally {
 }
 
 impl Arm {
-    /// Gateway and pods are read one after the other, and a page's numbers may be too: no part exceeds its whole.
     fn view(&self) -> Counts {
-        let mut counts = self.counts.clone();
-        counts.bad = counts.bad.min(counts.requests);
-        counts
-            .within_ms
-            .values_mut()
-            .for_each(|within| *within = (*within).min(counts.timed));
-        counts
+        whole(&self.counts)
     }
+}
+
+/// Gateway and pods are read one after the other, and a page's numbers may be too: no part exceeds its whole.
+fn whole(counts: &Counts) -> Counts {
+    let mut counts = counts.clone();
+    counts.bad = counts.bad.min(counts.requests);
+    counts
+        .within_ms
+        .values_mut()
+        .for_each(|within| *within = (*within).min(counts.timed));
+    counts
 }
 
 impl Pod {
@@ -316,6 +339,7 @@ impl Pod {
             cut: None,
             latency: None,
             endpoints: BTreeMap::new(),
+            counts: Counts::default(),
         }
     }
 }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Traffic};
 use weir_contracts::sample;
 use weir_domain::ids::{ClusterName, Namespace, RevisionId};
+use weir_domain::rollout::Rollout;
 use weir_domain::seen::{Counts, Routed, TrafficSeen};
+use weir_domain::time::Timestamp;
 use weir_metrics::Direct;
 
 /// Pages by pod and port. A pod without one refuses, and one that says `hangs` never answers.
@@ -167,6 +169,32 @@ async fn without_a_gateway_the_pods_own_answers_count_and_cut_streams_are_bad() 
         ..Counts::default()
     };
     assert_eq!(counts(&second)[&bad()], expected);
+}
+
+#[tokio::test]
+async fn what_each_pod_of_the_candidate_answered_is_told_apart() {
+    let (pods, direct) = world();
+    let mut run = sample::run("one", "llm", 1);
+    let rollout = Rollout::new(bad(), Timestamp(0));
+    run.stages[sample::ROLLOUT.stage].steps[sample::ROLLOUT.step].rollout = Some(Box::new(rollout));
+    pods.say("envoy", GATEWAY, envoy(10));
+    let first = direct.count(&run, sample::ROLLOUT, &placed(), None).await;
+    pods.say("envoy", GATEWAY, envoy(25));
+    let second = direct
+        .count(&run, sample::ROLLOUT, &placed(), first.scrape.as_ref())
+        .await;
+    pods.say("envoy", GATEWAY, envoy(35));
+    let third = direct
+        .count(&run, sample::ROLLOUT, &placed(), second.scrape.as_ref())
+        .await;
+    let told: Vec<(&str, u64, u64)> = third
+        .replicas
+        .iter()
+        .map(|(pod, counts)| (pod.as_str(), counts.requests, counts.bad))
+        .collect();
+    assert_eq!(told, [("dead", 25, 25), ("failing", 25, 25)]);
+    let both: u64 = told.iter().map(|(_, requests, _)| requests).sum();
+    assert_eq!(both, counts(&third)[&bad()].requests);
 }
 
 #[tokio::test]

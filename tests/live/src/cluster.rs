@@ -21,7 +21,7 @@ pub(crate) const SIMULATOR: &str = "weir/simulator";
 
 /// Starts a cluster and stops it when its own input ends: that is when the tests' process is gone, however it went.
 const GUARD: &str = r#"
-"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" &
+"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" --kwok-nodes "$7" &
 pid=$!
 exec >&-
 cat >/dev/null
@@ -63,10 +63,19 @@ pub fn root() -> &'static Path {
 /// # Panics
 /// It cannot be started. Every test says so then; none is skipped.
 pub fn shared() -> &'static Cluster {
+    shared_with(0)
+}
+
+/// The same with so many nodes whose pods are pretended by kwok: Ready at once, and nothing runs. They count at the first
+/// call alone.
+///
+/// # Panics
+/// It cannot be started.
+pub fn shared_with(pretended: usize) -> &'static Cluster {
     static SHARED: OnceLock<Result<Cluster>> = OnceLock::new();
     // A thread of its own, because the caller's is one of a runtime already.
     let start = || {
-        std::thread::spawn(start)
+        std::thread::spawn(move || start(pretended))
             .join()
             .expect("the start of a cluster does not panic")
     };
@@ -76,7 +85,7 @@ pub fn shared() -> &'static Cluster {
     }
 }
 
-fn start() -> Result<Cluster> {
+fn start(pretended: usize) -> Result<Cluster> {
     let bin = executables()?;
     let simulator = built("weir-simulator")?;
     let kept = root().join(".cache/live");
@@ -94,6 +103,7 @@ fn start() -> Result<Cluster> {
         .arg(kept.join(format!("logs-{}", asked_for()?)))
         .arg(entrance)
         .arg(tokens)
+        .arg(pretended.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -15,6 +15,10 @@ pub struct Behaviour {
     pub slow_per_mille: f64,
     /// Both begin this long after it first got traffic.
     pub healthy_for: Span,
+    /// Replicas that are sick, by the order in which they were made, the first is 1: a GPU that is not what it should be.
+    pub sick: Vec<u64>,
+    /// Requests to those that fail, of a thousand.
+    pub sick_per_mille: f64,
     /// Every pod crashes this long after it first got traffic.
     pub crash_after: Option<Span>,
 }
@@ -26,6 +30,8 @@ impl Default for Behaviour {
             errors_per_mille: 4.0,
             slow_per_mille: 2.0,
             healthy_for: Span::ZERO,
+            sick: Vec::new(),
+            sick_per_mille: 0.0,
             crash_after: None,
         }
     }

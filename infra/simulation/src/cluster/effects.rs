@@ -57,13 +57,14 @@ impl Inside {
                 replicas,
                 fence,
                 ..
-            }
-            | Effect::ScaleRevision {
+            } => self.scale(run, rule, revision, (*replicas as usize, &[]), *fence, now),
+            Effect::ScaleRevision {
                 revision,
                 replicas,
+                leaving,
                 fence,
                 ..
-            } => self.scale(run, rule, revision, *replicas as usize, *fence, now),
+            } => self.scale(run, rule, revision, (*replicas as usize, leaving), *fence, now),
             Effect::SetWeights { split, fence, .. } => self.set_weights(run, step, rule, split, *fence),
             Effect::RetargetService { revision, .. } => {
                 self.place_mut(&rule.lane.environment).plain = Some(revision.clone());
@@ -84,7 +85,7 @@ impl Inside {
         run: &Run,
         rule: &RolloutRule,
         revision: &RevisionId,
-        replicas: usize,
+        (replicas, leaving): (usize, &[String]),
         fence: Fence,
         now: Timestamp,
     ) {
@@ -100,7 +101,8 @@ impl Inside {
             .or_insert_with(|| Revision::new(behaviour));
         if fence >= entry.fence {
             let gpus = rule.workload.gpus as usize;
-            self.pool.scale(&mut entry.pods, replicas, gpus, now);
+            self.pool.scale(&mut entry.pods, replicas, gpus, leaving, now);
+            entry.number_pods();
             entry.fence = fence;
         }
     }

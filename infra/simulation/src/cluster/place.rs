@@ -68,6 +68,11 @@ impl Place {
             .collect()
     }
 
+    /// Pods of a revision that stay: node and counts of each.
+    pub(super) fn replicas(&self, id: &RevisionId) -> BTreeMap<String, (String, Counts)> {
+        self.revisions.get(id).map(Revision::apart).unwrap_or_default()
+    }
+
     /// Requests in thousandths that a revision answered badly.
     pub(super) fn bad(&self, id: &RevisionId) -> u64 {
         let now = self.revisions.get(id).map_or(0, |revision| revision.bad);

@@ -26,9 +26,18 @@ pub(super) struct Pod {
     pub(super) bound: Timestamp,
     /// When it will be gone, if it was told to leave.
     pub(super) leaves: Option<Timestamp>,
+    /// Its place in the order in which the revision's pods were made, from 1 on; 0: it has none yet.
+    pub(super) number: u64,
+    /// Requests that it got, in thousandths, and the bad and the slow ones among them.
+    pub(super) answered: [u64; 3],
 }
 
 impl Pod {
+    /// Its name: no two pods of a revision ever have the same.
+    pub(super) fn name(&self) -> String {
+        format!("pod-{}", self.number)
+    }
+
     pub(super) fn stays(&self) -> bool {
         self.leaves.is_none()
     }
@@ -111,13 +120,23 @@ impl Pool {
         self.foreign.extend(places.take(gpus));
     }
 
-    /// Sets how many pods stay. Those without a node leave first, then those last made; a leaving pod holds its GPUs a while.
-    pub(super) fn scale(&self, pods: &mut Vec<Pod>, replicas: usize, gpus: usize, now: Timestamp) {
+    /// Sets how many pods stay. Those without a node leave first, then those that are named, then those last made; a
+    /// leaving pod holds its GPUs a while.
+    pub(super) fn scale(
+        &self,
+        pods: &mut Vec<Pod>,
+        replicas: usize,
+        gpus: usize,
+        leaving: &[String],
+        now: Timestamp,
+    ) {
         let fresh = Pod {
             gpus,
             node: None,
             bound: now,
             leaves: None,
+            number: 0,
+            answered: [0; 3],
         };
         let staying = pods.iter().filter(|pod| pod.stays()).count();
         pods.extend(vec![fresh; replicas.saturating_sub(staying)]);
@@ -125,8 +144,12 @@ impl Pool {
             let mut without = pods.iter_mut().filter(|pod| pod.stays() && pod.node.is_none());
             if let Some(pod) = without.next() {
                 pod.leaves = Some(now);
-            } else if let Some(pod) = pods.iter_mut().rev().find(|pod| pod.stays()) {
-                pod.leaves = Some(if self.counted() { now + DRAIN } else { now });
+                continue;
+            }
+            let named = |pod: &Pod| pod.stays() && leaving.contains(&pod.name());
+            let at = pods.iter().position(named);
+            if let Some(at) = at.or_else(|| pods.iter().rposition(Pod::stays)) {
+                pods[at].leaves = Some(if self.counted() { now + DRAIN } else { now });
             }
         }
         pods.retain(|pod| pod.leaves.is_none_or(|gone| now < gone));

@@ -70,6 +70,11 @@ impl Clusters for SimulatedCluster {
             stable: rollout.stable.as_ref().map(|stable| seen(&stable.revision)),
             route: place.route(),
             placed: Placed::default(),
+            replicas: place
+                .replicas(&rollout.candidate)
+                .into_iter()
+                .map(|(pod, (node, _))| (pod, node))
+                .collect(),
         })
     }
 
@@ -151,7 +156,18 @@ impl Traffic for SimulatedCluster {
                 }
             }
         };
-        Counting { seen, scrape }
+        let candidate = run.rollout(step).map(|rollout| &rollout.candidate);
+        let rule = run.rule(step);
+        let replicas = rule.zip(candidate).map(|(rule, candidate)| {
+            let mut inside = self.caught_up();
+            let all = inside.place_mut(&rule.lane.environment).replicas(candidate);
+            all.into_iter().map(|(pod, (_, counts))| (pod, counts)).collect()
+        });
+        Counting {
+            seen,
+            scrape,
+            replicas: replicas.unwrap_or_default(),
+        }
     }
 
     async fn values(&self, _: &Run, _: StepId) -> BTreeMap<String, Reading> {

@@ -1,5 +1,7 @@
 //! A revision's pods and what they answered.
 
+use std::collections::BTreeMap;
+
 use weir_domain::ids::Fence;
 use weir_domain::seen::{Counts, PodPhase, RevisionSeen};
 use weir_domain::time::{Span, Timestamp};
@@ -17,6 +19,8 @@ pub(super) struct Revision {
     pub(super) started: u64,
     pub(super) bad: u64,
     slow: u64,
+    /// Pods that were ever made.
+    made: u64,
 }
 
 impl Revision {
@@ -44,7 +48,19 @@ impl Revision {
         if self.crashed(now) {
             return 0;
         }
-        self.count(|pod| pod.stays() && pod.node.is_some() && now >= pod.bound + self.behaviour.load)
+        self.count(|pod| self.is_loaded(pod, now))
+    }
+
+    fn is_loaded(&self, pod: &Pod, now: Timestamp) -> bool {
+        pod.stays() && pod.node.is_some() && now >= pod.bound + self.behaviour.load
+    }
+
+    /// Gives new pods their names.
+    pub(super) fn number_pods(&mut self) {
+        for pod in self.pods.iter_mut().filter(|pod| pod.number == 0) {
+            self.made += 1;
+            pod.number = self.made;
+        }
     }
 
     fn crashed(&self, now: Timestamp) -> bool {
@@ -70,21 +86,46 @@ impl Revision {
         let (errors, slow) = self.harm(now);
         let part = |per_mille: f64| (requests as f64 * per_mille / 1_000.0) as u64;
         self.started += requests;
-        self.bad += if failing { requests } else { part(errors) };
         self.slow += part(slow);
+        let more = self.take_apart(requests, (errors, slow), now);
+        self.bad += match failing {
+            true => requests,
+            false => part(errors) + more,
+        };
+    }
+
+    /// Spreads requests over the replicas; those that fail more than an ordinary one would let.
+    fn take_apart(&mut self, requests: u64, (errors, slow): (f64, f64), now: Timestamp) -> u64 {
+        let loaded: Vec<bool> = self.pods.iter().map(|pod| self.is_loaded(pod, now)).collect();
+        let replicas = loaded.iter().filter(|loaded| **loaded).count().max(1) as u64;
+        let (each, mut more) = (requests / replicas, 0);
+        let part = |per_mille: f64| (each as f64 * per_mille / 1_000.0) as u64;
+        for (pod, _) in self.pods.iter_mut().zip(loaded).filter(|(_, loaded)| *loaded) {
+            let sick = self.behaviour.sick.contains(&pod.number);
+            let bad = part(if sick {
+                self.behaviour.sick_per_mille
+            } else {
+                errors
+            });
+            more += bad.saturating_sub(part(errors));
+            for (sum, part) in pod.answered.iter_mut().zip([each, bad, part(slow)]) {
+                *sum += part;
+            }
+        }
+        more
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let (requests, slow) = (self.started / 1_000, self.slow / 1_000);
-        let within_ms = [(1_000, requests - slow), (10_000, requests)].into();
-        Counts {
-            started: requests,
-            requests,
-            bad: self.bad / 1_000,
-            within_ms,
-            timed: requests,
-            ..Counts::default()
-        }
+        counts([self.started, self.bad, self.slow])
+    }
+
+    /// What each pod that stays answered, and the node it has.
+    pub(super) fn apart(&self) -> BTreeMap<String, (String, Counts)> {
+        let staying = self.pods.iter().filter(|pod| pod.stays());
+        let node = |pod: &Pod| pod.node.map_or(String::new(), |node| format!("gpu-{node}"));
+        staying
+            .map(|pod| (pod.name(), (node(pod), counts(pod.answered))))
+            .collect()
     }
 
     pub(super) fn seen(&self, now: Timestamp) -> RevisionSeen {
@@ -110,5 +151,19 @@ impl Revision {
             last_crash: crashed.then(|| "pod exited with code 139 (Error)".to_owned()),
             ..RevisionSeen::default()
         }
+    }
+}
+
+/// Of requests, bad and slow ones in thousandths.
+fn counts([started, bad, slow]: [u64; 3]) -> Counts {
+    let (requests, slow) = (started / 1_000, slow / 1_000);
+    let within_ms = [(1_000, requests - slow), (10_000, requests)].into();
+    Counts {
+        started: requests,
+        requests,
+        bad: bad / 1_000,
+        within_ms,
+        timed: requests,
+        ..Counts::default()
     }
 }

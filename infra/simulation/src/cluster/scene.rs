@@ -93,7 +93,8 @@ impl SimulatedCluster {
             .entry(variant_revision(lane, version))
             .or_insert_with(|| Revision::new(behaviour.clone()));
         revision.behaviour = behaviour.clone();
-        pool.scale(&mut revision.pods, pods, 1, now);
+        pool.scale(&mut revision.pods, pods, 1, &[], now);
+        revision.number_pods();
         inside.pool = pool;
         inside.catch_up(now);
     }

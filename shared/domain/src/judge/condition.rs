@@ -335,7 +335,7 @@ fn edge_name(edge: u64) -> String {
 }
 
 /// Every comparison of a condition that is weighed.
-fn leaves(condition: &Condition) -> Vec<&Comparison> {
+pub(super) fn leaves(condition: &Condition) -> Vec<&Comparison> {
     match condition {
         Condition::Compare(comparison) => vec![comparison],
         Condition::And(parts) | Condition::Or(parts) => parts.iter().flat_map(leaves).collect(),

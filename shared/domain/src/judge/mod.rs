@@ -15,6 +15,7 @@
 mod bounds;
 mod budget;
 mod bursts;
+pub mod carried;
 pub mod condition;
 pub mod detector;
 pub mod experiment;

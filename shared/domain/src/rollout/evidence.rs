@@ -42,6 +42,7 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
         at: now,
     };
     rollout.weighing.add(condition, &block);
+    rollout.carried.see(condition, &scene.replicas);
     let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
     if watched && rule.watch > Span::ZERO {
         let shown = rollout.watching.add(condition, &block);
@@ -78,6 +79,11 @@ pub(super) fn power(rollout: &Rollout, step: usize, now: Timestamp) -> Option<St
 
 /// Why the candidate must not keep its traffic, if so. A crash and silence need no metric; a breach needs evidence.
 pub(super) fn danger(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
+    failure(rollout).or_else(|| breach(rollout, rule))
+}
+
+/// Why the version is not to be trusted, whatever was measured of its replicas.
+pub(super) fn failure(rollout: &Rollout) -> Option<String> {
     if rollout.weight == Weight::ZERO {
         return None;
     }
@@ -91,8 +97,13 @@ pub(super) fn danger(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
     if seen.warm == 0 {
         return Some(format!("no replica answers: {}", seen.words));
     }
-    if let Some(alarm) = &rollout.alarm {
-        return Some(alarm.clone());
+    rollout.alarm.clone()
+}
+
+/// What the condition shows, if it shows a breach.
+pub(super) fn breach(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
+    if rollout.weight == Weight::ZERO {
+        return None;
     }
     let parts = rollout.parts();
     let evidence = rollout.weighing.weigh(rule.rollback.as_ref()?)?;

@@ -3,6 +3,7 @@
 use super::evidence::danger;
 use super::moves::{enter, reason, set_weight, wait, waits_for_places};
 use super::phases::{Phase, Rollout};
+use super::replace::waits_for_leaving;
 use super::revert::revert_now;
 use super::share::correct_weight;
 use super::watch::doubt;
@@ -34,6 +35,8 @@ pub(super) fn growing(
         doubt(draft, rollout, id, rule, &why);
     } else if correct_weight(draft, rollout, id, rule, scene, held(rollout, step)) {
         // What goes on is decided at the next look, on what the new share shows.
+    } else if waits_for_leaving(draft, rollout, id, rule, scene, planned.candidate_replicas) {
+        // Without traffic, until another replica is warm.
     } else if waits_for_places(draft, rollout, id, step) {
         // The time to become warm begins when the places are there.
         rollout.since = draft.now;
@@ -90,8 +93,12 @@ fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     enter(draft, rollout, Phase::Watching { step });
 }
 
-/// The share that stands while the candidate grows for a step: that of the step before.
+/// The share that stands while the candidate grows for a step: that of the step before, and none while a replica is
+/// replaced.
 fn held(rollout: &Rollout, step: usize) -> Weight {
+    if rollout.is_replacing(step) {
+        return Weight::ZERO;
+    }
     let before = step
         .checked_sub(1)
         .and_then(|before| rollout.plan.steps.get(before));

@@ -129,7 +129,7 @@ pub(super) fn waits_for_places(draft: &mut Draft, rollout: &mut Rollout, id: Ste
     true
 }
 
-fn ask_for(draft: &mut Draft, rollout: &mut Rollout, id: StepId, replicas: u32) {
+pub(super) fn ask_for(draft: &mut Draft, rollout: &mut Rollout, id: StepId, replicas: u32) {
     if replicas != rollout.candidate_asked {
         grow(draft, rollout, id, replicas);
     }

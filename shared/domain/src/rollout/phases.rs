@@ -8,8 +8,10 @@ use super::passing::Inconclusive;
 use super::pause::Paused;
 use super::plan::{Plan, PlannedStep};
 use super::preview::Preview;
+use super::replace::Replaced;
 use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
+use crate::judge::carried::Carried;
 use crate::judge::condition::Weighing;
 use crate::judge::split::Split;
 use crate::judge::watching::Watching;
@@ -112,6 +114,12 @@ pub struct Rollout {
     /// Evidence since the present weights were set, block by block.
     #[serde(default)]
     pub weighing: Weighing,
+    /// What each of the candidate's replicas answered meanwhile.
+    #[serde(default)]
+    pub carried: Carried,
+    /// The replica that was replaced because it carried a breach: one in a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// Whether each side gets the share it was given, since the present weights were set.
     #[serde(default)]
     pub split: Split,
@@ -192,6 +200,8 @@ impl Rollout {
             counted_from: BTreeMap::new(),
             counted: BTreeMap::new(),
             weighing: Weighing::default(),
+            carried: Carried::default(),
+            replaced: None,
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,
@@ -294,6 +304,7 @@ impl Rollout {
     pub(super) fn restart_measuring(&mut self) {
         self.counted_from.clone_from(&self.counted);
         self.weighing.restart();
+        self.carried.restart();
         self.split = Split::default();
         self.inconclusive = None;
         (self.blind_since, self.blind_before, self.unfair_since) = (None, Span::ZERO, None);

@@ -194,6 +194,7 @@ mod tests {
             route: RouteSeen::default(),
             traffic: TrafficSeen::Counts(counts(100 + stable, 10 + candidate)),
             values: BTreeMap::new(),
+            replicas: Vec::new(),
         };
         moved_over(&rollout, &scene, weight)
     }

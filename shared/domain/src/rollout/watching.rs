@@ -1,12 +1,13 @@
 //! A step has its share, and is watched until it passes or is given up.
 
-use super::evidence::{danger, held_blind, held_unfair};
+use super::evidence::{breach, failure, held_blind, held_unfair};
 use super::moves::{enter, enter_step, wait};
 use super::passing::{Ended, passes};
 use super::pause::paused;
 use super::phases::{Phase, Rollout};
 use super::plan::StepKind;
 use super::preview::previewing;
+use super::replace::replace;
 use super::share::{correct_weight, has_followed};
 use super::watch::doubt;
 use crate::audit::Action;
@@ -24,8 +25,15 @@ pub(super) fn watching(
     step: usize,
 ) {
     let planned = rollout.plan.steps[step].clone();
-    if let Some(why) = danger(rollout, rule) {
+    if let Some(why) = failure(rollout) {
         return doubt(draft, rollout, id, rule, &why);
+    }
+    if let Some(why) = breach(rollout, rule) {
+        if !replace(draft, rollout, id, rule, scene, step) {
+            let why = rollout.blamed(why);
+            doubt(draft, rollout, id, rule, &why);
+        }
+        return;
     }
     if correct_weight(draft, rollout, id, rule, scene, planned.weight) {
         return;
