@@ -43,6 +43,13 @@ pub enum Phase {
     Draining,
     /// The old one holds nothing any more. The end of a good rollout.
     Drained,
+    /// A shadow has shown what it was to show; the copies are ending.
+    Leaving,
+    /// They have ended. The candidate keeps its replicas until then, for a later step that moves the service to it.
+    Kept {
+        /// When it is removed.
+        until: Timestamp,
+    },
     /// Weight 0 was decided; traffic is on its way back.
     Reverting,
     /// Traffic is back. The candidate is kept for a look until then.
@@ -101,7 +108,7 @@ pub struct Rollout {
     pub since: Timestamp,
     /// Fence of the last write that was decided.
     pub fence: Fence,
-    /// The candidate's share as last decided.
+    /// The candidate's share as last decided; of a shadow the part of the requests that is copied to it.
     pub weight: Weight,
     /// Every traffic change, oldest first; the last 200.
     pub changes: Vec<TrafficChange>,
@@ -230,7 +237,7 @@ impl Rollout {
         !matches!(
             self.phase,
             Phase::Comparing | Phase::Queued | Phase::Surveying | Phase::Drained | Phase::Reverted { .. }
-        ) && !matches!(self.phase, Phase::Removing | Phase::Removed)
+        ) && !matches!(self.phase, Phase::Kept { .. } | Phase::Removing | Phase::Removed)
     }
 
     /// Whether a revert is still possible: the stable revision is warm, or the candidate can be taken out.
@@ -278,11 +285,24 @@ impl Rollout {
             Phase::Baking => "baking".into(),
             Phase::Draining => "committed, draining".into(),
             Phase::Drained => "drained".into(),
+            Phase::Leaving => "shadow passed, ending".into(),
+            Phase::Kept { .. } => "shadow passed, kept".into(),
             Phase::Reverting => "reverting".into(),
             Phase::Reverted { .. } => "reverted".into(),
+            Phase::Removing if self.reverted_because.is_none() => "shadow passed, removing".into(),
             Phase::Removing => "reverted, removing".into(),
             Phase::Removed => "removed".into(),
         }
+    }
+
+    /// Whether the candidate gets copies of requests, and answers nobody.
+    pub fn mirrors(&self) -> bool {
+        self.plan.mirrors()
+    }
+
+    /// What its weight is called: `weight 5 %`, `copies 5 %`.
+    pub(super) fn gets(&self) -> &'static str {
+        if self.mirrors() { "copies" } else { "weight" }
     }
 
     /// GPUs that both revisions held at the last look.
