@@ -8,4 +8,5 @@ mod evidence;
 mod lanes;
 mod rolling;
 mod room;
+mod shadow;
 mod variants;

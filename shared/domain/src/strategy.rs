@@ -104,7 +104,9 @@ impl<'de> Deserialize<'de> for Strategy {
     /// Runs that were stored before a strategy had settings hold its name alone (invariant 13).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = match Value::deserialize(deserializer)? {
-            Value::String(name) if matches!(name.as_str(), "blue-green" | "rolling" | "shadow") => json!({ name: {} }),
+            Value::String(name) if matches!(name.as_str(), "blue-green" | "rolling" | "shadow") => {
+                json!({ name: {} })
+            }
             other => other,
         };
         Self::deserialize(value).map_err(serde::de::Error::custom)

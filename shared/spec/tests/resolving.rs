@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use weir_domain::pipeline::{
     ApprovalRule, OnNewPush, Pipeline, Plugin, RolloutRule, StageWork, StepWork, Strategy,
 };
+use weir_domain::strategy::Shadow;
 use weir_domain::time::Span;
+use weir_domain::units::{Ratio, Weight};
 use weir_spec::{ResourceFiles, Scope, SourceFile, Variables, load, resolve};
 
 const WORLD: &str = r"
@@ -239,6 +241,34 @@ fn strategies_and_their_defaults() {
         ("blue-green", Span::hours(1))
     );
     assert_eq!(rule("strategy: shadow"), ("shadow", Span::ZERO));
+    assert_eq!(rule("shadow: {interval: 3m}"), ("shadow", Span::ZERO));
+}
+
+#[test]
+fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
+    let shadow = |spec: &str| {
+        let spec = format!("{{namespace: test, {spec}}}");
+        let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", &spec)));
+        match &rollout(&pipeline).strategy {
+            Strategy::Shadow(shadow) => shadow.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(shadow("strategy: shadow"), Shadow::default());
+    let written = shadow("shadow: {percent: 25, interval: 3m, gpus: 8, threshold: 99, min_samples: 9}");
+    let copied = Shadow::copied(
+        Weight::new(25).unwrap(),
+        Span::minutes(3),
+        Ratio::new(0.99).unwrap(),
+        9,
+    );
+    assert_eq!(
+        written,
+        Shadow {
+            gpus: Some(8),
+            copied
+        }
+    );
 }
 
 #[test]
@@ -308,6 +338,7 @@ fn rolling_within_limits_is_told_in_gpus() {
 fn limits_within_which_no_replica_can_be_replaced_are_refused() {
     for (spec, message) in [
         ("rolling: {surge: 0}", "so that none could be replaced"),
+        ("shadow: {gpus: 1}", "so that none could get copies"),
         (
             "replicas: 1, rolling: {unavailable: 1}",
             "all 1 replicas may be missing",

@@ -17,6 +17,8 @@ pub(super) struct Revision {
     pub(super) started: u64,
     pub(super) bad: u64,
     slow: u64,
+    /// Bad answers to copies, which reached nobody.
+    unfelt: u64,
 }
 
 impl Revision {
@@ -63,15 +65,22 @@ impl Revision {
         (behaves.errors_per_mille, behaves.slow_per_mille)
     }
 
-    /// Takes so many thousandths of requests, that came since `from`.
-    pub(super) fn take(&mut self, requests: u64, from: Timestamp, now: Timestamp) {
+    /// Takes so many thousandths of requests, that came since `from`; of copies nobody gets the answers.
+    pub(super) fn take(&mut self, requests: u64, from: Timestamp, now: Timestamp, answers: bool) {
         self.first_traffic.get_or_insert(from);
         let failing = self.replicas() == 0 || self.crashed(now);
         let (errors, slow) = self.harm(now);
         let part = |per_mille: f64| (requests as f64 * per_mille / 1_000.0) as u64;
         self.started += requests;
-        self.bad += if failing { requests } else { part(errors) };
+        let bad = if failing { requests } else { part(errors) };
+        self.bad += bad;
+        self.unfelt += if answers { 0 } else { bad };
         self.slow += part(slow);
+    }
+
+    /// Bad answers that reached somebody.
+    pub(super) fn felt(&self) -> u64 {
+        self.bad - self.unfelt
     }
 
     pub(super) fn counts(&self) -> Counts {

@@ -38,7 +38,9 @@ pub fn look_again(
         Phase::Surveying => Some(now + pace),
         Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
         Phase::Reverted { until } | Phase::Kept { until } => Some(until.max(now + limits.settle)),
-        Phase::Watching { .. } | Phase::Baking | Phase::Leaving | Phase::Reverting if !settled => Some(now + limits.settle),
+        Phase::Watching { .. } | Phase::Baking | Phase::Leaving | Phase::Reverting if !settled => {
+            Some(now + limits.settle)
+        }
         Phase::Watching { step } if previews(rollout, step) => {
             let preview = rollout.preview.as_ref().filter(|preview| !preview.is_checked());
             let due = preview.and_then(|preview| preview.due(rule));

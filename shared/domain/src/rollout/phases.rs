@@ -300,8 +300,21 @@ impl Rollout {
         self.plan.mirrors()
     }
 
+    /// The share of the requests that stable answers.
+    pub fn stable_share(&self) -> Weight {
+        match self.mirrors() {
+            true => Weight::FULL,
+            false => self.weight.rest(),
+        }
+    }
+
+    /// What the new revision is called, beside stable.
+    pub fn role(&self) -> &'static str {
+        if self.mirrors() { "shadow" } else { "candidate" }
+    }
+
     /// What its weight is called: `weight 5 %`, `copies 5 %`.
-    pub(super) fn gets(&self) -> &'static str {
+    pub fn gets(&self) -> &'static str {
         if self.mirrors() { "copies" } else { "weight" }
     }
 

@@ -46,7 +46,8 @@ pub(super) fn leaving(
     match draft.run.ending.is_none() && goes_on(&draft.run, rollout, id, rule) {
         true => {
             let (candidate, keep) = (&rollout.candidate, rule.keep);
-            let words = format!("{candidate} keeps its replicas for {keep}, for the step that moves traffic to it");
+            let words =
+                format!("{candidate} keeps its replicas for {keep}, for the step that moves traffic to it");
             draft.note(Action::Waiting, words);
             let until = draft.now + keep;
             enter(draft, rollout, Phase::Kept { until });
@@ -75,7 +76,9 @@ pub(super) fn kept(
 /// Whether a later step of the run is to move the service to the same revision.
 fn goes_on(run: &Run, rollout: &Rollout, id: StepId, rule: &RolloutRule) -> bool {
     run.steps().any(|(later, step, state)| {
-        let StepWork::Rollout(other) = &step.work else { return false };
+        let StepWork::Rollout(other) = &step.work else {
+            return false;
+        };
         let after = (later.stage, later.step) > (id.stage, id.step);
         after
             && !state.status.is_over()

@@ -13,7 +13,10 @@ pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
     let mut words = match plan.mirrors() {
         true => {
             let replicas = row(&plan.steps, |step| step.candidate_replicas);
-            format!("copies of {shares} % of the requests, to {replicas} of {} replicas", plan.needed(rule))
+            format!(
+                "copies of {shares} % of the requests, to {replicas} of {} replicas",
+                plan.needed(rule)
+            )
         }
         false => format!("{shares} %"),
     };

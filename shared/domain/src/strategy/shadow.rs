@@ -67,3 +67,57 @@ impl Default for Shadow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::testing::rule;
+    use crate::rollout::{StepKind, plan};
+    use crate::strategy::Strategy;
+
+    fn shadow(percent: u8, gpus: Option<u32>) -> Shadow {
+        let mut shadow = Shadow {
+            gpus,
+            ..Shadow::default()
+        };
+        shadow.copied.steps[0].weight = Weight::new(percent).unwrap();
+        shadow
+    }
+
+    #[test]
+    fn it_has_the_replicas_that_carry_its_copies_and_never_more_copies_than_they_carry() {
+        let table = [
+            // Percent, limit, GPUs of a replica, all replicas; replicas of the shadow, percent.
+            (10, None, 1, 4, 1, 10),
+            (50, None, 1, 4, 2, 50),
+            (51, None, 1, 4, 3, 51),
+            (100, None, 8, 3, 3, 100),
+            (50, Some(1), 1, 4, 1, 25),
+            (50, Some(15), 8, 4, 1, 25),
+            (50, Some(16), 8, 4, 2, 50),
+            (10, Some(9), 1, 4, 1, 10),
+            (10, Some(2), 0, 4, 1, 10),
+        ];
+        for (percent, limit, gpus, all, replicas, copied) in table {
+            let mut workload = rule(&[5], all).workload;
+            workload.gpus = gpus;
+            let shadow = shadow(percent, limit);
+            let found = (shadow.replicas(&workload), shadow.percent(&workload).percent());
+            assert_eq!(found, (replicas, copied), "{percent} % within {limit:?} of {all}");
+        }
+    }
+
+    #[test]
+    fn its_plan_is_one_step_beside_all_of_stable() {
+        let mut rule = rule(&[5], 4);
+        rule.strategy = Strategy::Shadow(shadow(30, None));
+        let plan = plan(&rule, Some(4));
+        let [step] = plan.steps.as_slice() else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(step.kind, StepKind::Shadowing);
+        assert_eq!((step.weight.percent(), step.candidate_replicas), (30, 2));
+        assert_eq!((step.stable_replicas, plan.gpu_peak), (4, 6));
+        assert!(plan.instant_revert && plan.mirrors());
+    }
+}

@@ -4,5 +4,6 @@
 
 mod blue_green;
 mod rolling;
+mod shadow;
 mod stage;
 mod variants;
