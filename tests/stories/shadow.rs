@@ -264,8 +264,8 @@ fn what_somebody_else_makes_of_the_copies_is_put_right() {
 #[test]
 fn a_limit_on_gpus_is_a_limit_on_copies() {
     replay(async |world| {
-        let good = world.good_model_serves().await;
         world.cluster.set_pool(5);
+        let good = world.good_model_serves().await;
         let half = Shadow {
             gpus: Some(1),
             copied: Shadow::copied(
@@ -297,8 +297,8 @@ fn a_limit_on_gpus_is_a_limit_on_copies() {
 #[test]
 fn without_room_beside_what_answers_it_is_refused() {
     replay(async |world| {
-        let good = world.good_model_serves().await;
         world.cluster.set_pool(4);
+        let good = world.good_model_serves().await;
         let run = push(&world, Behaviour::default()).await;
         world.run_until_idle().await;
         world.expect_status(&run, "failed").await;
@@ -315,7 +315,7 @@ fn without_room_beside_what_answers_it_is_refused() {
 #[test]
 fn a_later_step_that_moves_traffic_to_the_same_revision_finds_it_warm() {
     replay(async |world| {
-        world.good_model_serves().await;
+        let good = world.good_model_serves().await;
         let slow = Behaviour {
             load: Span::minutes(8),
             ..Behaviour::default()
@@ -350,6 +350,13 @@ fn a_later_step_that_moves_traffic_to_the_same_revision_finds_it_warm() {
         world.run_until_idle().await;
         world.expect_serving(PLACE, &new);
         assert_eq!(world.cluster.mirrors(PLACE), []);
+
+        // What is undone is the promotion, not the shadow before it.
+        let undo = world.undo(&run, "UANA").await.expect("it can be undone");
+        world.run_until_run(&undo, Run::is_over).await;
+        world.expect_status(&undo, "succeeded").await;
+        world.run_until_idle().await;
+        world.expect_serving(PLACE, &good);
         world
     });
 }

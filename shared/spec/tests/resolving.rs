@@ -338,7 +338,6 @@ fn rolling_within_limits_is_told_in_gpus() {
 fn limits_within_which_no_replica_can_be_replaced_are_refused() {
     for (spec, message) in [
         ("rolling: {surge: 0}", "so that none could be replaced"),
-        ("shadow: {gpus: 1}", "so that none could get copies"),
         (
             "replicas: 1, rolling: {unavailable: 1}",
             "all 1 replicas may be missing",
@@ -663,6 +662,24 @@ data: {branch: '${BRANCH}', number: '010'}
 fn of_manifest(manifest: &str, spec: &str) -> Result<RolloutRule, Vec<String>> {
     let text = pipeline(&stage("A", "Kubernetes", spec));
     try_with(&text, &variables(), &[("k8s/llm.yaml", manifest)]).map(|pipeline| rollout(&pipeline).clone())
+}
+
+#[test]
+fn a_shadow_has_gpus_for_one_replica_at_least() {
+    let of = |shadow: &str| {
+        let spec = format!("{{namespace: test, resources: [k8s/llm.yaml], shadow: {{{shadow}}}}}");
+        of_manifest(DEPLOYMENT, &spec)
+    };
+    let said = of("gpus: 1").unwrap_err();
+    assert!(
+        said.iter()
+            .any(|m| m.contains("1 GPUs at most: a replica has 2, so that none could get copies")),
+        "{said:?}"
+    );
+    // One of four replicas fits, so that a quarter is copied.
+    let rule = of("gpus: 3, percent: 50").unwrap();
+    let shadow = rule.strategy.mirrored().unwrap();
+    assert_eq!(shadow.percent(&rule.workload).percent(), 25);
 }
 
 #[test]
