@@ -9,4 +9,5 @@ mod lanes;
 mod replicas;
 mod rolling;
 mod room;
+mod shadow;
 mod variants;

@@ -38,7 +38,9 @@ impl Rights {
         match self {
             Self::Steps => effect.duty() == Duty::Steps,
             Self::Traffic => performed_by_traffic(effect),
-            Self::BackOnly(_) => matches!(effect, Effect::SetWeights { split, .. } if goes_back(split)),
+            Self::BackOnly(_) => {
+                matches!(effect, Effect::SetWeights { split, mirror: None, .. } if goes_back(split))
+            }
         }
     }
 }

@@ -196,9 +196,15 @@ impl Clusters for Fleet {
                 let (api, rule) = self.rollout(run, *step).await?;
                 revision::Hand::new(&api, rule, revision, *fence).remove().await
             }
-            Effect::SetWeights { step, split, fence } => {
+            Effect::SetWeights {
+                step,
+                split,
+                mirror,
+                fence,
+            } => {
                 let (api, rule) = self.rollout(run, *step).await?;
-                traffic::set_weights(&api, &run.id, rule, run.experiment(*step), split, *fence).await
+                let experiment = run.experiment(*step);
+                traffic::set_weights(&api, &run.id, rule, experiment, split, mirror.as_ref(), *fence).await
             }
             Effect::RetargetService {
                 step,

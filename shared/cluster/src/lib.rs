@@ -20,12 +20,14 @@
 )]
 
 mod api;
+mod class;
 mod connect;
 mod execution;
 mod fault;
 mod fleet;
 mod ground;
 mod ledger;
+mod mirror;
 pub mod names;
 mod outputs;
 mod pods;

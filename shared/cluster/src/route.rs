@@ -7,6 +7,7 @@ use weir_domain::ids::{LaneKey, RevisionId};
 use weir_domain::seen::RouteSeen;
 use weir_domain::units::Weight;
 
+use crate::mirror::{copied, filters};
 use crate::names;
 use crate::pods::cut;
 use crate::split::{fence_of, is_service, known_backends};
@@ -19,8 +20,10 @@ pub(crate) fn route_seen(route: &Value, lane: &LaneKey, revisions: &[RevisionId]
         Default::default()
     });
     let taken = taken_up(route);
+    let known = revisions_behind(route, lane, revisions);
     RouteSeen {
-        weights: weights(route, lane, revisions),
+        weights: weights(route, &known),
+        mirrors: mirrors(route, &known),
         fence,
         observed: matches!(taken, TakenUp::Yes),
         problem: match taken {
@@ -31,16 +34,7 @@ pub(crate) fn route_seen(route: &Value, lane: &LaneKey, revisions: &[RevisionId]
 }
 
 /// Shares in percent by revision. If rules differ, the larger share counts: it is what a candidate may get.
-fn weights(route: &Value, lane: &LaneKey, revisions: &[RevisionId]) -> BTreeMap<RevisionId, Weight> {
-    let mut names: BTreeMap<String, RevisionId> = known_backends(route)
-        .into_iter()
-        .map(|(name, revision)| (name, RevisionId::new(revision)))
-        .collect();
-    names.extend(
-        revisions
-            .iter()
-            .map(|revision| (names::revision_name(lane, revision), revision.clone())),
-    );
+fn weights(route: &Value, names: &BTreeMap<String, RevisionId>) -> BTreeMap<RevisionId, Weight> {
     let namespace = route["metadata"]["namespace"].as_str().unwrap_or_default();
     let mut out = BTreeMap::new();
     for rule in route["spec"]["rules"].as_array().into_iter().flatten() {
@@ -63,6 +57,33 @@ fn weights(route: &Value, lane: &LaneKey, revisions: &[RevisionId]) -> BTreeMap<
         }
     }
     out
+}
+
+/// Of a hundred requests, how many are copied to each revision. If rules differ, the larger part counts.
+fn mirrors(route: &Value, names: &BTreeMap<String, RevisionId>) -> BTreeMap<RevisionId, Weight> {
+    let namespace = route["metadata"]["namespace"].as_str().unwrap_or_default();
+    let rules = route["spec"]["rules"].as_array().into_iter().flatten();
+    let mut out = BTreeMap::new();
+    for (backend, percent) in rules.flat_map(filters).filter_map(copied) {
+        let ours = names
+            .iter()
+            .find(|(name, _)| is_service(backend, name, namespace));
+        if let (Some((_, revision)), Some(part)) = (ours, Weight::new(percent)) {
+            let entry = out.entry(revision.clone()).or_insert(Weight::ZERO);
+            *entry = part.max(*entry);
+        }
+    }
+    out
+}
+
+/// Which of the route's backends are revisions of the lane.
+fn revisions_behind(route: &Value, lane: &LaneKey, revisions: &[RevisionId]) -> BTreeMap<String, RevisionId> {
+    let noted = known_backends(route).into_iter();
+    let named = revisions.iter();
+    noted
+        .map(|(name, revision)| (name, RevisionId::new(revision)))
+        .chain(named.map(|revision| (names::revision_name(lane, revision), revision.clone())))
+        .collect()
 }
 
 enum TakenUp {
@@ -164,6 +185,18 @@ mod tests {
         let weight = |revision: &str| seen.weights[&RevisionId::new(revision)].percent();
         assert_eq!((weight("r1"), weight("r0")), (95, 5));
         assert_eq!((seen.fence, seen.observed, seen.problem), (Fence(6), true, None));
+    }
+
+    #[test]
+    fn copies_are_read_of_revisions_and_of_nobody_else() {
+        let mut route = route("True", 4);
+        let mirror = |name: &str, percent: u8| json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name}, "percent": percent}});
+        route["spec"]["rules"][0]["filters"] = json!([mirror("w-old", 7), mirror("spy", 50)]);
+        let seen = route_seen(&route, &lane(), &[]);
+        assert_eq!(
+            seen.mirrors,
+            [(RevisionId::new("r0"), Weight::new(7).unwrap())].into()
+        );
     }
 
     #[test]

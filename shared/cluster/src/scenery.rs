@@ -165,7 +165,7 @@ pub(crate) async fn gateway_pods(
 }
 
 /// Namespace and name of the Gateways: the one that the environment names, else the route's own parents.
-fn gateways(rule: &RolloutRule, route: &Value) -> Vec<(String, String)> {
+pub(crate) fn gateways(rule: &RolloutRule, route: &Value) -> Vec<(String, String)> {
     let own = rule.target.namespace.as_str();
     if let Some(named) = &rule.target.gateway {
         let (namespace, name) = named.split_once('/').unwrap_or((own, named));

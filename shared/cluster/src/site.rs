@@ -9,10 +9,10 @@ use weir_domain::seen::SiteSeen;
 
 use crate::api::Api;
 use crate::fault::Fault;
-use crate::names;
 use crate::route::route_seen;
 use crate::split::{Wanted, change, fence_of};
 use crate::traffic::{no_route, route_path};
+use crate::{class, names};
 
 /// The group of routes.
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
@@ -106,7 +106,13 @@ fn missing_rights(rules: &Value) -> Vec<String> {
 async fn route(api: &Api, rule: &RolloutRule) -> Result<Vec<String>, String> {
     let object = format!("HTTPRoute {}/{}", rule.target.namespace, rule.target.route);
     match api.find(&route_path(rule)).await {
-        Ok(Some(route)) => Ok(route_problems(&object, &route, rule)),
+        Ok(Some(route)) => {
+            let mut problems = route_problems(&object, &route, rule);
+            if let Some(shadow) = rule.strategy.mirrored() {
+                problems.extend(class::problems(api, rule, &route, shadow.percent(&rule.workload)).await?);
+            }
+            Ok(problems)
+        }
         Ok(None) => Ok(vec![no_route(rule, &format!("{object} does not exist"))]),
         // Not the object, but its kind.
         Err(Fault::Missing(_)) => Ok(vec![format!(
@@ -121,6 +127,7 @@ fn route_problems(object: &str, route: &Value, rule: &RolloutRule) -> Vec<String
     // What would be written if everything went back: it fits, or says why no write of this route would.
     let wanted = Wanted {
         back: None,
+        mirror: None,
         namespace: rule.target.namespace.to_string(),
         plain: rule.target.service.clone(),
         lane: names::lane_key(&rule.lane),

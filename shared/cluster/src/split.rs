@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use weir_domain::ids::Fence;
 
-use crate::names;
 use crate::render::SERVICE_PORT;
+use crate::{mirror, names};
 
 /// What the backends of a route shall be.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Wanted {
     pub(crate) run: String,
     /// Backends with the revision behind each and its share; none: everything to the plain Service.
     pub(crate) split: Vec<Share>,
+    /// The revision that gets copies of requests, and of a hundred how many.
+    pub(crate) mirror: Option<Share>,
     /// Backend that traffic goes back to, where the split does not say it: variants of an experiment are none of them stable.
     pub(crate) back: Option<String>,
     /// Fence of the write.
@@ -124,11 +126,14 @@ pub(crate) fn change(route: &Value, wanted: &Wanted) -> Result<Change, Unfit> {
         }
         found = true;
         let next = wanted.backends(backends, &known)?;
+        let owns = |backend: &Value| !wanted.is_plain(backend) && wanted.owns(backend, &known);
+        let copies = mirror::edits(index, rule, owns, wanted.mirror.as_ref());
+        let at = format!("/spec/rules/{index}");
+        if !rule["name"].is_null() && (*backends != next || !copies.is_empty()) {
+            edits.push(json!({"op": "test", "path": format!("{at}/name"), "value": rule["name"]}));
+        }
+        edits.extend(copies);
         if *backends != next {
-            let at = format!("/spec/rules/{index}");
-            if !rule["name"].is_null() {
-                edits.push(json!({"op": "test", "path": format!("{at}/name"), "value": rule["name"]}));
-            }
             edits.push(json!({"op": "test", "path": format!("{at}/backendRefs"), "value": backends}));
             edits.push(json!({"op": "replace", "path": format!("{at}/backendRefs"), "value": next}));
         }
@@ -156,6 +161,9 @@ pub(crate) fn without(route: &Value, name: &str, namespace: &str, fence: Fence) 
         .flatten()
         .enumerate()
     {
+        // Copies for a Service that is gone would leave the whole route unresolved.
+        let copies = mirror::edits(index, rule, |backend| is_service(backend, name, namespace), None);
+        edits.extend(copies);
         let Some(backends) = rule["backendRefs"].as_array() else {
             continue;
         };

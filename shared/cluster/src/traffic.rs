@@ -31,13 +31,14 @@ pub(crate) fn no_route(rule: &RolloutRule, said: &str) -> String {
     )
 }
 
-/// Sets the shares of a route.
+/// Sets the shares of a route, and who gets copies.
 pub(crate) async fn set_weights(
     api: &Api,
     run: &RunId,
     rule: &RolloutRule,
     experiment: Option<&Experiment>,
     split: &[(RevisionId, Weight)],
+    mirror: Option<&(RevisionId, Weight)>,
     fence: Fence,
 ) -> Result<(), EffectError> {
     const OPERATION: &str = "set the weights of";
@@ -58,6 +59,7 @@ pub(crate) async fn set_weights(
         lane: names::lane_key(&rule.lane),
         run: run.to_string(),
         split: split.iter().map(share).collect(),
+        mirror: mirror.map(share),
         fence,
     };
     let decide = |route: &Value| change(route, &wanted).map_err(|unfit| unfit.to_string());

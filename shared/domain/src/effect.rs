@@ -52,6 +52,9 @@ pub enum Effect {
         step: StepId,
         /// Shares that sum to 100.
         split: Vec<(RevisionId, Weight)>,
+        /// The revision that gets copies of so many requests of a hundred; nothing: no revision of the lane gets any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mirror: Option<(RevisionId, Weight)>,
         /// Fence of the write.
         fence: Fence,
     },

@@ -233,6 +233,8 @@ impl PodPhase {
 pub struct RouteSeen {
     /// Shares by revision; a revision that the route does not name is absent.
     pub weights: BTreeMap<RevisionId, Weight>,
+    /// Of a hundred requests, how many are copied to a revision.
+    pub mirrors: BTreeMap<RevisionId, Weight>,
     /// Fence of the last write.
     pub fence: Fence,
     /// Whether the gateway's controller has taken up the route as it stands.
@@ -346,7 +348,7 @@ impl Counts {
 /// When a traffic change was decided, and the three times it is reported by (design §5).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TrafficChange {
-    /// The candidate's share.
+    /// The candidate's share, or the part of the requests that is copied to it.
     pub weight: Weight,
     /// Fence of the write.
     pub fence: Fence,

@@ -1,5 +1,7 @@
 //! Strategies: in which steps a service moves, and what each step waits for.
 
+mod shadow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -7,6 +9,8 @@ use crate::judge::Promote;
 use crate::pipeline::Plugin;
 use crate::time::Span;
 use crate::units::{Ratio, Weight};
+
+pub use shadow::{DEFAULT_COPIED, DEFAULT_SHADOW, Shadow};
 
 /// How traffic and replicas move.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -18,8 +22,8 @@ pub enum Strategy {
     Canary(Canary),
     /// All replicas beside stable, looked at without traffic, then everything at once.
     BlueGreen(Box<BlueGreen>),
-    /// Copies of requests only; validates, cannot be driven yet.
-    Shadow,
+    /// Copies of some requests, judged; then it goes, and nothing was moved.
+    Shadow(Shadow),
     /// One variant of an experiment: selected, never made.
     Variant {
         /// The variant's version label.
@@ -36,7 +40,7 @@ impl Strategy {
             Self::Rolling(_) => "rolling",
             Self::Canary(_) => "canary",
             Self::BlueGreen(_) => "blue-green",
-            Self::Shadow => "shadow",
+            Self::Shadow(_) => "shadow",
             Self::Variant { .. } => "variant",
         }
     }
@@ -46,7 +50,8 @@ impl Strategy {
         match self {
             Self::Canary(canary) => Some(canary),
             Self::BlueGreen(blue_green) => Some(&blue_green.switch),
-            Self::Rolling(_) | Self::Shadow | Self::Variant { .. } => None,
+            Self::Shadow(shadow) => Some(&shadow.copied),
+            Self::Rolling(_) | Self::Variant { .. } => None,
         }
     }
 
@@ -54,6 +59,14 @@ impl Strategy {
     pub fn previewed(&self) -> Option<&BlueGreen> {
         match self {
             Self::BlueGreen(blue_green) => Some(blue_green),
+            _ => None,
+        }
+    }
+
+    /// What is copied to a candidate that answers nobody.
+    pub fn mirrored(&self) -> Option<&Shadow> {
+        match self {
+            Self::Shadow(shadow) => Some(shadow),
             _ => None,
         }
     }
@@ -68,13 +81,15 @@ impl Strategy {
 
     /// Whether the candidate may grow in the places of stable replicas where there is no room beside them.
     pub fn may_borrow(&self) -> bool {
-        // Two whole colours are what blue-green is.
-        self.previewed().is_none()
+        // Two whole colours are what blue-green is, and a shadow takes nothing from what answers.
+        self.previewed().is_none() && self.mirrored().is_none()
     }
 
     /// How long the new revision is watched at 100 % where the definition says nothing: as long as the last judged step.
     pub fn default_bake(&self) -> Span {
-        let last = self.judged().and_then(|judged| judged.steps.last());
+        // What was only copied ends with its interval.
+        let judged = self.judged().filter(|_| self.mirrored().is_none());
+        let last = judged.and_then(|judged| judged.steps.last());
         last.map_or(Span::ZERO, |step| step.interval)
     }
 }
@@ -89,7 +104,9 @@ impl<'de> Deserialize<'de> for Strategy {
     /// Runs that were stored before a strategy had settings hold its name alone (invariant 13).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = match Value::deserialize(deserializer)? {
-            Value::String(name) if matches!(name.as_str(), "blue-green" | "rolling") => json!({ name: {} }),
+            Value::String(name) if matches!(name.as_str(), "blue-green" | "rolling" | "shadow") => {
+                json!({ name: {} })
+            }
             other => other,
         };
         Self::deserialize(value).map_err(serde::de::Error::custom)
@@ -226,7 +243,7 @@ mod tests {
     fn a_strategy_survives_being_stored_and_its_name_alone_is_its_defaults() {
         let all = [
             Strategy::Rolling(Rolling::default()),
-            Strategy::Shadow,
+            Strategy::Shadow(Shadow::default()),
             Strategy::BlueGreen(Box::default()),
         ];
         for strategy in all {

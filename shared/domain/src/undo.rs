@@ -107,6 +107,10 @@ fn undone(step: &Step, lanes: &BTreeMap<LaneKey, Lane>, promoted: &[&Lane]) -> O
     let StepWork::Rollout(rule) = &step.work else {
         return None;
     };
+    // A shadow moved nothing, and the lane is one rollout's.
+    if rule.strategy.mirrored().is_some() {
+        return None;
+    }
     let lane = lanes.get(&rule.lane).filter(|lane| promoted.contains(lane))?;
     let old = lane.previous.as_ref()?;
     let rule = RolloutRule {

@@ -9,7 +9,7 @@ use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::people::Group;
 use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
-use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling};
+use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling, Shadow};
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
 
@@ -214,6 +214,8 @@ pub struct RolloutDef {
     pub blue_green: Option<BlueGreenDef>,
     /// Rolling.
     pub rolling: Option<RollingDef>,
+    /// Shadow.
+    pub shadow: Option<ShadowDef>,
     /// What sends traffic back.
     pub rollback: Option<Located<Condition>>,
     /// The variant it rolls out, and its share.
@@ -264,6 +266,17 @@ pub struct BlueGreenDef {
     pub strategy: BlueGreen,
     /// Commands that check the new revision before it gets traffic, and their deadline.
     pub checks: Option<(PluginDef, Option<Span>)>,
+}
+
+/// Shadow as written.
+#[derive(Clone, Debug)]
+pub struct ShadowDef {
+    /// Where it stands.
+    pub place: Place,
+    /// The part of the requests, where it is written.
+    pub percent: Option<Located<u8>>,
+    /// The strategy.
+    pub strategy: Shadow,
 }
 
 /// Rolling as written.

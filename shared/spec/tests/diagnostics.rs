@@ -504,13 +504,27 @@ fn a_metric_that_cannot_be_asked_is_refused_where_it_stands() {
 }
 
 #[test]
-fn strategies_that_are_not_driven_yet_are_told() {
-    let said = alone(&step("Kubernetes", "namespace: x\nstrategy: shadow"));
-    assert!(
-        said.iter()
-            .any(|d| d.severity == "warning" && d.message.contains("strategy `shadow` has no effect yet")),
-        "{said:#?}"
-    );
+fn a_shadow_that_could_copy_nothing_is_told() {
+    let table = [
+        ("shadow: {percent: 0}", "error", "copies of 0 % of the requests"),
+        ("shadow: {percent: 101}", "error", "101"),
+        ("shadow: {interval: 0s}", "error", "0s"),
+        ("shadow: {gpus: 0}", "error", "0"),
+        ("shadow: {replicas: 1}", "error", "`replicas`"),
+        ("shadow: {percent: 10}\nbake: 5m", "error", "has a `bake`"),
+        (
+            "shadow: {percent: 10}\ncanary: {weight: 5, interval: 1m}",
+            "error",
+            "settings of",
+        ),
+    ];
+    for (spec, severity, message) in table {
+        let said = alone(&step("Kubernetes", &format!("namespace: x\n{spec}")));
+        let found = said
+            .iter()
+            .any(|d| d.severity == severity && d.message.contains(message));
+        assert!(found, "{spec}\n{said:#?}");
+    }
 }
 
 #[test]

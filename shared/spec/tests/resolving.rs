@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use weir_domain::pipeline::{
     ApprovalRule, OnNewPush, Pipeline, Plugin, RolloutRule, StageWork, StepWork, Strategy,
 };
+use weir_domain::strategy::Shadow;
 use weir_domain::time::Span;
+use weir_domain::units::{Ratio, Weight};
 use weir_spec::{ResourceFiles, Scope, SourceFile, Variables, load, resolve};
 
 const WORLD: &str = r"
@@ -239,6 +241,34 @@ fn strategies_and_their_defaults() {
         ("blue-green", Span::hours(1))
     );
     assert_eq!(rule("strategy: shadow"), ("shadow", Span::ZERO));
+    assert_eq!(rule("shadow: {interval: 3m}"), ("shadow", Span::ZERO));
+}
+
+#[test]
+fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
+    let shadow = |spec: &str| {
+        let spec = format!("{{namespace: test, {spec}}}");
+        let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", &spec)));
+        match &rollout(&pipeline).strategy {
+            Strategy::Shadow(shadow) => shadow.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(shadow("strategy: shadow"), Shadow::default());
+    let written = shadow("shadow: {percent: 25, interval: 3m, gpus: 8, threshold: 99, min_samples: 9}");
+    let copied = Shadow::copied(
+        Weight::new(25).unwrap(),
+        Span::minutes(3),
+        Ratio::new(0.99).unwrap(),
+        9,
+    );
+    assert_eq!(
+        written,
+        Shadow {
+            gpus: Some(8),
+            copied
+        }
+    );
 }
 
 #[test]
@@ -632,6 +662,24 @@ data: {branch: '${BRANCH}', number: '010'}
 fn of_manifest(manifest: &str, spec: &str) -> Result<RolloutRule, Vec<String>> {
     let text = pipeline(&stage("A", "Kubernetes", spec));
     try_with(&text, &variables(), &[("k8s/llm.yaml", manifest)]).map(|pipeline| rollout(&pipeline).clone())
+}
+
+#[test]
+fn a_shadow_has_gpus_for_one_replica_at_least() {
+    let of = |shadow: &str| {
+        let spec = format!("{{namespace: test, resources: [k8s/llm.yaml], shadow: {{{shadow}}}}}");
+        of_manifest(DEPLOYMENT, &spec)
+    };
+    let said = of("gpus: 1").unwrap_err();
+    assert!(
+        said.iter()
+            .any(|m| m.contains("1 GPUs at most: a replica has 2, so that none could get copies")),
+        "{said:?}"
+    );
+    // One of four replicas fits, so that a quarter is copied.
+    let rule = of("gpus: 3, percent: 50").unwrap();
+    let shadow = rule.strategy.mirrored().unwrap();
+    assert_eq!(shadow.percent(&rule.workload).percent(), 25);
 }
 
 #[test]

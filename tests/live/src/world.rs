@@ -178,6 +178,7 @@ impl World {
         Effect::SetWeights {
             step: ROLLOUT,
             split: split.iter().map(share).collect(),
+            mirror: None,
             fence: Fence(fence),
         }
     }

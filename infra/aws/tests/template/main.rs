@@ -100,6 +100,7 @@ fn groups_of_access_entries_are_those_that_the_clusters_bindings_name() {
         include_str!("../../../cluster/namespace.yaml"),
         include_str!("../../../cluster/builds.yaml"),
         include_str!("../../../cluster/gateway.yaml"),
+        include_str!("../../../cluster/classes.yaml"),
         include_str!("../../../cluster/pod-proxy.yaml"),
     ];
     let words = bindings.iter().flat_map(|text| text.split('"'));

@@ -7,6 +7,7 @@ use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, Service
 use weir_domain::pipeline::{
     Canary, CanaryStep, NoData, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy, Target,
 };
+use weir_domain::strategy::Shadow;
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 use weir_domain::workload::{MetricsEndpoint, Workload};
@@ -165,12 +166,15 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             promote: canary.promote,
             margin: canary.margin,
         }),
-        (None, Some("shadow")) => Strategy::Shadow,
-        (None, written) => match &def.blue_green {
+        (None, written) => match (&def.blue_green, &def.shadow) {
             // What checks it changes nothing about room and time.
-            Some(colours) => Strategy::BlueGreen(Box::new(colours.strategy.clone())),
-            None if written == Some("blue-green") => Strategy::BlueGreen(Box::default()),
-            None => Strategy::Rolling(def.rolling.as_ref().map(RollingDef::strategy).unwrap_or_default()),
+            (Some(colours), _) => Strategy::BlueGreen(Box::new(colours.strategy.clone())),
+            (None, Some(shadow)) => Strategy::Shadow(shadow.strategy.clone()),
+            (None, None) if written == Some("blue-green") => Strategy::BlueGreen(Box::default()),
+            (None, None) if written == Some("shadow") => Strategy::Shadow(Shadow::default()),
+            (None, None) => {
+                Strategy::Rolling(def.rolling.as_ref().map(RollingDef::strategy).unwrap_or_default())
+            }
         },
     };
     let bake = strategy.default_bake();

@@ -19,12 +19,12 @@ pub(super) fn rollout(rollout: &Rollout, look: &Look) -> Vec<String> {
         lines.push(side(
             "stable",
             stable.revision.as_str(),
-            rollout.weight.rest(),
+            rollout.stable_share(),
             &rollout.stable_seen,
         ));
     }
     lines.push(side(
-        "candidate",
+        rollout.role(),
         rollout.candidate.as_str(),
         rollout.weight,
         &rollout.candidate_seen,

@@ -65,7 +65,9 @@ impl Inside {
                 fence,
                 ..
             } => self.scale(run, rule, revision, (*replicas as usize, leaving), *fence, now),
-            Effect::SetWeights { split, fence, .. } => self.set_weights(run, step, rule, split, *fence),
+            Effect::SetWeights {
+                split, mirror, fence, ..
+            } => self.set_weights((run, step), rule, split, mirror.as_ref(), *fence),
             Effect::RetargetService { revision, .. } => {
                 self.place_mut(&rule.lane.environment).plain = Some(revision.clone());
             }
@@ -109,10 +111,10 @@ impl Inside {
 
     fn set_weights(
         &mut self,
-        run: &Run,
-        step: StepId,
+        (run, step): (&Run, StepId),
         rule: &RolloutRule,
         split: &[(RevisionId, Weight)],
+        mirror: Option<&(RevisionId, Weight)>,
         fence: Fence,
     ) {
         let place = self
@@ -123,8 +125,9 @@ impl Inside {
             return;
         }
         let wanted: BTreeMap<_, _> = split.iter().cloned().collect();
-        place.writes += u64::from(wanted != place.weights);
-        for (id, weight) in &wanted {
+        let mirrors: BTreeMap<_, _> = mirror.cloned().into_iter().collect();
+        place.writes += u64::from(wanted != place.weights || mirrors != place.mirrors);
+        for (id, weight) in wanted.iter().chain(&mirrors) {
             let reverted = run
                 .rollout(step)
                 .filter(|r| r.reverted_because.is_some() && &r.candidate == id);
@@ -133,7 +136,7 @@ impl Inside {
                 self.raised_after_revert.push(raised);
             }
         }
-        (place.weights, place.fence) = (wanted, fence);
+        (place.weights, place.mirrors, place.fence) = (wanted, mirrors, fence);
     }
 }
 

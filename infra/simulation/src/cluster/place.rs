@@ -17,6 +17,8 @@ const CAPACITY: u64 = 22;
 pub(super) struct Place {
     pub(super) revisions: BTreeMap<RevisionId, Revision>,
     pub(super) weights: BTreeMap<RevisionId, Weight>,
+    /// Who gets copies, and of a hundred requests how many.
+    pub(super) mirrors: BTreeMap<RevisionId, Weight>,
     pub(super) fence: Fence,
     pub(super) plain: Option<RevisionId>,
     /// Variants that have a Service.
@@ -48,7 +50,12 @@ impl Place {
             if counted {
                 self.lost += mine.saturating_sub(room);
             }
-            revision.take(mine, from, now);
+            revision.take(mine, from, now, true);
+        }
+        for (id, part) in &self.mirrors {
+            if let Some(revision) = self.revisions.get_mut(id) {
+                revision.take(requests * u64::from(part.percent()) / 100, from, now, false);
+            }
         }
     }
 
@@ -56,6 +63,7 @@ impl Place {
     pub(super) fn route(&self) -> RouteSeen {
         RouteSeen {
             weights: self.weights.clone(),
+            mirrors: self.mirrors.clone(),
             fence: self.fence,
             observed: true,
             problem: None,
@@ -73,14 +81,14 @@ impl Place {
         self.revisions.get(id).map(Revision::apart).unwrap_or_default()
     }
 
-    /// Requests in thousandths that a revision answered badly.
+    /// Requests in thousandths that a revision answered badly to those who asked.
     pub(super) fn bad(&self, id: &RevisionId) -> u64 {
-        let now = self.revisions.get(id).map_or(0, |revision| revision.bad);
+        let now = self.revisions.get(id).map_or(0, Revision::felt);
         now + self.gone_bad.get(id).copied().unwrap_or(0)
     }
 
     pub(super) fn remove(&mut self, id: &RevisionId) {
-        let gone = self.revisions.remove(id).map_or(0, |gone| gone.bad);
+        let gone = self.revisions.remove(id).map_or(0, |gone| gone.felt());
         *self.gone_bad.entry(id.clone()).or_insert(0) += gone;
     }
 }

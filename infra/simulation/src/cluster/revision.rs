@@ -21,6 +21,8 @@ pub(super) struct Revision {
     slow: u64,
     /// Pods that were ever made.
     made: u64,
+    /// Bad answers to copies, which reached nobody.
+    unfelt: u64,
 }
 
 impl Revision {
@@ -79,8 +81,8 @@ impl Revision {
         (behaves.errors_per_mille, behaves.slow_per_mille)
     }
 
-    /// Takes so many thousandths of requests, that came since `from`.
-    pub(super) fn take(&mut self, requests: u64, from: Timestamp, now: Timestamp) {
+    /// Takes so many thousandths of requests, that came since `from`; of copies nobody gets the answers.
+    pub(super) fn take(&mut self, requests: u64, from: Timestamp, now: Timestamp, answers: bool) {
         self.first_traffic.get_or_insert(from);
         let failing = self.replicas() == 0 || self.crashed(now);
         let (errors, slow) = self.harm(now);
@@ -88,10 +90,12 @@ impl Revision {
         self.started += requests;
         self.slow += part(slow);
         let more = self.take_apart(requests, (errors, slow), now);
-        self.bad += match failing {
+        let bad = match failing {
             true => requests,
             false => part(errors) + more,
         };
+        self.bad += bad;
+        self.unfelt += if answers { 0 } else { bad };
     }
 
     /// Spreads requests over the replicas; those that fail more than an ordinary one would let.
@@ -113,6 +117,11 @@ impl Revision {
             }
         }
         more
+    }
+
+    /// Bad answers that reached somebody.
+    pub(super) fn felt(&self) -> u64 {
+        self.bad - self.unfelt
     }
 
     pub(super) fn counts(&self) -> Counts {

@@ -117,6 +117,28 @@ impl SimulatedCluster {
     }
 }
 
+impl SimulatedCluster {
+    /// Somebody else lets so many requests of a hundred be copied to a revision, or none.
+    pub fn foreign_mirror(&self, environment: &str, revision: &RevisionId, part: Weight) {
+        let mut inside = self.caught_up();
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        place.mirrors.remove(revision);
+        if part > Weight::ZERO {
+            place.mirrors.insert(revision.clone(), part);
+        }
+    }
+
+    /// Of a hundred requests, how many are copied to whom.
+    pub fn mirrors(&self, environment: &str) -> Vec<(RevisionId, u8)> {
+        let inside = self.inside();
+        let mirrors = inside
+            .place(environment)
+            .into_iter()
+            .flat_map(|place| &place.mirrors);
+        mirrors.map(|(id, part)| (id.clone(), part.percent())).collect()
+    }
+}
+
 /// What is asked.
 impl SimulatedCluster {
     /// Executions that were ever started.
@@ -136,7 +158,7 @@ impl SimulatedCluster {
         held / 1_000.0
     }
 
-    /// Requests that a revision answered badly.
+    /// Requests that a revision answered badly to those who asked; copies are not among them.
     pub fn bad(&self, revision: &RevisionId) -> u64 {
         let inside = self.inside();
         let bad: u64 = inside

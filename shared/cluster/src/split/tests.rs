@@ -35,6 +35,7 @@ fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
     };
     Wanted {
         back: None,
+        mirror: None,
         namespace: "prod".into(),
         plain: "web".into(),
         lane: "web/Production".into(),
@@ -55,6 +56,11 @@ fn applied(route: &Value, change: Change) -> Value {
         match operation["op"].as_str().unwrap() {
             "test" => assert_eq!(route.pointer(path), Some(&operation["value"]), "{path}"),
             "replace" => *route.pointer_mut(path).unwrap() = operation["value"].clone(),
+            "remove" => {
+                let (parent, key) = path.rsplit_once('/').unwrap();
+                let parent = route.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                assert!(parent.remove(key).is_some(), "{path}");
+            }
             _ => {
                 let (parent, key) = path.rsplit_once('/').unwrap();
                 let key = key.replace("~1", "/").replace("~0", "~");
@@ -258,5 +264,106 @@ fn a_removed_candidate_leaves_the_stable_one_stable_and_the_higher_fence() {
     assert!(
         without(&before, "w-2", "prod", Fence(6)).is_err(),
         "it has traffic"
+    );
+}
+
+/// Copies of so many requests of a hundred to `w-2`, which answers nobody.
+fn copying(percent: u8, fence: u64) -> Wanted {
+    let share = Share {
+        backend: "w-2".into(),
+        revision: "r-w-2".into(),
+        weight: percent,
+    };
+    Wanted {
+        mirror: Some(share),
+        ..wanted(&[("w-1", 100), ("w-2", 0)], fence)
+    }
+}
+
+#[test]
+fn copies_come_and_go_and_filters_of_others_survive() {
+    let before = plain_route();
+    let copied = applied(&before, change(&before, &copying(10, 3)).unwrap());
+    let filters = copied["spec"]["rules"][1]["filters"].as_array().unwrap();
+    let backend = json!({"group": "", "kind": "Service", "name": "w-2", "port": 80});
+    assert_eq!(filters[0], before["spec"]["rules"][1]["filters"][0]);
+    assert_eq!(
+        filters[1],
+        json!({"type": "RequestMirror", "requestMirror": {"backendRef": backend, "percent": 10}})
+    );
+    assert_eq!(copied["spec"]["rules"][0], before["spec"]["rules"][0]);
+    assert_eq!(
+        names_and_weights(&copied, 1)[1..],
+        [("w-1".into(), 100), ("w-2".into(), 0)]
+    );
+    assert_eq!(change(&copied, &copying(10, 3)).unwrap(), Change::Nothing);
+
+    // Another part replaces the filter, and does not stand beside it.
+    let more = applied(&copied, change(&copied, &copying(25, 4)).unwrap());
+    let filters = more["spec"]["rules"][1]["filters"].as_array().unwrap();
+    assert_eq!(
+        (filters.len(), &filters[1]["requestMirror"]["percent"]),
+        (2, &json!(25))
+    );
+
+    // Whatever is decided next takes it out, a later rollout as well as the end of this one.
+    let back = applied(
+        &more,
+        change(&more, &wanted(&[("w-1", 100), ("w-2", 0)], 5)).unwrap(),
+    );
+    assert_eq!(
+        back["spec"]["rules"][1]["filters"],
+        before["spec"]["rules"][1]["filters"]
+    );
+}
+
+#[test]
+fn a_rule_without_filters_is_left_without_them() {
+    let before = route(json!([{"backendRefs": [backend("web", 1)]}]), Value::Null);
+    let copied = applied(&before, change(&before, &copying(100, 3)).unwrap());
+    let mirror = &copied["spec"]["rules"][0]["filters"][0]["requestMirror"];
+    assert_eq!(
+        mirror["percent"],
+        Value::Null,
+        "all is what a mirror copies by itself"
+    );
+    let back = applied(
+        &copied,
+        change(&copied, &wanted(&[("w-1", 100), ("w-2", 0)], 4)).unwrap(),
+    );
+    assert!(back["spec"]["rules"][0].get("filters").is_none(), "{back}");
+}
+
+#[test]
+fn copies_for_somebody_else_are_not_weirs() {
+    let mut before = plain_route();
+    let foreign =
+        json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "spy", "port": 80}}});
+    let to_plain =
+        json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "web", "port": 80}}});
+    before["spec"]["rules"][1]["filters"] = json!([foreign, to_plain]);
+    let copied = applied(&before, change(&before, &copying(10, 3)).unwrap());
+    let back = applied(
+        &copied,
+        change(&copied, &wanted(&[("w-1", 100), ("w-2", 0)], 4)).unwrap(),
+    );
+    assert_eq!(
+        back["spec"]["rules"][1]["filters"],
+        before["spec"]["rules"][1]["filters"]
+    );
+}
+
+#[test]
+fn a_removed_revision_takes_copies_for_it_along() {
+    let before = plain_route();
+    let copied = applied(&before, change(&before, &copying(10, 3)).unwrap());
+    let after = applied(&copied, without(&copied, "w-2", "prod", Fence(4)).unwrap());
+    assert_eq!(
+        after["spec"]["rules"][1]["filters"],
+        before["spec"]["rules"][1]["filters"]
+    );
+    assert_eq!(
+        names_and_weights(&after, 1),
+        [("web".into(), 0), ("w-1".into(), 100)]
     );
 }

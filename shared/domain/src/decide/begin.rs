@@ -9,7 +9,7 @@ use crate::effect::{CommitState, Effect};
 use crate::event::Moment;
 use crate::ids::{LaneKey, RunId};
 use crate::lane::Lane;
-use crate::pipeline::{Pipeline, StageWork, StepWork, Strategy};
+use crate::pipeline::{Pipeline, StageWork, StepWork};
 use crate::run::{Cause, PartStatus, Run, RunStatus, SCHEMA, StageRun, State, StepRun};
 
 /// Why a run is refused.
@@ -158,19 +158,12 @@ fn cannot_be_driven(pipeline: &Pipeline) -> Option<String> {
         steps.iter().find_map(|step| {
             let at = format!("step `{}` of stage `{}`", step.name, stage.name);
             match &step.work {
-                StepWork::Plugin(_) | StepWork::Collect(_) => None,
                 StepWork::Rollout(rule) if !rule.target.provider.can_be_driven() => Some(format!(
                     "{at} would reach environment {}, which is on {}: Weir cannot drive that yet; nothing was moved",
                     rule.lane.environment,
                     rule.target.provider.as_str()
                 )),
-                StepWork::Rollout(rule) => match rule.strategy {
-                    Strategy::Rolling(_) | Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Variant { .. } => None,
-                    Strategy::Shadow => Some(format!(
-                        "{at} asks for strategy `{}`, which Weir cannot drive yet; use canary, blue-green or rolling",
-                        rule.strategy.as_str()
-                    )),
-                },
+                StepWork::Rollout(_) | StepWork::Plugin(_) | StepWork::Collect(_) => None,
             }
         })
     })

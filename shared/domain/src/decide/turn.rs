@@ -179,12 +179,14 @@ fn end_step(draft: &mut Draft, id: StepId) {
     };
     let (phase, why) = (rollout.phase.clone(), rollout.reverted_because.clone());
     match phase {
-        Phase::Drained => {
+        Phase::Drained | Phase::Kept { .. } => {
             draft.pass_step(id, "");
         }
-        Phase::Reverted { .. } | Phase::Removing | Phase::Removed => {
-            draft.fail_step(id, &why.unwrap_or_default());
-        }
+        Phase::Reverted { .. } | Phase::Removing | Phase::Removed => match why {
+            Some(why) => draft.fail_step(id, &why),
+            // A shadow that has shown what it was to show.
+            None => drop(draft.pass_step(id, "")),
+        },
         _ => {}
     }
 }

@@ -59,6 +59,7 @@ pub(super) fn set_shares(
         }
     };
     draft.effects.push(Effect::SetWeights {
+        mirror: None,
         step: id,
         split,
         fence: experiment.fence,

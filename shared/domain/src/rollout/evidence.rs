@@ -53,6 +53,10 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
 
 /// Requests that were sent under the present weights alone, once they are in effect everywhere.
 fn weigh_split(rollout: &mut Rollout, candidate: &Counts, stable: &Counts, now: Timestamp) {
+    // Copies are beside what stable answers, not a part of it.
+    if rollout.mirrors() {
+        return;
+    }
     let effective = rollout.changes.last().and_then(|change| change.effective);
     if effective.is_some_and(|at| now.since(at) >= SETTLED) {
         let weight = f64::from(rollout.weight.percent()) / 100.0;

@@ -6,7 +6,8 @@
 //!                             └───────────────┴───────────┴─────────────────┴──▶ Reverting ─▶ Reverted ─▶ Removed
 //! ```
 //! The plan says what the steps are: `FirstRelease`, or `Stepping` (judged) and then `Ramping`. Blue-green is a canary with
-//! one step, of 100 %, and a step of 0 % before it in which the candidate is looked at (`preview`). Surveying asks the cluster
+//! one step, of 100 %, and a step of 0 % before it in which the candidate is looked at (`preview`). A shadow has one step,
+//! whose weight is that of copies, and ends behind it (`shadow`): Watching ─▶ Leaving ─▶ Kept or Removing. Surveying asks the cluster
 //! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
 //! a revert gives them back (`restore`).
 
@@ -29,6 +30,7 @@ mod restore;
 mod revert;
 mod rolling;
 mod settle;
+mod shadow;
 mod share;
 mod survey;
 #[cfg(test)]

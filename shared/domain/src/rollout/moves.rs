@@ -178,10 +178,12 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
         effective: None,
     });
     let split = split(rollout, weight);
+    let copied = rollout.mirrors() && weight > Weight::ZERO;
+    let mirror = copied.then(|| (rollout.candidate.clone(), weight));
     draft
         .note(
             Action::WeightDecided,
-            format!("weight {weight} for {}: {why}", rollout.candidate),
+            format!("{} {weight} for {}: {why}", rollout.gets(), rollout.candidate),
         )
         .with("fence", fence.0)
         .with("warm", rollout.candidate_seen.warm)
@@ -189,6 +191,7 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
     draft.effects.push(Effect::SetWeights {
         step: id,
         split,
+        mirror,
         fence,
     });
 }
@@ -196,6 +199,8 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
 /// Absolute shares of both revisions. Without a stable one and without a share, the route goes back to the plain
 /// Service.
 fn split(rollout: &Rollout, weight: Weight) -> Vec<(RevisionId, Weight)> {
+    // Who gets copies answers nobody.
+    let weight = if rollout.mirrors() { Weight::ZERO } else { weight };
     let candidate = (rollout.candidate.clone(), weight);
     match &rollout.stable {
         Some(stable) => vec![(stable.revision.clone(), weight.rest()), candidate],
@@ -286,7 +291,7 @@ pub(super) fn reason(rollout: &Rollout, step: usize, now: Timestamp) -> String {
         rollout.candidate_seen.warm, planned.candidate_replicas
     );
     match planned.kind {
-        StepKind::Stepping => {
+        StepKind::Stepping | StepKind::Shadowing => {
             let power = power(rollout, step, now)
                 .map(|words| format!("; {words}"))
                 .unwrap_or_default();

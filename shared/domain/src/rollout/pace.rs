@@ -37,15 +37,17 @@ pub fn look_again(
         Phase::Surveying if rollout.waits_for.is_empty() => Some(now + limits.settle),
         Phase::Surveying => Some(now + pace),
         Phase::Growing { .. } => Some(now + if quick { limits.settle } else { limits.quick }),
-        Phase::Reverted { until } => Some(until.max(now + limits.settle)),
-        Phase::Watching { .. } | Phase::Baking | Phase::Reverting if !settled => Some(now + limits.settle),
+        Phase::Reverted { until } | Phase::Kept { until } => Some(until.max(now + limits.settle)),
+        Phase::Watching { .. } | Phase::Baking | Phase::Leaving | Phase::Reverting if !settled => {
+            Some(now + limits.settle)
+        }
         Phase::Watching { step } if previews(rollout, step) => {
             let preview = rollout.preview.as_ref().filter(|preview| !preview.is_checked());
             let due = preview.and_then(|preview| preview.due(rule));
             Some(due.map_or(now + pace, boundary))
         }
         // Streams that end and pods that come back take seconds, or as long as they take.
-        Phase::Comparing | Phase::Reverting | Phase::Draining | Phase::Removing => {
+        Phase::Comparing | Phase::Leaving | Phase::Reverting | Phase::Draining | Phase::Removing => {
             Some(now + if quick { limits.settle } else { pace })
         }
         Phase::Watching { step } => {

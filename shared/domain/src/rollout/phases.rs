@@ -45,6 +45,13 @@ pub enum Phase {
     Draining,
     /// The old one holds nothing any more. The end of a good rollout.
     Drained,
+    /// A shadow has shown what it was to show; the copies are ending.
+    Leaving,
+    /// They have ended. The candidate keeps its replicas until then, for a later step that moves the service to it.
+    Kept {
+        /// When it is removed.
+        until: Timestamp,
+    },
     /// Weight 0 was decided; traffic is on its way back.
     Reverting,
     /// Traffic is back. The candidate is kept for a look until then.
@@ -103,7 +110,7 @@ pub struct Rollout {
     pub since: Timestamp,
     /// Fence of the last write that was decided.
     pub fence: Fence,
-    /// The candidate's share as last decided.
+    /// The candidate's share as last decided; of a shadow the part of the requests that is copied to it.
     pub weight: Weight,
     /// Every traffic change, oldest first; the last 200.
     pub changes: Vec<TrafficChange>,
@@ -240,7 +247,7 @@ impl Rollout {
         !matches!(
             self.phase,
             Phase::Comparing | Phase::Queued | Phase::Surveying | Phase::Drained | Phase::Reverted { .. }
-        ) && !matches!(self.phase, Phase::Removing | Phase::Removed)
+        ) && !matches!(self.phase, Phase::Kept { .. } | Phase::Removing | Phase::Removed)
     }
 
     /// Whether a revert is still possible: the stable revision is warm, or the candidate can be taken out.
@@ -288,11 +295,37 @@ impl Rollout {
             Phase::Baking => "baking".into(),
             Phase::Draining => "committed, draining".into(),
             Phase::Drained => "drained".into(),
+            Phase::Leaving => "shadow passed, ending".into(),
+            Phase::Kept { .. } => "shadow passed, kept".into(),
             Phase::Reverting => "reverting".into(),
             Phase::Reverted { .. } => "reverted".into(),
+            Phase::Removing if self.reverted_because.is_none() => "shadow passed, removing".into(),
             Phase::Removing => "reverted, removing".into(),
             Phase::Removed => "removed".into(),
         }
+    }
+
+    /// Whether the candidate gets copies of requests, and answers nobody.
+    pub fn mirrors(&self) -> bool {
+        self.plan.mirrors()
+    }
+
+    /// The share of the requests that stable answers.
+    pub fn stable_share(&self) -> Weight {
+        match self.mirrors() {
+            true => Weight::FULL,
+            false => self.weight.rest(),
+        }
+    }
+
+    /// What the new revision is called, beside stable.
+    pub fn role(&self) -> &'static str {
+        if self.mirrors() { "shadow" } else { "candidate" }
+    }
+
+    /// What its weight is called: `weight 5 %`, `copies 5 %`.
+    pub fn gets(&self) -> &'static str {
+        if self.mirrors() { "copies" } else { "weight" }
     }
 
     /// GPUs that both revisions held at the last look.

@@ -85,6 +85,11 @@ impl Plan {
         step.map_or(stable, |step| step.stable_replicas.min(stable))
     }
 
+    /// Whether the candidate gets copies of requests, and answers nobody.
+    pub fn mirrors(&self) -> bool {
+        self.steps.iter().any(|step| step.kind == StepKind::Shadowing)
+    }
+
     /// Whether stable gives up replicas on the way.
     pub fn lends(&self) -> bool {
         matches!(self.rung, ladder::Action::Borrow | ladder::Action::Swap)
@@ -125,6 +130,8 @@ pub enum StepKind {
     FirstRelease,
     /// All replicas, without traffic, until enough is seen of them.
     Previewing,
+    /// Copies of some requests, judged at the end.
+    Shadowing,
     /// A share that is judged at its end.
     Stepping,
     /// On the way to 100 %, watched but not judged.
@@ -137,6 +144,7 @@ impl StepKind {
         match self {
             Self::FirstRelease => "first release",
             Self::Previewing => "preview",
+            Self::Shadowing => "shadow",
             Self::Stepping => "stepping",
             Self::Ramping => "ramping",
         }
@@ -163,6 +171,13 @@ fn unlimited(rule: &RolloutRule, stable: Option<u32>) -> Plan {
     };
     let mut steps = Vec::new();
     match (&rule.strategy, stable) {
+        // Where nothing serves yet there is nothing to copy, which is refused before a plan is begun.
+        (Strategy::Shadow(shadow), _) => {
+            let (percent, replicas) = (shadow.percent(&rule.workload), shadow.replicas(&rule.workload));
+            let judged = shadow.copied.steps.first();
+            let interval = judged.map_or(Span::ZERO, |judged| judged.interval);
+            steps.push(step(StepKind::Shadowing, percent, replicas, interval));
+        }
         (_, None) => steps.push(step(StepKind::FirstRelease, Weight::FULL, full, Span::ZERO)),
         (Strategy::BlueGreen(colours), Some(_)) => {
             let preview = (StepKind::Previewing, Weight::ZERO, colours.preview);

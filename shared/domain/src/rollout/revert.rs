@@ -7,6 +7,7 @@ use super::moves::{enter, release, set_weight, wait};
 use super::phases::{Phase, Rollout};
 use super::preview::stop_checks;
 use super::restore::{give_back, share_on_the_way_back, shift_back};
+use super::share::given;
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::Effect;
@@ -117,12 +118,13 @@ pub(super) fn reverting(
 }
 
 /// Somebody gave the candidate more than was decided; says whether that was corrected.
-fn foreign_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, scene: &Scene) -> bool {
+pub(super) fn foreign_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, scene: &Scene) -> bool {
     let Some(fence) = rollout.changes.last().map(|change| change.fence) else {
         return false;
     };
-    let share = scene.route.weights.get(&rollout.candidate).copied();
-    if scene.route.fence < fence || share.unwrap_or(Weight::ZERO) <= rollout.weight {
+    let (weight, copies) = given(rollout, &scene.route);
+    let more = weight > rollout.weight || (rollout.mirrors() && copies > rollout.weight);
+    if scene.route.fence < fence || !more {
         return false;
     }
     let why = "somebody else gave the candidate traffic again";
@@ -131,7 +133,7 @@ fn foreign_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, scene: &S
 }
 
 /// Whether the traffic that was sent back has left the candidate.
-fn has_left(draft: &Draft, rollout: &Rollout, scene: &Scene) -> bool {
+pub(super) fn has_left(draft: &Draft, rollout: &Rollout, scene: &Scene) -> bool {
     let Some(change) = rollout.changes.last() else {
         return true;
     };

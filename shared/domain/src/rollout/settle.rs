@@ -33,10 +33,11 @@ fn accept(draft: &mut Draft, rollout: &mut Rollout, fence: Fence, at: Timestamp)
     }
     change.accepted = Some(at);
     let (weight, took) = (change.weight, at.since(change.decided));
+    let gets = rollout.gets();
     draft
         .note(
             Action::WeightAccepted,
-            format!("weight {weight} accepted {took} after the decision"),
+            format!("{gets} {weight} accepted {took} after the decision"),
         )
         .with("fence", fence.0)
         .with("after_ms", took.0);
@@ -102,7 +103,7 @@ fn moved_over(rollout: &Rollout, scene: &Scene, weight: Weight) -> Moved {
         .map_or(0, |stable| started(&stable.revision));
     let (must, must_not) = match weight {
         Weight::ZERO => (stable, candidate),
-        Weight::FULL => (candidate, stable),
+        Weight::FULL if !rollout.mirrors() => (candidate, stable),
         _ => (candidate, 0),
     };
     match (must, must_not) {
@@ -120,7 +121,7 @@ fn routed(rollout: &Rollout, counts: &BTreeMap<RevisionId, Counts>, weight: Weig
     let stable = rollout.stable.as_ref().map(|stable| of(&stable.revision));
     let (must, must_not) = match weight {
         Weight::ZERO => (stable, Some(candidate)),
-        Weight::FULL => (Some(candidate), stable),
+        Weight::FULL if !rollout.mirrors() => (Some(candidate), stable),
         _ => return Moved::NobodyAsks,
     };
     if candidate.is_unknown() {
@@ -133,7 +134,7 @@ fn routed(rollout: &Rollout, counts: &BTreeMap<RevisionId, Counts>, weight: Weig
 }
 
 fn mark(draft: &mut Draft, rollout: &mut Rollout, action: Action, words: &str) {
-    let now = draft.now;
+    let (now, gets) = (draft.now, rollout.gets());
     let Some(change) = rollout.changes.last_mut() else {
         return;
     };
@@ -145,7 +146,7 @@ fn mark(draft: &mut Draft, rollout: &mut Rollout, action: Action, words: &str) {
     draft
         .note(
             action,
-            format!("weight {weight} {words}, {took} after the decision"),
+            format!("{gets} {weight} {words}, {took} after the decision"),
         )
         .with("fence", fence.0)
         .with("after_ms", took.0);

@@ -1,11 +1,13 @@
 //! The share of traffic that the candidate has: held to what it should be, and followed by the gateway.
 
+use std::collections::BTreeMap;
+
 use super::moves::set_weight;
 use super::phases::Rollout;
 use crate::decide::Draft;
-use crate::ids::StepId;
+use crate::ids::{RevisionId, StepId};
 use crate::pipeline::RolloutRule;
-use crate::seen::Scene;
+use crate::seen::{RouteSeen, Scene};
 use crate::time::Span;
 use crate::units::Weight;
 
@@ -47,19 +49,29 @@ pub(super) fn correct_weight(
             .last()
             .map(|change| change.fence)
             .unwrap_or_default();
-    if written
-        && scene
-            .route
-            .weights
-            .get(&rollout.candidate)
-            .copied()
-            .unwrap_or_default()
-            != rollout.weight
-    {
+    if written && !stands(rollout, &scene.route) {
         set_weight(draft, rollout, id, wanted, "somebody else changed the route");
         return true;
     }
     false
+}
+
+/// Whether the route gives the candidate what was decided. A shadow has copies and nothing else.
+fn stands(rollout: &Rollout, route: &RouteSeen) -> bool {
+    let (weight, copies) = given(rollout, route);
+    match rollout.mirrors() {
+        true => copies == rollout.weight && weight == Weight::ZERO,
+        false => weight == rollout.weight,
+    }
+}
+
+/// The candidate's share as the route says it, and the part of the requests that is copied to it.
+pub(super) fn given(rollout: &Rollout, route: &RouteSeen) -> (Weight, Weight) {
+    let of = |shares: &BTreeMap<RevisionId, Weight>| {
+        let share = shares.get(&rollout.candidate);
+        share.copied().unwrap_or(Weight::ZERO)
+    };
+    (of(&route.weights), of(&route.mirrors))
 }
 
 /// Whether the last change of traffic has reached the requests, or nothing shows that for so long that it must have.

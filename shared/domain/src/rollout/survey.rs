@@ -3,7 +3,7 @@
 use super::borrow::borrowing;
 use super::claims::{Ahead, ahead, claim, claim_rest};
 use super::moves::{enter, leave_lane, start, wait};
-use super::phases::{Phase, StableSide};
+use super::phases::{Phase, Rollout, StableSide};
 use super::plan::{Plan, plan};
 use super::rolling::Limits;
 use crate::audit::Action as Did;
@@ -49,6 +49,9 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
         SiteSeen::Unreachable(why) => {
             wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
         }
+        SiteSeen::Seen { .. } if nothing_to_copy(draft, &rollout, id).is_some() => {
+            refused = nothing_to_copy(draft, &rollout, id);
+        }
         SiteSeen::Seen { problems } if problems.is_empty() => {
             rollout.site_clear = true;
             rollout.waits_for.clear();
@@ -61,6 +64,18 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
     if let Some(why) = refused {
         refuse(draft, id, why);
     }
+}
+
+/// A shadow where nothing serves.
+fn nothing_to_copy(draft: &Draft, rollout: &Rollout, id: StepId) -> Option<String> {
+    let rule = draft.run.rule(id)?;
+    rule.strategy.mirrored()?;
+    rollout.stable.is_none().then(|| {
+        format!(
+            "nothing serves {} yet, so that there are no requests to copy: release it by canary, blue-green or rolling first",
+            rule.lane
+        )
+    })
 }
 
 /// The cluster was looked at. A late look changes nothing.
@@ -197,6 +212,9 @@ pub fn choose(
     if let Some(stable) = stable.filter(|_| unseen == 0 && limits.is_none()) {
         let places = room(snapshot, ask, u64::from(rule.workload.replicas) + given_way).less(given_way);
         match borrowing(&roomy, rule, stable, &places, load) {
+            _ if rule.strategy.mirrored().is_some() => {
+                not.push("borrow: a shadow takes no places of what answers; lower `gpus` or `percent`".to_owned());
+            }
             _ if !rule.strategy.may_borrow() => not.push(format!(
                 "borrow: {} keeps all replicas of both revisions; canary and rolling take the places of stable",
                 rule.strategy.as_str()

@@ -10,7 +10,16 @@ use crate::pipeline::RolloutRule;
 pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
     let shares = row(&plan.steps, |step| u32::from(step.weight.percent()));
     let foreseen = forecast(plan, rule, Timing::default(), Load::default(), None);
-    let mut words = format!("{shares} %");
+    let mut words = match plan.mirrors() {
+        true => {
+            let replicas = row(&plan.steps, |step| step.candidate_replicas);
+            format!(
+                "copies of {shares} % of the requests, to {replicas} of {} replicas",
+                plan.needed(rule)
+            )
+        }
+        false => format!("{shares} %"),
+    };
     if plan.lends() {
         let candidate = row(&plan.steps, |step| step.candidate_replicas);
         let stable = row(&plan.steps, |step| step.stable_replicas);

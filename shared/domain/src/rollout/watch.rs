@@ -8,6 +8,7 @@ use super::growing::growing;
 use super::phases::{Away, Phase, Rollout};
 use super::revert::{remove, removing, revert_now, reverting};
 use super::settle::settle;
+use super::shadow::{kept, leaving};
 use super::watching::watching;
 use crate::audit::Action;
 use crate::decide::Draft;
@@ -58,6 +59,8 @@ pub(crate) fn observe(
         Phase::Watching { step } => watching(draft, rollout, id, rule, scene, step),
         Phase::Baking => baking(draft, rollout, id, rule, scene),
         Phase::Draining => draining(draft, rollout, id, rule),
+        Phase::Leaving => leaving(draft, rollout, id, rule, scene),
+        Phase::Kept { until } => kept(draft, rollout, id, rule, until),
         Phase::Reverting => reverting(draft, rollout, id, rule, scene),
         Phase::Reverted { until } if draft.now >= until => remove(draft, rollout, id),
         Phase::Removing => removing(draft, rollout, id, rule, scene),

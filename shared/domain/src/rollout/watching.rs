@@ -8,6 +8,7 @@ use super::phases::{Phase, Rollout};
 use super::plan::StepKind;
 use super::preview::previewing;
 use super::replace::replace;
+use super::shadow::over;
 use super::share::{correct_weight, has_followed};
 use super::watch::doubt;
 use crate::audit::Action;
@@ -63,7 +64,8 @@ pub(super) fn watching(
         watched,
         hold: planned.hold,
     };
-    if planned.kind == StepKind::Stepping && !passes(draft, rollout, &ended) {
+    let judged = matches!(planned.kind, StepKind::Stepping | StepKind::Shadowing);
+    if judged && !passes(draft, rollout, &ended) {
         return;
     }
     if takes_places(rollout, step + 1) && !has_followed(draft, rollout) {
@@ -83,7 +85,9 @@ pub(super) fn watching(
         Action::StepPassed,
         format!("{} at {} for {watched}", planned.kind.as_str(), planned.weight),
     );
-    if step + 1 < rollout.plan.steps.len() {
+    if planned.kind == StepKind::Shadowing {
+        over(draft, rollout, id);
+    } else if step + 1 < rollout.plan.steps.len() {
         enter_step(draft, rollout, id, step + 1);
     } else {
         draft.note(

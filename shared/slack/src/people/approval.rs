@@ -138,8 +138,13 @@ fn known(step: &Step, state: &StepRun) -> Option<String> {
     };
     if let (Some(rollout), StepWork::Rollout(rule)) = (&state.rollout, &step.work) {
         line.push_str(&format!(
-            ": {} serves {} of {}, {}/{} warm",
+            ": {} {} {} of {}, {}/{} warm",
             rollout.candidate,
+            if rollout.mirrors() {
+                "gets copies of"
+            } else {
+                "serves"
+            },
             rollout.weight,
             rule.lane.environment,
             rollout.candidate_seen.warm,

@@ -4,15 +4,15 @@ use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::pipeline::{NoData, OnNewPush};
 use weir_domain::strategy::{
-    BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SWITCH, DEFAULT_THRESHOLD,
+    BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SHADOW, DEFAULT_SWITCH, DEFAULT_THRESHOLD, Shadow,
 };
-use weir_domain::units::Ratio;
+use weir_domain::units::{Ratio, Weight};
 
 use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
-    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef, StageDef, StepDef,
-    StepDefWork, Trigger,
+    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef, ShadowDef, StageDef,
+    StepDef, StepDefWork, Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
@@ -162,6 +162,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         canary: spec.get("canary").map(canary),
         blue_green: spec.get("blue_green").map(blue_green),
         rolling: spec.get("rolling").map(rolling),
+        shadow: spec.get("shadow").map(shadow),
         rollback: condition.and_then(|text| {
             let parsed = condition::parse(&text.value, metrics).ok()?;
             Some(Located::new(parsed.in_mode(mode), text.place))
@@ -186,10 +187,7 @@ fn blue_green(node: &Node) -> BlueGreenDef {
     let default = BlueGreen::default();
     let switch = BlueGreen::switch(
         span(node, "interval").unwrap_or(DEFAULT_SWITCH),
-        // What is no percentage has been complained about.
-        percent(node, "threshold")
-            .and_then(|percent| Ratio::new(percent / 100.0))
-            .unwrap_or(default.switch.threshold),
+        percent_of(node, "threshold").unwrap_or(default.switch.threshold),
         count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
     );
     BlueGreenDef {
@@ -204,6 +202,32 @@ fn blue_green(node: &Node) -> BlueGreenDef {
             Some((plugin(node)?, timeout))
         }),
     }
+}
+
+fn shadow(node: &Node) -> ShadowDef {
+    let default = Shadow::default();
+    let percent = weight(node, "percent");
+    // What is no part of all has been complained about.
+    let part = percent.as_ref().and_then(|percent| Weight::new(percent.value));
+    let copied = Shadow::copied(
+        part.unwrap_or_else(|| default.copied.steps[0].weight),
+        span(node, "interval").unwrap_or(DEFAULT_SHADOW),
+        percent_of(node, "threshold").unwrap_or(default.copied.threshold),
+        count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
+    );
+    ShadowDef {
+        place: node.place.clone(),
+        percent,
+        strategy: Shadow {
+            gpus: count(node, "gpus"),
+            copied,
+        },
+    }
+}
+
+/// A part of all that is written in percent; nothing if it is none, which has been complained about.
+fn percent_of(node: &Node, key: &str) -> Option<Ratio> {
+    percent(node, key).and_then(|percent| Ratio::new(percent / 100.0))
 }
 
 fn deadlines(node: &Node) -> Deadlines {

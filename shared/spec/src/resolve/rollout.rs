@@ -64,6 +64,7 @@ impl<'a> Resolver<'a> {
         };
         let (strategy, workload) = (strategy?, workload?);
         self.rolls(rollout, &workload);
+        self.shadows(rollout, &workload);
         Some(RolloutRule {
             lane: LaneKey {
                 service: ServiceName::new(&name),

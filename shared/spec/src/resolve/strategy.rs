@@ -1,6 +1,6 @@
 //! Strategies of rollout steps.
 
-use weir_domain::strategy::{BlueGreen, Canary, CanaryStep, Strategy};
+use weir_domain::strategy::{BlueGreen, Canary, CanaryStep, Shadow, Strategy};
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 use weir_domain::workload::Workload;
@@ -33,6 +33,7 @@ impl<'a> Resolver<'a> {
             ("canary", rollout.canary.is_some()),
             ("blue-green", rollout.blue_green.is_some()),
             ("rolling", rollout.rolling.is_some()),
+            ("shadow", rollout.shadow.is_some()),
         ];
         let blocks: Vec<&str> = blocks
             .into_iter()
@@ -85,7 +86,10 @@ impl<'a> Resolver<'a> {
             ),
             (Some("blue-green"), _, Some(colours)) => self.blue_green(colours, environment),
             (Some("blue-green"), _, None) => Some(Strategy::BlueGreen(Box::default())),
-            (Some("shadow"), ..) => self.not_yet(step, Strategy::Shadow),
+            (Some("shadow"), ..) => {
+                let shadow = rollout.shadow.as_ref().map(|shadow| shadow.strategy.clone());
+                self.shadow(step, rollout, shadow.unwrap_or_default())
+            }
             _ => {
                 let rolling = rollout.rolling.as_ref().map(RollingDef::strategy);
                 Some(Strategy::Rolling(rolling.unwrap_or_default()))
@@ -148,13 +152,49 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn not_yet(&mut self, step: &StepDef, strategy: Strategy) -> Option<Strategy> {
-        let found = format!(
-            "strategy `{}` has no effect yet: a run that would reach it is refused before it starts",
-            strategy.as_str()
-        );
-        self.sink.push(Diagnostic::warning(&step.name.place, found));
-        Some(strategy)
+    fn shadow(&mut self, step: &StepDef, rollout: &RolloutDef, shadow: Shadow) -> Option<Strategy> {
+        if let Some(percent) = rollout
+            .shadow
+            .as_ref()
+            .and_then(|written| written.percent.as_ref())
+            && percent.value == 0
+        {
+            let complaint = Diagnostic::error(&percent.place, "copies of 0 % of the requests");
+            self.sink.push(complaint.expected("1 to 100"));
+        }
+        if rollout.bake.is_some() {
+            let found = format!("`{}` is a shadow and has a `bake`", short(&step.name.value));
+            let help =
+                "leave `bake` out: nothing is promoted, and its interval is how long a shadow is watched";
+            self.sink
+                .push(Diagnostic::error(&step.name.place, found).help(help));
+        }
+        Some(Strategy::Shadow(shadow))
+    }
+
+    /// A limit under which not one replica would get copies, or fewer than carry them.
+    pub(super) fn shadows(&mut self, rollout: &RolloutDef, workload: &Workload) {
+        let Some(written) = &rollout.shadow else { return };
+        let (shadow, gpus) = (&written.strategy, workload.gpus.max(1));
+        let Some(most) = shadow.gpus else { return };
+        let unit = if workload.gpus == 0 { "replicas" } else { "GPUs" };
+        let asked = shadow
+            .copied
+            .steps
+            .first()
+            .map_or(Weight::ZERO, |step| step.weight);
+        let carried = shadow.percent(workload);
+        if most < gpus {
+            let found = format!("{most} {unit} at most: a replica has {gpus}, so that none could get copies");
+            let complaint = Diagnostic::error(&written.place, found);
+            self.sink
+                .push(complaint.expected(format!("`gpus` of at least {gpus}")));
+        } else if carried < asked {
+            let found =
+                format!("{most} {unit} carry {carried} of the requests: that much is copied, not {asked}");
+            self.sink
+                .push(Diagnostic::warning(&written.place, found).help("raise `gpus`, or lower `percent`"));
+        }
     }
 
     fn canary(&mut self, canary: &CanaryDef) -> Option<Canary> {

@@ -175,6 +175,11 @@ const ROLLOUT: &[Key] = &[
         &Object(ROLLING),
         "How many GPUs more and fewer there may be on the way, and where it waits; without it as many more as there is room for.",
     ),
+    Key::new(
+        "shadow",
+        &Object(SHADOW),
+        "How many requests are copied to a new revision that answers nobody, and what it must show.",
+    ),
     Key::new("rollback", &Object(ROLLBACK), "What sends traffic back."),
     Key::new(
         "selector",
@@ -286,6 +291,34 @@ const BLUE_GREEN: &[Key] = &[
         "min_samples",
         &Count(1, 1_000_000_000),
         "Requests without which it does not pass; 50 without it.",
+    ),
+];
+
+const SHADOW: &[Key] = &[
+    Key::new(
+        "percent",
+        &Percent(false),
+        "So many requests of a hundred are copied; 10 without it. Never more than its replicas carry.",
+    ),
+    Key::new(
+        "interval",
+        &Span(true),
+        "How long the new revision is judged by the copies; 10m without it.",
+    ),
+    Key::new(
+        "gpus",
+        &Count(1, 100_000),
+        "GPUs that it holds at most, or replicas of a service without; as many as carry the copies without it.",
+    ),
+    Key::new(
+        "threshold",
+        &Percent(true),
+        "Success rate in percent that it must reach; 95 without it.",
+    ),
+    Key::new(
+        "min_samples",
+        &Count(1, 1_000_000_000),
+        "Copies without which it does not pass; 50 without it.",
     ),
 ];
 

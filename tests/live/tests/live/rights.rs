@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use weir_app::{Classified, Clusters, Retry};
+use weir_domain::effect::Effect;
 use weir_domain::ids::RevisionId;
+use weir_domain::units::Weight;
 use weir_live::{Api, Role, Shape, World};
 
 /// A route at 95 to 5, with the plain Service at 0 before them.
@@ -174,6 +176,87 @@ async fn a_first_release_is_sent_back_to_the_plain_service() {
         (&backends[0]["name"], &backends[0]["weight"]),
         (&json!("chat"), &json!(1))
     );
+}
+
+/// A route on which requests are copied to a candidate that answers nobody.
+async fn copied(world: &World, percent: u8) -> (weir_domain::run::Run, Effect, Effect) {
+    let shape = Shape::rollout("v2", Some("v1"));
+    let (old, new) = (shape.revision("v1"), shape.revision("v2"));
+    let order = |fence: u64, percent: Option<u8>| {
+        let mut order = world.weights(&[(&old, 100), (&new, 0)], fence);
+        if let Effect::SetWeights { mirror, .. } = &mut order {
+            *mirror = percent.map(|percent| (new.clone(), Weight::new(percent).unwrap()));
+        }
+        order
+    };
+    let run = world.run(&shape);
+    world.perform(&run, &[order(4, Some(percent))]).await;
+    (run, order(5, Some(percent + 1)), order(5, None))
+}
+
+#[tokio::test]
+async fn copies_may_be_ended_and_neither_begun_nor_raised() {
+    let world = World::new("copies").await;
+    let (run, more, none) = copied(&world, 10).await;
+    let fleet = world.fleet(Role::WebhookIntake);
+    let error = fleet.perform(&run, &more).await.unwrap_err();
+    assert!(
+        error.to_string().contains("may only send traffic back"),
+        "{error}"
+    );
+
+    let before = world.route().await["spec"]["rules"][1]["filters"].clone();
+    let filters = before.as_array().unwrap();
+    let (own, mirror) = (&filters[..filters.len() - 1], filters.last().unwrap());
+    let mut other = mirror.clone();
+    other["requestMirror"]["backendRef"]["name"] = json!("w-0123456789ab");
+    let mut all = mirror.clone();
+    all["requestMirror"].as_object_mut().unwrap().remove("percent");
+    let api = &world.identity(Role::WebhookIntake).api;
+    let with = |more: &[&Value]| {
+        let more = more.iter().map(|one| (*one).clone());
+        json!([set(
+            "/spec/rules/1/filters",
+            own.iter().cloned().chain(more).collect()
+        )])
+    };
+    for (what, patch) in [
+        ("twice", with(&[mirror, mirror])),
+        ("somebody else too", with(&[mirror, &other])),
+        ("somebody else", with(&[&other])),
+        ("all of them", with(&[&all])),
+        (
+            "a filter of others too",
+            json!([set("/spec/rules/1/filters", json!([mirror]))]),
+        ),
+    ] {
+        let answer = api.patch(&world.route_path(), &patch).await;
+        assert_eq!(answer.status, 403, "{what}: {}", answer.body);
+    }
+    fleet.perform(&run, &none).await.unwrap();
+    let after = world.route().await["spec"]["rules"][1]["filters"].clone();
+    assert_eq!(after.as_array().unwrap(), own);
+    let error = fleet.perform(&run, &more).await.unwrap_err();
+    assert!(
+        error.to_string().contains("may only send traffic back"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn as_many_copies_as_the_api_takes_can_be_ended() {
+    let world = World::new("mirrors").await;
+    let mirror = |n: u8| json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": format!("w-00000000000{n:x}"), "port": 80}}});
+    let backends = json!([{"name": "chat", "port": 80, "weight": 100}, {"name": "w-111111111111", "port": 80, "weight": 0}]);
+    let rule = |mirrors: u8| json!({"backendRefs": backends, "filters": (0..mirrors).map(mirror).collect::<Vec<_>>()});
+    let rules = |mirrors: u8| json!({"spec": {"rules": vec![rule(mirrors); 16]}});
+    let mark = json!({"metadata": {"annotations": {"weir.dev/fence": "1", "weir.dev/stable": "chat"}}});
+    world.admin.merge(&world.route_path(), &mark).await.ok();
+    world.admin.merge(&world.route_path(), &rules(15)).await.ok();
+    let api = &world.identity(Role::WebhookIntake).api;
+    api.merge(&world.route_path(), &rules(16)).await.denied();
+    api.merge(&world.route_path(), &rules(14)).await.ok();
+    api.merge(&world.route_path(), &rules(0)).await.ok();
 }
 
 /// The policy has a budget, and what exceeds it is refused: a revert must not be.

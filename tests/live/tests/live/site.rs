@@ -5,6 +5,7 @@ use weir_app::Clusters;
 use weir_domain::pipeline::{RolloutRule, StageWork, StepWork};
 use weir_domain::run::Run;
 use weir_domain::seen::SiteSeen;
+use weir_domain::strategy::{Shadow, Strategy};
 use weir_live::{ROLLOUT, Role, Shape, World};
 
 async fn problems(world: &World, run: &Run, role: Role) -> Vec<String> {
@@ -90,6 +91,64 @@ async fn what_is_missing_or_somebody_elses_is_told_by_name_with_the_fix() {
     assert!(
         told[0].contains("get/create/patch/delete deployments")
             && told[0].contains("infra/cluster/namespace.yaml"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_say_that_it_copies_requests_gets_no_shadow() {
+    let world = World::new("class").await;
+    let shadow = with(&world.run(&Shape::rollout("v1", None)), |rule| {
+        rule.strategy = Strategy::Shadow(Shadow::default());
+    });
+    let told = problems(&world, &shadow, Role::MetricCheck).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("apply infra/cluster/classes.yaml"), "{told:?}");
+    world.bind_everywhere("classes.yaml").await.unwrap();
+    // Envoy Gateway copies, and says nothing of what it can do.
+    assert_eq!(
+        problems(&world, &shadow, Role::MetricCheck).await,
+        Vec::<String>::new()
+    );
+
+    let elsewhere = with(&shadow, |rule| rule.target.gateway = Some("other".into()));
+    let told = problems(&world, &elsewhere, Role::MetricCheck).await;
+    assert_eq!(
+        told,
+        ["Gateway live-class/other does not exist: create it, or name another"]
+    );
+    let listener = json!({"name": "http", "port": 80, "protocol": "HTTP"});
+    let gateway = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "other"},
+        "spec": {"gatewayClassName": "live-class", "listeners": [listener]},
+    });
+    let gateways = world.path("gateway.networking.k8s.io/v1", "gateways");
+    world.admin.create(&gateways, &gateway).await.ok();
+    let class = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "live-class"},
+        "spec": {"controllerName": "example.com/other"},
+    });
+    let classes = "/apis/gateway.networking.k8s.io/v1/gatewayclasses";
+    world.admin.create(classes, &class).await.ok();
+    let told = problems(&world, &elsewhere, Role::MetricCheck).await;
+    assert!(
+        told[0].contains("GatewayClass live-class (example.com/other) does not say what it supports"),
+        "{told:?}"
+    );
+    let mirror = json!({"name": "HTTPRouteRequestMirror"});
+    let conditions = json!([{
+        "type": "Accepted", "status": "True", "reason": "Accepted", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]);
+    let can = json!({"status": {"conditions": conditions, "supportedFeatures": [mirror]}});
+    world
+        .admin
+        .merge(&format!("{classes}/live-class/status"), &can)
+        .await
+        .ok();
+    let told = problems(&world, &elsewhere, Role::MetricCheck).await;
+    assert!(
+        told[0].contains("GatewayClass live-class does not support HTTPRouteRequestPercentageMirror"),
         "{told:?}"
     );
 }

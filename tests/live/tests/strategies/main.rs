@@ -5,5 +5,6 @@
 mod blue_green;
 mod faults;
 mod rolling;
+mod shadow;
 mod stage;
 mod variants;

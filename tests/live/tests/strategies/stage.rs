@@ -93,6 +93,11 @@ impl Stage {
     pub(crate) async fn first(&self, version: &str) -> Load {
         let run = self.push(version, json!({})).await;
         self.ends(&run, "succeeded").await;
+        self.users(version).await
+    }
+
+    /// The users of a version that serves.
+    pub(crate) async fn users(&self, version: &str) -> Load {
         self.answers(version).await;
         Load::start(&self.world.host(), RPS).await
     }

@@ -1,0 +1,122 @@
+//! Shadow: Envoy copies a part of the requests to a candidate, and users notice nothing of it, good or bad.
+
+use serde_json::{Value, json};
+use weir_domain::rollout::Rollout;
+use weir_live::eventually;
+
+use crate::stage::{Stage, rollout, shares};
+
+/// Of a hundred requests, so many are copied. One of two replicas carries them.
+const COPIED: u8 = 25;
+/// Copies after which their part is read: half of those that come in 40 s. Of the 800 requests behind 200 copies, a quarter
+/// is within 17 and 33 % with a chance of 0.9999998.
+const READ_AT: u64 = 200;
+
+fn strategy(interval_ms: u64) -> Value {
+    json!({"shadow": {"copied": {
+        "steps": [{"weight": COPIED, "interval": interval_ms}], "threshold": 0.95, "min_samples": 50,
+    }}})
+}
+
+async fn filters(stage: &Stage) -> Value {
+    stage.world.route().await["spec"]["rules"][1]["filters"].clone()
+}
+
+/// Requests since the present part was set: copies that the gateway sent, those that the pods timed, and what stable got.
+fn counted(rollout: &Rollout) -> (u64, u64, u64) {
+    let stable = rollout.stable.as_ref().map(|stable| &stable.revision);
+    let since = |counts: &std::collections::BTreeMap<_, weir_domain::seen::Counts>| {
+        stable
+            .and_then(|stable| counts.get(stable))
+            .map_or(0, |counts| counts.started)
+    };
+    let copies = rollout.candidate_counts();
+    let asked = since(&rollout.counted) - since(&rollout.counted_from);
+    (copies.started, copies.timed, asked)
+}
+
+#[tokio::test]
+async fn a_part_of_the_requests_is_copied_and_users_notice_nothing() {
+    let stage = Stage::new("shadow", strategy(40_000), 2).await;
+    let load = {
+        let run = stage.push_with("v1", json!({}), json!("rolling")).await;
+        stage.ends(&run, "succeeded").await;
+        stage.users("v1").await
+    };
+    let before = filters(&stage).await;
+
+    // A good one: as many copies as were asked for, and then nothing of it is left.
+    let good = stage.push("v2", json!({})).await;
+    let run = stage
+        .until(&good, "copies", |rollout| counted(rollout).0 >= READ_AT)
+        .await;
+    let (copies, timed, asked) = counted(rollout(&run));
+    let part = copies as f64 / asked as f64;
+    eprintln!("{copies} copies of {asked} requests, {part:.3}; its pods timed {timed}");
+    assert!((0.17..=0.33).contains(&part), "{copies} of {asked}");
+    assert!(timed > 0, "the pods themselves saw none");
+    assert_eq!(filters(&stage).await.as_array().map(Vec::len), Some(2));
+    stage.answers("v1").await;
+    let ended = stage.ends(&good, "succeeded").await;
+    let went = rollout(&ended);
+    assert_eq!(shares(went), [COPIED, 0]);
+    assert_eq!((went.plan.gpu_peak, went.gpus_peak), (3, 3));
+    assert_eq!(filters(&stage).await, before);
+    stage.tell_log(&good).await;
+    load.expect_nothing_lost("copied").await;
+    let lane = ended
+        .steps()
+        .find_map(|(id, ..)| ended.rule(id))
+        .map(|rule| &rule.lane);
+    let name = weir_cluster::names::revision_name(lane.unwrap(), &went.candidate);
+    let path = stage.world.path("apps/v1", &format!("deployments/{name}"));
+    stage.until(&good, "nothing is left", Rollout::is_over).await;
+    eventually("its Deployment is gone", async || {
+        match stage.world.admin.get(&path).await.status.as_u16() {
+            404 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await;
+
+    // What somebody else takes out is put in again, and a person ends it.
+    let run = stage.push_with("v3", json!({}), strategy(600_000)).await;
+    stage
+        .until(&run, "copies", |rollout| counted(rollout).0 > 0)
+        .await;
+    let out = json!([{"op": "replace", "path": "/spec/rules/1/filters", "value": before}]);
+    stage
+        .world
+        .admin
+        .patch(&stage.world.route_path(), &out)
+        .await
+        .ok();
+    stage
+        .until(&run, "copies again", |rollout| rollout.changes.len() > 1)
+        .await;
+    eventually("copies again", async || match filters(&stage).await {
+        now if now == before => Err("none".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    stage.roll_back(&run).await;
+    stage.ends(&run, "rolled_back").await;
+    assert_eq!(filters(&stage).await, before);
+    load.expect_nothing_lost("taken out, and ended").await;
+
+    // Two that are bad: what they failed reached nobody.
+    let errs = json!({"error_ratio_above_rps": {"rps": 1.0, "ratio": 0.4}});
+    for (version, model, why) in [
+        ("v4", errs, "error_rate"),
+        ("v5", json!({"crash_after_requests": 60}), "crashed"),
+    ] {
+        let run = stage.push(version, model).await;
+        let ended = stage.ends(&run, "rolled_back").await;
+        let said = ended.status.words();
+        assert!(said.contains(why), "{said}");
+        assert_eq!(shares(rollout(&ended)), [COPIED, 0], "{said}");
+        assert_eq!(filters(&stage).await, before);
+        load.expect_nothing_lost(version).await;
+    }
+    stage.answers("v1").await;
+}
