@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn one_replica_carries_a_breach_if_all_others_are_within_every_line() {
-        let table: [(&[(u64, u64)], Option<usize>); 9] = [
+        type Case<'a> = (&'a [(u64, u64)], Option<usize>);
+        let table: [Case<'_>; 9] = [
             (&[(60, 0), (1, 0), (2, 1)], Some(0)),
             (&[(1, 0), (60, 0)], Some(1)),
             (&[(0, 0), (1, 90), (1, 1)], Some(1)),

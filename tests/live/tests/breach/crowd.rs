@@ -142,8 +142,8 @@ impl Crowd {
     /// Lets every candidate fail, and makes the checks of all runs due at that moment, which it gives.
     pub(crate) async fn breach(&self, runs: &[RunId]) -> Timestamp {
         let mut stored = JoinSet::new();
-        for run in runs.iter().cloned() {
-            let store = self.store.clone();
+        for run in runs {
+            let (store, run) = (self.store.clone(), run.clone());
             stored.spawn(async move { store.wake(&run, Duty::Traffic, SystemClock.now()).await });
         }
         while let Some(end) = stored.join_next().await {
