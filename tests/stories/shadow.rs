@@ -16,7 +16,7 @@ const PLACE: &str = "Production";
 /// The pipeline of the n-th commit.
 fn shadow(n: u32, shadow: &Shadow) -> Pipeline {
     canary_with(&commit(n), |rule| {
-        rule.strategy = Strategy::Shadow(shadow.clone())
+        rule.strategy = Strategy::Shadow(shadow.clone());
     })
 }
 

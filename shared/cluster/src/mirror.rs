@@ -61,16 +61,16 @@ pub(crate) fn edits(
         }
     }
     next.extend(missing.map(filter));
-    replaced(&format!("/spec/rules/{index}/filters"), &rule["filters"], next)
+    replaced(&format!("/spec/rules/{index}/filters"), &rule["filters"], &next)
 }
 
 /// A patch of a list that a rule may do without.
-fn replaced(path: &str, present: &Value, next: Vec<Value>) -> Vec<Value> {
+fn replaced(path: &str, present: &Value, next: &[Value]) -> Vec<Value> {
     let test = json!({"op": "test", "path": path, "value": present});
     match present.as_array() {
         None if next.is_empty() => Vec::new(),
         None => vec![json!({"op": "add", "path": path, "value": next})],
-        Some(present) if *present == next => Vec::new(),
+        Some(present) if present == next => Vec::new(),
         Some(_) if next.is_empty() => vec![test, json!({"op": "remove", "path": path})],
         Some(_) => vec![test, json!({"op": "replace", "path": path, "value": next})],
     }

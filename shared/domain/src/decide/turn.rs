@@ -185,7 +185,9 @@ fn end_step(draft: &mut Draft, id: StepId) {
         Phase::Reverted { .. } | Phase::Removing | Phase::Removed => match why {
             Some(why) => draft.fail_step(id, &why),
             // A shadow that has shown what it was to show.
-            None => drop(draft.pass_step(id, "")),
+            None => {
+                draft.pass_step(id, "");
+            }
         },
         _ => {}
     }
