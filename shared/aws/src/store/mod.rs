@@ -30,8 +30,9 @@
 //! **What is read.** Items by key, and items of one partition, are read strongly consistent. A run is read before its
 //! lanes: its version is a condition of every commit, so if the commit succeeds the run had not changed when its lanes
 //! were read. The two indexes are eventually consistent, which DynamoDB does not let one choose:
-//! - `due` is rounded down to the minute, and what it names is read where it stands. It may miss what was written within the last second, or name what is settled by now. It only makes somebody look
-//!   (invariant 7): the next sweep finds the one, and looking at the other changes nothing.
+//! - `due` is rounded down to the minute, and what it names is read where it stands. It may miss what was written within
+//!   the last second, or name what is settled by now. It only makes somebody look (invariant 7): the next sweep finds the
+//!   one, and looking at the other changes nothing.
 //! - `born` lists runs for people.
 //!
 //! Both are sparse, and their keys are spread over shards by the run's id, so that no key takes all writes.
