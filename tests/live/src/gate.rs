@@ -1,5 +1,6 @@
 //! A way to the API server on which an answer can be held, and on which requests go wrong.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -37,8 +38,8 @@ struct State {
 #[derive(Default)]
 struct Weather {
     away: bool,
-    seen: usize,
-    every: usize,
+    seen: u64,
+    every: u64,
     met: Vec<Fault>,
 }
 
@@ -75,8 +76,11 @@ impl Weather {
             return Some(Fault::Unheard);
         }
         self.seen += 1;
-        let hit = self.every > 0 && self.seen.is_multiple_of(self.every);
-        let fault = hit.then(|| Fault::ALL[self.seen / self.every % Fault::ALL.len()]);
+        // Spread, and the same each time: exactly every ninth would be the same request of each look that makes nine.
+        let mut spread = DefaultHasher::new();
+        self.seen.hash(&mut spread);
+        let hit = self.every > 0 && spread.finish().is_multiple_of(self.every);
+        let fault = hit.then(|| Fault::ALL[self.met.len() % Fault::ALL.len()]);
         self.met.extend(fault);
         fault
     }
@@ -148,8 +152,8 @@ impl Gate {
         }
     }
 
-    /// From now on one request of so many goes wrong, each time in another way; with 0 none does.
-    pub fn trouble_every(&self, requests: usize) {
+    /// From now on about one request of so many goes wrong, each time in another way; with 0 none does.
+    pub fn trouble_every(&self, requests: u64) {
         self.state.weather().every = requests;
     }
 

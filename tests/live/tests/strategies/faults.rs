@@ -9,7 +9,7 @@ use weir_live::{Fault, Gate};
 use crate::stage::{Stage, rollout, shares};
 
 /// One request of so many goes wrong.
-const EVERY: usize = 6;
+const EVERY: u64 = 9;
 /// Time that the server is away: a few looks.
 const AWAY: Duration = Duration::from_secs(20);
 

@@ -48,7 +48,10 @@ impl Stage {
 
     /// The same by way of a gate, with the rights that the functions have.
     pub(crate) async fn by_way_of(mut self, gate: &Gate) -> Self {
-        self.world.bind_everywhere("ground.yaml").await.unwrap();
+        let world = &self.world;
+        world.bind_everywhere("ground.yaml").await.unwrap();
+        world.bind("gateway.yaml", "envoy-gateway-system").await.unwrap();
+        world.bind("pod-proxy.yaml", &world.namespace).await.unwrap();
         let fleet = |role| self.world.fleet_by_way_of(gate, role);
         self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
         self
