@@ -558,6 +558,25 @@ fn outputs_are_known_to_later_steps_only() {
 }
 
 #[test]
+fn a_parallel_stage_moves_a_service_once() {
+    let stages = |parallel: bool, second: &str| {
+        let step = |name: &str, namespace: &str| {
+            format!("        - step: {{name: {name}, type: Kubernetes, spec: {{namespace: {namespace}}}}}\n")
+        };
+        let steps = step("a", "test") + &step("b", second);
+        pipeline(&format!(
+            "    - stage: S\n      parallel: {parallel}\n      steps:\n{steps}"
+        ))
+    };
+    assert_eq!(
+        refused(&stages(true, "test")),
+        ["steps `a` and `b` of a parallel stage both move llm in Test: expected one mover"]
+    );
+    resolved(&stages(true, "prod"));
+    resolved(&stages(false, "test"));
+}
+
+#[test]
 fn steps_of_one_name_in_two_stages_have_slugs_of_their_own() {
     let stages = format!(
         "{}{}",

@@ -1,6 +1,7 @@
 //! Stages and steps in order.
 
-use weir_domain::pipeline::{Stage, StageWork, Step, StepWork};
+use weir_domain::pipeline::{RolloutRule, Stage, StageWork, Step, StepWork};
+use weir_domain::strategy::Strategy;
 
 use super::Resolver;
 use super::approval::Approved;
@@ -92,6 +93,9 @@ impl Resolver<'_> {
         for step in &stage.steps {
             let slug = self.slug(&step.name.value);
             if let Some(work) = self.step(step) {
+                if stage.parallel {
+                    self.check_mover(step, &work, &out);
+                }
                 out.push(Step {
                     name: step.name.value.clone(),
                     slug: slug.clone(),
@@ -110,6 +114,28 @@ impl Resolver<'_> {
         }
         self.outputs.extend(later);
         out
+    }
+
+    /// At most one rollout moves a service in an environment, and a run has its lane once (invariant 2). Variants are moved
+    /// together, by one experiment.
+    fn check_mover(&mut self, step: &StepDef, work: &StepWork, before: &[Step]) {
+        let StepWork::Rollout(rule) = work else { return };
+        let is_variant = |rule: &RolloutRule| matches!(rule.strategy, Strategy::Variant { .. });
+        let moves_it = |other: &&Step| match &other.work {
+            StepWork::Rollout(other) => other.lane == rule.lane && !(is_variant(other) && is_variant(rule)),
+            _ => false,
+        };
+        if let Some(other) = before.iter().find(moves_it) {
+            let found = format!(
+                "steps `{}` and `{}` of a parallel stage both move {}: expected one mover",
+                short(&other.name),
+                short(&step.name.value),
+                rule.lane
+            );
+            let help = "make stages of them, or take out `parallel`";
+            self.sink
+                .push(Diagnostic::error(&step.name.place, found).help(help));
+        }
     }
 
     fn step(&mut self, step: &StepDef) -> Option<StepWork> {
