@@ -114,6 +114,11 @@ impl Api {
         self.send(Method::GET, path, "application/json", None).await
     }
 
+    /// Removes everything at a path.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, "application/json", None).await
+    }
+
     /// Creates.
     pub async fn create(&self, path: &str, object: &Value) -> Answer {
         self.send(Method::POST, path, "application/json", Some(object))

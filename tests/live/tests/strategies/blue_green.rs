@@ -101,4 +101,6 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
     assert_eq!(shares(rollout(&run)), [100, 0], "{}", run.status.words());
     stage.answers("v2").await;
     stage.tell_log(&crashes).await;
+    drop(load);
+    stage.clear().await;
 }

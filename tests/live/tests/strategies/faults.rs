@@ -57,4 +57,6 @@ async fn a_rollout_goes_there_and_back_through_every_fault_of_the_server() {
         eprintln!("{fault:?}: {times} times");
         assert!(times >= 5, "{fault:?} {times} times");
     }
+    drop(load);
+    stage.clear().await;
 }

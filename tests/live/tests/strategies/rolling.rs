@@ -77,4 +77,6 @@ async fn replicas_are_replaced_within_the_limits_and_no_request_is_lost() {
         ended.status.words()
     );
     stage.answers("v2").await;
+    drop(load);
+    stage.clear().await;
 }

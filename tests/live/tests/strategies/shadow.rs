@@ -119,4 +119,6 @@ async fn a_part_of_the_requests_is_copied_and_users_notice_nothing() {
         load.expect_nothing_lost(version).await;
     }
     stage.answers("v1").await;
+    drop(load);
+    stage.clear().await;
 }

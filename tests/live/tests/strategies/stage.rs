@@ -151,6 +151,21 @@ impl Stage {
         .await;
     }
 
+    /// Gives the GPUs back: only when no pod holds one is there room for the next test.
+    pub(crate) async fn clear(self) {
+        let world = &self.world;
+        let deployments = world.path("apps/v1", "deployments");
+        world.admin.delete(&deployments).await.ok();
+        eventually("no pod is left", async || {
+            let pods = world.admin.get(&world.core("pods")).await.ok();
+            match pods["items"].as_array().map_or(0, Vec::len) {
+                0 => Ok(()),
+                left => Err(format!("{left} pods")),
+            }
+        })
+        .await;
+    }
+
     /// Prints what happened.
     pub(crate) async fn tell_log(&self, run: &RunId) {
         for entry in self.host.log(run).await {
