@@ -4,7 +4,7 @@ use weir_domain::event::Event;
 use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
 use weir_domain::pipeline::{Pipeline, Plugin};
-use weir_domain::rollout::{Phase, Rollout};
+use weir_domain::rollout::Phase;
 use weir_domain::run::Run;
 use weir_domain::strategy::{BlueGreen, Strategy};
 use weir_domain::time::Span;
@@ -39,14 +39,6 @@ async fn push(world: &World, behaviour: Behaviour, blue_green: &BlueGreen) -> Ru
 fn phase(run: &Run) -> Option<(Phase, u8)> {
     let rollout = run.steps().find_map(|(.., state)| state.rollout.as_deref())?;
     Some((rollout.phase.clone(), rollout.weight.percent()))
-}
-
-fn weights(rollout: &Rollout) -> Vec<u8> {
-    rollout
-        .changes
-        .iter()
-        .map(|change| change.weight.percent())
-        .collect()
 }
 
 async fn roll_back(world: &World, run: &RunId) {
@@ -84,7 +76,7 @@ fn a_good_colour_is_looked_at_switched_at_once_and_the_old_one_kept_warm() {
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "succeeded").await;
         let rollout = world.rollout(&run).await;
-        assert_eq!(weights(&rollout), [100]);
+        assert_eq!(rollout.shares(), [100]);
         assert_eq!((rollout.plan.gpu_peak, rollout.gpus_peak), (8, 8));
         world.expect_serving("Production", &new);
         world
@@ -118,7 +110,7 @@ fn a_colour_that_errs_is_switched_back_at_once_by_what_was_measured() {
         let why = world.run(&run).await.status.words();
         assert!(why.contains("error_rate"), "{why}");
         let rollout = world.rollout(&run).await;
-        assert_eq!(weights(&rollout), [100, 0]);
+        assert_eq!(rollout.shares(), [100, 0]);
         assert_eq!(rollout.stable_asked, None, "the way back is weights alone");
         assert_eq!(world.cluster.shares("Production"), [(good.clone(), 100)]);
         world.run_until_idle().await;

@@ -24,11 +24,7 @@ fn a_good_model_is_stepped_ramped_baked_and_the_old_one_drained() {
         world.run_until_run(&run, |run| run.is_over()).await;
         world.expect_status(&run, "succeeded").await;
         let rollout = world.rollout(&run).await;
-        let weights: Vec<u8> = rollout
-            .changes
-            .iter()
-            .map(|change| change.weight.percent())
-            .collect();
+        let weights = rollout.shares();
         assert_eq!(weights, [5, 25, 50, 100]);
         assert!(
             rollout.gpus_peak <= rollout.plan.gpu_peak,

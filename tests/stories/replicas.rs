@@ -39,11 +39,7 @@ async fn shares(world: &World, run: &RunId) -> Vec<u8> {
         "{}",
         rollout.gpus_peak
     );
-    let mut shares: Vec<u8> = rollout
-        .changes
-        .iter()
-        .map(|change| change.weight.percent())
-        .collect();
+    let mut shares = rollout.shares();
     shares.dedup();
     shares
 }

@@ -3,7 +3,6 @@
 use weir_domain::event::Event;
 use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
-use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::strategy::{Pause, Rolling, Strategy};
 use weir_domain::time::Span;
@@ -35,14 +34,6 @@ async fn push(world: &World, behaviour: Behaviour, rolling: &Rolling) -> RunId {
         rule.bake = Span::minutes(1);
     });
     world.push(&commit(2), behaviour, pipeline).await
-}
-
-fn weights(rollout: &Rollout) -> Vec<u8> {
-    rollout
-        .changes
-        .iter()
-        .map(|change| change.weight.percent())
-        .collect()
 }
 
 /// Weight of the candidate, and whether it waits for a person.
@@ -85,7 +76,7 @@ fn one_gpu_more_at_a_time_is_replica_by_replica_and_holds_no_more() {
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "succeeded").await;
         let rollout = world.rollout(&run).await;
-        assert_eq!(weights(&rollout), [25, 50, 75, 100]);
+        assert_eq!(rollout.shares(), [25, 50, 75, 100]);
         assert_eq!(rollout.plan.gpu_peak, 5);
         expect_within_plan(&world, &run).await;
         world.expect_serving("Production", &world.revision(&run).await);
@@ -101,7 +92,7 @@ fn no_gpu_more_is_a_swap() {
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "succeeded").await;
         let rollout = world.rollout(&run).await;
-        assert_eq!(weights(&rollout), [33, 66, 100]);
+        assert_eq!(rollout.shares(), [33, 66, 100]);
         assert_eq!((rollout.plan.gpu_peak, rollout.plan.rung.as_str()), (4, "swap"));
         expect_within_plan(&world, &run).await;
         world.expect_serving("Production", &world.revision(&run).await);

@@ -48,11 +48,7 @@ fn without_a_free_gpu_the_candidate_grows_in_the_places_of_stable() {
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "succeeded").await;
         let rollout = world.rollout(&run).await;
-        let weights: Vec<u8> = rollout
-            .changes
-            .iter()
-            .map(|change| change.weight.percent())
-            .collect();
+        let weights = rollout.shares();
         assert_eq!(weights, [5, 33, 66, 100]);
         assert_eq!(rollout.plan.gpu_peak, 4);
         let told: Vec<String> = world

@@ -79,11 +79,7 @@ fn a_good_shadow_is_judged_by_copies_and_then_nothing_of_it_is_left() {
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "succeeded").await;
         let rollout = world.rollout(&run).await;
-        let copied: Vec<u8> = rollout
-            .changes
-            .iter()
-            .map(|change| change.weight.percent())
-            .collect();
+        let copied = rollout.shares();
         assert_eq!(copied, [10, 0]);
         assert_eq!(world.cluster.route_writes(PLACE), writes + 2);
         assert_eq!((rollout.plan.gpu_peak, rollout.gpus_peak), (5, 5));

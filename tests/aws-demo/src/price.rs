@@ -36,15 +36,14 @@ impl Meter {
                 .sum()
         };
         let between = |action: &str| actions(later, action) - actions(self, action);
-        let mut looks = Tally::default();
-        let mut events = 0;
+        let (mut events, mut millis, mut looks) = (0, 0, 0);
         for (id, tally) in &later.tallies {
             let before = self.tallies.get(id).copied().unwrap_or_default();
             events += tally.events - before.events;
             if ["StageExecutor", "MetricCheck"].contains(&id.as_str()) {
-                looks.events += tally.events - before.events;
+                looks += tally.events - before.events;
             }
-            looks.millis += tally.millis - before.millis;
+            millis += tally.millis - before.millis;
         }
         let units = later.bill.units.iter().map(|(operation, (calls, taken))| {
             let (calls_before, taken_before) = self.bill.units.get(operation).copied().unwrap_or_default();
@@ -53,10 +52,10 @@ impl Meter {
         Cost {
             units: units.collect(),
             // A batch is received once and deleted once.
-            messages: between("sqs:SendMessage") + 2 * looks.events,
+            messages: between("sqs:SendMessage") + 2 * looks,
             schedules: between("scheduler:CreateSchedule"),
             events,
-            millis: looks.millis,
+            millis,
         }
     }
 }

@@ -46,11 +46,7 @@ fn the_next_push_takes_5_percent_for_ten_minutes_and_then_everything() {
         let run = world.run(&run).await;
         let (.., state) = run.steps().last().expect("the canary is the last step");
         let rollout = state.rollout.as_deref().expect("it rolls out");
-        let weights: Vec<u8> = rollout
-            .changes
-            .iter()
-            .map(|change| change.weight.percent())
-            .collect();
+        let weights = rollout.shares();
         assert_eq!(weights, [5, 20, 40, 80, 100]);
         assert!(world.now().since(began) >= Span::minutes(20), "interval and bake");
         assert_eq!(

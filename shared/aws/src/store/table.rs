@@ -26,7 +26,8 @@ pub const DUE_PROJECTION: [&str; 1] = ["duty"];
 pub const TTL: &str = keys::EXPIRES;
 
 /// Shards of the index of what is due. DynamoDB takes 1,000 writes a second per key, and a run that is looked at all the
-/// time costs two a minute, so 8 shards carry 240,000 of them. It may be raised at any time, as every reader reads every shard; never lowered.
+/// time costs two a minute, so 8 shards carry 240,000 of them. It may be raised at any time, as every reader reads every
+/// shard; never lowered.
 pub(super) const DUE_SHARDS: u64 = 8;
 
 /// Shards of the index of runs: one write for each run that begins. As above.

@@ -280,6 +280,12 @@ fn copying(percent: u8, fence: u64) -> Wanted {
     }
 }
 
+/// The route once a write that names no copies has come.
+fn ended(route: &Value, fence: u64) -> Value {
+    let order = wanted(&[("w-1", 100), ("w-2", 0)], fence);
+    applied(route, change(route, &order).unwrap())
+}
+
 #[test]
 fn copies_come_and_go_and_filters_of_others_survive() {
     let before = plain_route();
@@ -307,10 +313,7 @@ fn copies_come_and_go_and_filters_of_others_survive() {
     );
 
     // Whatever is decided next takes it out, a later rollout as well as the end of this one.
-    let back = applied(
-        &more,
-        change(&more, &wanted(&[("w-1", 100), ("w-2", 0)], 5)).unwrap(),
-    );
+    let back = ended(&more, 5);
     assert_eq!(
         back["spec"]["rules"][1]["filters"],
         before["spec"]["rules"][1]["filters"]
@@ -327,10 +330,7 @@ fn a_rule_without_filters_is_left_without_them() {
         Value::Null,
         "all is what a mirror copies by itself"
     );
-    let back = applied(
-        &copied,
-        change(&copied, &wanted(&[("w-1", 100), ("w-2", 0)], 4)).unwrap(),
-    );
+    let back = ended(&copied, 4);
     assert!(back["spec"]["rules"][0].get("filters").is_none(), "{back}");
 }
 
@@ -343,10 +343,7 @@ fn copies_for_somebody_else_are_not_weirs() {
         json!({"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "web", "port": 80}}});
     before["spec"]["rules"][1]["filters"] = json!([foreign, to_plain]);
     let copied = applied(&before, change(&before, &copying(10, 3)).unwrap());
-    let back = applied(
-        &copied,
-        change(&copied, &wanted(&[("w-1", 100), ("w-2", 0)], 4)).unwrap(),
-    );
+    let back = ended(&copied, 4);
     assert_eq!(
         back["spec"]["rules"][1]["filters"],
         before["spec"]["rules"][1]["filters"]

@@ -305,6 +305,14 @@ impl Rollout {
         }
     }
 
+    /// The candidate's shares in percent, in the order in which they were decided; of a shadow those of copies.
+    pub fn shares(&self) -> Vec<u8> {
+        self.changes
+            .iter()
+            .map(|change| change.weight.percent())
+            .collect()
+    }
+
     /// Whether the candidate gets copies of requests, and answers nobody.
     pub fn mirrors(&self) -> bool {
         self.plan.mirrors()

@@ -44,14 +44,13 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
         return;
     };
     let mut refused = None;
+    let nothing = nothing_to_copy(draft, &rollout, id);
     match seen {
         _ if !rollout.lacks_site() => {}
         SiteSeen::Unreachable(why) => {
             wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
         }
-        SiteSeen::Seen { .. } if nothing_to_copy(draft, &rollout, id).is_some() => {
-            refused = nothing_to_copy(draft, &rollout, id);
-        }
+        SiteSeen::Seen { .. } if nothing.is_some() => refused = nothing,
         SiteSeen::Seen { problems } if problems.is_empty() => {
             rollout.site_clear = true;
             rollout.waits_for.clear();

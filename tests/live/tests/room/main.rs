@@ -72,11 +72,7 @@ async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
     let went = rollout(&run);
     assert_eq!((went.plan.rung.as_str(), went.plan.gpu_peak), ("borrow", POOL));
     assert!(went.gpus_peak <= POOL, "{} GPUs held", went.gpus_peak);
-    let shares: Vec<u8> = went
-        .changes
-        .iter()
-        .map(|change| change.weight.percent())
-        .collect();
+    let shares = went.shares();
     assert_eq!(shares, [10, 33, 66, 100]);
     load.expect_nothing_lost("borrowed").await;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use weir_domain::rollout::Phase;
 
-use crate::stage::{REPLICAS, Stage, effective_ms, rollout, shares};
+use crate::stage::{REPLICAS, Stage, effective_ms, rollout};
 
 /// Three seconds of preview, checks by these commands, ten seconds judged.
 fn strategy(command: &str) -> Value {
@@ -32,7 +32,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
     assert_eq!(stage.world.ask().await.as_deref(), Ok("v1"));
     let run = stage.ends(&good, "succeeded").await;
     let went = rollout(&run);
-    assert_eq!(shares(went), [100]);
+    assert_eq!(went.shares(), [100]);
     assert_eq!((went.plan.gpu_peak, went.gpus_peak), (2 * REPLICAS, 2 * REPLICAS));
     eprintln!("switched, effective after {:?} ms", effective_ms(went));
     stage.answers("v2").await;
@@ -70,7 +70,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
         "{}",
         run.status.words()
     );
-    assert_eq!(shares(rollout(&run)), Vec::<u8>::new());
+    assert_eq!(rollout(&run).shares(), Vec::<u8>::new());
     let mut patient = strategy("true");
     patient["blue-green"]["preview"] = json!(60_000);
     let crashes = stage
@@ -82,7 +82,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
         "{}",
         run.status.words()
     );
-    assert_eq!(shares(rollout(&run)), Vec::<u8>::new());
+    assert_eq!(rollout(&run).shares(), Vec::<u8>::new());
     load.expect_nothing_lost("never switched").await;
 
     // Two that are found bad after the switch. What they failed is theirs; afterwards nothing fails.
@@ -98,7 +98,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
     stage.answers("v2").await;
     let crashes = stage.push("v7", json!({"crash_after_requests": 60})).await;
     let run = stage.ends(&crashes, "rolled_back").await;
-    assert_eq!(shares(rollout(&run)), [100, 0], "{}", run.status.words());
+    assert_eq!(rollout(&run).shares(), [100, 0], "{}", run.status.words());
     stage.answers("v2").await;
     stage.tell_log(&crashes).await;
     drop(load);

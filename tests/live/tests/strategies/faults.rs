@@ -6,7 +6,7 @@ use serde_json::json;
 use weir_domain::audit::Action;
 use weir_live::{Fault, Gate};
 
-use crate::stage::{Stage, rollout, shares};
+use crate::stage::{Stage, rollout};
 
 /// One request of so many goes wrong.
 const EVERY: u64 = 9;
@@ -32,7 +32,7 @@ async fn a_rollout_goes_there_and_back_through_every_fault_of_the_server() {
         .await;
     gate.away_for(AWAY);
     let run = stage.ends(&good, "succeeded").await;
-    assert_eq!(shares(rollout(&run)), [10, 50, 100]);
+    assert_eq!(rollout(&run).shares(), [10, 50, 100]);
     stage.answers("v2").await;
     load.expect_nothing_lost("a good model through faults").await;
 

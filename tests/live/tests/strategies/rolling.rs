@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use weir_domain::rollout::Rollout;
 
-use crate::stage::{REPLICAS, Stage, rollout, shares};
+use crate::stage::{REPLICAS, Stage, rollout};
 
 /// At most one GPU more, and a stop at the half.
 fn one_more() -> Value {
@@ -26,7 +26,7 @@ async fn replicas_are_replaced_within_the_limits_and_no_request_is_lost() {
     stage.go_on(&run).await;
     let ended = stage.ends(&run, "succeeded").await;
     let went = rollout(&ended);
-    assert_eq!(shares(went), [50, 100]);
+    assert_eq!(went.shares(), [50, 100]);
     assert_eq!(went.plan.gpu_peak, REPLICAS + 1);
     assert!(went.gpus_peak <= REPLICAS + 1, "{} GPUs", went.gpus_peak);
     stage.answers("v2").await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use weir_domain::rollout::Rollout;
 use weir_live::eventually;
 
-use crate::stage::{Stage, rollout, shares};
+use crate::stage::{Stage, rollout};
 
 /// Of a hundred requests, so many are copied. One of two replicas carries them.
 const COPIED: u8 = 25;
@@ -59,7 +59,7 @@ async fn a_part_of_the_requests_is_copied_and_users_notice_nothing() {
     stage.answers("v1").await;
     let ended = stage.ends(&good, "succeeded").await;
     let went = rollout(&ended);
-    assert_eq!(shares(went), [COPIED, 0]);
+    assert_eq!(went.shares(), [COPIED, 0]);
     assert_eq!((went.plan.gpu_peak, went.gpus_peak), (3, 3));
     assert_eq!(filters(&stage).await, before);
     stage.tell_log(&good).await;
@@ -114,7 +114,7 @@ async fn a_part_of_the_requests_is_copied_and_users_notice_nothing() {
         let ended = stage.ends(&run, "rolled_back").await;
         let said = ended.status.words();
         assert!(said.contains(why), "{said}");
-        assert_eq!(shares(rollout(&ended)), [COPIED, 0], "{said}");
+        assert_eq!(rollout(&ended).shares(), [COPIED, 0], "{said}");
         assert_eq!(filters(&stage).await, before);
         load.expect_nothing_lost(version).await;
     }

@@ -180,15 +180,6 @@ pub(crate) fn rollout(run: &Run) -> &Rollout {
     all.next().expect("the run rolls out")
 }
 
-/// The candidate's shares, in the order in which they were decided.
-pub(crate) fn shares(rollout: &Rollout) -> Vec<u8> {
-    rollout
-        .changes
-        .iter()
-        .map(|change| change.weight.percent())
-        .collect()
-}
-
 /// Milliseconds from the last decision about traffic to the moment in which requests followed.
 pub(crate) fn effective_ms(rollout: &Rollout) -> Option<u64> {
     let change = rollout.changes.last()?;
