@@ -68,5 +68,6 @@ fn done(experiment: &Experiment) -> Vec<String> {
         ("taken up by the gateway", change.observed),
         ("taken as effective", change.effective),
     ];
-    times.map(|(what, at)| after(change, what, at)).into()
+    let set = format!("weight {}", change.weight);
+    times.map(|(what, at)| after(change, &set, what, at)).into()
 }

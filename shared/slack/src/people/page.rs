@@ -34,7 +34,13 @@ fn undecided(run: &Run, step: StepId) -> Option<UndecidedPage> {
         pipeline: run.pipeline.name.to_string(),
         number: run.number,
         environment: rule.lane.environment.to_string(),
-        lacks: format!("{} at {}: {}", rollout.candidate, rollout.weight, state.lacks),
+        lacks: format!(
+            "{} at {}{}: {}",
+            rollout.candidate,
+            if rollout.mirrors() { "copies of " } else { "" },
+            rollout.weight,
+            state.lacks
+        ),
         measured: format!("{} requests to it, {} failed", counts.requests, counts.bad),
         until_unix: unix(state.until?),
         token: token(run),
@@ -69,10 +75,14 @@ pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
 
 fn happened(rule: &RolloutRule, rollout: &Rollout, stuck: bool) -> String {
     let what = format!("{} of {}", rollout.candidate, rule.lane);
+    let (must, did) = match rollout.mirrors() {
+        true => ("must get no more copies", "gets no more copies"),
+        false => ("must give its traffic back", "gave its traffic back"),
+    };
     match (stuck, rollout.changes.is_empty()) {
-        (true, _) => format!("{what} must give its traffic back, and {}", rollout.waits_for),
+        (true, _) => format!("{what} {must}, and {}", rollout.waits_for),
         (false, true) => format!("{what} was given up before it had any traffic"),
-        (false, false) => format!("{what} gave its traffic back"),
+        (false, false) => format!("{what} {did}"),
     }
 }
 
@@ -107,17 +117,18 @@ fn done(rollout: &Rollout) -> Vec<String> {
             change.effective,
         ),
     ];
-    times.map(|(what, at)| after(change, what, at)).into()
+    let set = match rollout.mirrors() {
+        true => "no more copies:".to_owned(),
+        false => format!("weight {}", change.weight),
+    };
+    times.map(|(what, at)| after(change, &set, what, at)).into()
 }
 
-pub(super) fn after(change: &TrafficChange, what: &str, at: Option<Timestamp>) -> String {
+/// How long after the verdict something was seen of what was set.
+pub(super) fn after(change: &TrafficChange, set: &str, what: &str, at: Option<Timestamp>) -> String {
     match at {
-        Some(at) => format!(
-            "weight {} {what} {} after the verdict",
-            change.weight,
-            at.since(change.decided)
-        ),
-        None => format!("weight {} {what}: not seen", change.weight),
+        Some(at) => format!("{set} {what} {} after the verdict", at.since(change.decided)),
+        None => format!("{set} {what}: not seen"),
     }
 }
 
@@ -135,9 +146,12 @@ fn serves_now(rollout: &Rollout, stuck: bool) -> String {
 fn to_do(rule: &RolloutRule, rollout: &Rollout, stuck: bool) -> String {
     let target = &rule.target;
     if stuck {
+        let by_hand = match rollout.mirrors() {
+            true => "take away the rule of Weir that copies to",
+            false => "set the weight to 0 of the backend of",
+        };
         return format!(
-            "Weir tries on until it is done. By hand: kubectl -n {} edit httproute {} on cluster {}, and set the \
-             weight of the backend of {} to 0",
+            "Weir tries on until it is done. By hand: kubectl -n {} edit httproute {} on cluster {}, and {by_hand} {}",
             target.namespace, target.route, target.cluster, rollout.candidate
         );
     }

@@ -3,7 +3,7 @@ use weir_contracts::sample::{ROLLOUT, START, ask, first};
 use weir_domain::approval::{Approval, ApprovalState, Given};
 use weir_domain::ids::{PersonName, RevisionId, RunId};
 use weir_domain::people::{Actor, Identity};
-use weir_domain::rollout::{Inconclusive, Phase, Rollout, StableSide};
+use weir_domain::rollout::{Inconclusive, Phase, PlannedStep, Rollout, StableSide, StepKind};
 use weir_domain::run::RunStatus;
 use weir_domain::seen::{Counts, RevisionSeen, TrafficChange};
 use weir_domain::units::Weight;
@@ -226,6 +226,41 @@ fn a_page_says_what_was_measured_what_was_done_and_that_one_can_sleep_on() {
     assert_eq!(page.serves_now, "r-old at 100 %, 4/4 warm");
     assert!(page.to_do.starts_with("nothing until morning"), "{}", page.to_do);
     assert_eq!(page.token, TOKEN);
+}
+
+#[test]
+fn a_shadow_is_told_by_its_copies_and_not_by_a_weight_of_nothing() {
+    let shadowing = |phase: Phase| {
+        went_back(|rollout| {
+            rollout.plan.steps = vec![PlannedStep {
+                kind: StepKind::Shadowing,
+                weight: Weight::new(25).unwrap(),
+                candidate_replicas: 1,
+                stable_replicas: 4,
+                leaving: Vec::new(),
+                hold: Span::minutes(5),
+                pause: None,
+            }];
+            rollout.phase = phase;
+        })
+    };
+    let back = shadowing(Phase::Reverted { until: START });
+    assert!(
+        back.happened.ends_with("gets no more copies"),
+        "{}",
+        back.happened
+    );
+    assert_eq!(
+        back.done[0],
+        "no more copies: accepted by the API server 40ms after the verdict"
+    );
+    let stuck = shadowing(Phase::Reverting);
+    assert!(
+        stuck.happened.contains("must get no more copies") && stuck.to_do.ends_with("that copies to r-new"),
+        "{} {}",
+        stuck.happened,
+        stuck.to_do
+    );
 }
 
 #[test]
