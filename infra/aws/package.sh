@@ -1,16 +1,11 @@
 #!/usr/bin/env bash
 # Builds the functions for Lambda and zips them: target/package/ARCHITECTURE/FUNCTION/bootstrap.zip for x86_64, and for
 # arm64 where a compiler for it can be had. Those of ARCHITECTURE (arm64 if it was built) go to where infra/aws/template.yaml
-# looks for them. Ends with 1 if a program is too large, needs a newer C library than Lambda has, or brings too many crates.
+# looks for them. Ends with 1 if a program is too large or needs a newer C library than Lambda
+# has, and with CI=true if one of the two could not be built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 say() { echo "package: $*"; }
-
-# Every crate is time to build and code to trust; these are as many as there are now, and a few.
-CRATES_LIMIT=240
-crates=$(cargo tree -p weir-functions -e normal --prefix none --no-dedupe --target x86_64-unknown-linux-gnu | awk '{print $1, $2}' | sort -u | wc -l)
-say "$crates crates, at most $CRATES_LIMIT"
-[ "$crates" -le "$CRATES_LIMIT" ] || exit 1
 
 # build TRIPLE CARGO-COMMAND...
 build() {
@@ -42,6 +37,7 @@ if compiler=$(infra/aws/arm64.sh); then
     built+=(arm64)
 else
     say "arm64 WAS NOT BUILT: see above for what is missing"
+    [ "${CI:-}" != true ] || exit 1
 fi
 
 chosen=${ARCHITECTURE:-${built[-1]}}
