@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use futures::future::{Either, select};
 use serde_json::Value;
 
+use crate::report;
 use crate::stage::Stage;
 use weir_demo::clock::now_ms;
 use weir_demo::github;
@@ -33,6 +34,9 @@ pub(crate) struct Act {
     pub(crate) pushed_ms: i64,
     /// What users got from the push to the end of the run.
     pub(crate) counted: Value,
+    /// Pods of the revision that it brought to production, at the end of the run, and how many of them had ended or were
+    /// started again.
+    pub(crate) pods: (usize, usize),
 }
 
 /// Members of `ml-team`, and somebody who is in another group.
@@ -60,7 +64,7 @@ pub(crate) async fn first_release(stage: &mut Stage) -> Result<()> {
         let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
         let status = stage
             .slack
-            .press(&stage.host.slack(), BEN, "approve", &token)
+            .press(&stage.host.slack().await.url, BEN, "approve", &token)
             .await?;
         ensure!(status == 200, "the tap was answered with {status}");
         Ok(())
@@ -83,18 +87,20 @@ pub(crate) async fn push(
     let push = stage.repository.commit(settings, message).await?;
     stage.load()?.mark(name).await?;
     let seen = stage.slack.received().len();
-    let refused = github::forged_push(&stage.host.github(), &push).await?;
+    let refused = github::forged_push(&stage.host.github().await.url, &push).await?;
     ensure!(
         refused == 401,
         "a push with a wrong signature was answered with {refused}"
     );
     let pushed_ms = now_ms();
-    let run = github::push(&stage.host.github(), &push, github::CLONE_URL).await?;
+    let run = github::push(&stage.host.github().await.url, &push, github::CLONE_URL).await?;
     let stage = &*stage;
     let approve = approve(stage, &run, seen, approval);
     answered_while_watched(stage, &run, approve).await?;
+    let revision = report::revision(&stage.show(&run).await?["run"]).context("the run moved nothing")?;
     Ok(Act {
         name,
+        pods: stage.cluster.seen.pods_disturbed(&revision),
         run,
         pushed_ms,
         counted: stage.load()?.since(name).await?,
@@ -125,10 +131,9 @@ async fn approve(stage: &Stage, run: &str, seen: usize, approval: Approval) -> R
     let token = stage.slack.wait(seen, "an Approve button", approve_token).await?;
     if let Approval::SlackAfterRefusal = approval {
         let seen = stage.slack.received().len();
-        stage
-            .slack
-            .press(&stage.host.slack(), CY, "approve", &token)
-            .await?;
+        // Until it was told: a refusal is said once, by whoever refuses.
+        let door = stage.host.slack().await;
+        stage.slack.press(&door.url, CY, "approve", &token).await?;
         let told = |received: &weir_demo::slack::Received| {
             let text = received.body["text"].as_str()?;
             (received.method == "answer").then(|| text.to_owned())
@@ -142,7 +147,10 @@ async fn approve(stage: &Stage, run: &str, seen: usize, approval: Approval) -> R
             stage.host.text(&["approve", run]).await?.trim()
         ),
         Approval::Slack | Approval::SlackAfterRefusal => {
-            stage.slack.approve(&stage.host.slack(), ANA, &token).await?;
+            stage
+                .slack
+                .approve(&stage.host.slack().await.url, ANA, &token)
+                .await?;
             println!("   Slack: ana approved");
         }
     }

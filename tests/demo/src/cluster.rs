@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use futures::TryStreamExt;
 use http::{Method, Request};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::WatchEvent;
 use serde_json::Value;
 use tokio::process::Command;
 use weir_cluster::names;
 use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, ServiceName};
 
-use crate::clock::now_ms;
 use crate::process::Process;
+use crate::seen::Seen;
 
 /// Control plane, nodes and gateway on a busy machine.
 const UP_LIMIT: Duration = Duration::from_secs(180);
@@ -43,8 +40,8 @@ pub struct Cluster {
     pub authority: String,
     /// Where users come in.
     pub gateway: String,
-    /// When the first Kubernetes Job of a run was seen, by the run's label; milliseconds since 1970.
-    first_jobs: Arc<Mutex<BTreeMap<String, i64>>>,
+    /// What is seen on it beside the story.
+    pub seen: Seen,
 }
 
 impl Cluster {
@@ -90,12 +87,12 @@ impl Cluster {
             address: text("api")?,
             authority: authority.context("the kubeconfig names no authority")?,
             gateway: text("gateway")?,
-            first_jobs: Arc::default(),
+            seen: Seen::default(),
         };
         for (namespace, text) in manifests {
             cluster.apply(*namespace, text).await?;
         }
-        tokio::spawn(watch_jobs(cluster.client.clone(), cluster.first_jobs.clone()));
+        cluster.seen.follow(&cluster.client);
         Ok(cluster)
     }
 
@@ -160,12 +157,6 @@ impl Cluster {
             .context("revisions that were sent back are still there")?
     }
 
-    /// When the first Kubernetes Job of a run was seen.
-    pub fn first_job(&self, run: &str) -> Option<i64> {
-        let jobs = self.first_jobs.lock().expect("nobody panics while holding it");
-        jobs.get(run).copied()
-    }
-
     /// Stops everything.
     pub async fn stop(self) -> Result<()> {
         self.process.stop().await
@@ -199,26 +190,6 @@ pub fn backend(revision: &str) -> String {
         environment: EnvironmentName::new("Production"),
     };
     names::revision_name(&lane, &RevisionId::new(revision))
-}
-
-/// Notes when each run's first Kubernetes Job appears. Ends with the cluster.
-async fn watch_jobs(client: Client, first: Arc<Mutex<BTreeMap<String, i64>>>) {
-    let path = format!("/apis/batch/v1/namespaces/{BUILDS}/jobs?watch=1&timeoutSeconds=3600");
-    let Ok(request) = Request::get(path).body(Vec::new()) else {
-        return;
-    };
-    let Ok(events) = client.request_events::<Value>(request).await else {
-        return;
-    };
-    let mut events = std::pin::pin!(events);
-    while let Ok(Some(event)) = events.try_next().await {
-        if let WatchEvent::Added(job) = event
-            && let Some(run) = job["metadata"]["labels"][names::RUN].as_str()
-        {
-            let mut first = first.lock().expect("nobody panics while holding it");
-            first.entry(run.to_owned()).or_insert_with(now_ms);
-        }
-    }
 }
 
 fn path_of(object: &Value) -> Result<String> {

@@ -4,6 +4,7 @@
 //! The demonstration of `weir up` (`main.rs`) and that of the functions (`tests/aws-demo`) happen in it.
 #![allow(clippy::disallowed_methods, reason = "it measures time where the world is")]
 
+pub mod chance;
 pub mod clock;
 pub mod cluster;
 pub mod github;
@@ -11,4 +12,5 @@ pub mod load;
 pub mod model;
 pub mod process;
 pub mod repository;
+pub mod seen;
 pub mod slack;

@@ -6,7 +6,7 @@
 //!        ▲                                               │
 //!        └── users: 80 requests a second, streams        └─▶ timelines, audit, figures
 //! ```
-//! With `CI=true` it ends by itself: 0 only if the states read back from the store and what the cluster shows agree.
+//! With `--kill N`, `weir up` is killed N times meanwhile and started again. With `CI=true` it ends by itself: 0 only if the states read back from the store and what the cluster shows agree.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -15,13 +15,15 @@
 
 mod acts;
 mod host;
+mod kills;
 mod report;
 mod stage;
 
 use std::process::ExitCode;
 
 use acts::Approval;
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use kills::Kills;
 use stage::{Places, Stage};
 use weir_demo::model;
 
@@ -38,8 +40,9 @@ async fn main() -> ExitCode {
 }
 
 async fn demonstrate() -> Result<bool> {
+    let kills = kills()?;
     let mut stage = Stage::start(&Places::of_this_build()?).await?;
-    let told = tell(&mut stage).await;
+    let told = tell(&mut stage, kills).await;
     if !std::env::var("CI").is_ok_and(|value| value == "true") {
         match &told {
             Ok((line, _)) => println!("\n{line}\n\n{}", stage.how_to_look_around()),
@@ -53,10 +56,23 @@ async fn demonstrate() -> Result<bool> {
     Ok(as_it_must)
 }
 
+/// How often the host is killed.
+fn kills() -> Result<u32> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => Ok(0),
+        ["--kill", times] => times
+            .parse()
+            .with_context(|| format!("--kill {times}: expected a number")),
+        _ => bail!("{arguments:?}: expected nothing or --kill N"),
+    }
+}
+
 /// Tells the story; how it went in a line, and whether it went as it must.
-async fn tell(stage: &mut Stage) -> Result<(String, bool)> {
+async fn tell(stage: &mut Stage, kills: u32) -> Result<(String, bool)> {
     acts::first_release(stage).await?;
     stage.open().await?;
+    let killing = Kills::start(stage.host.clone(), kills);
     let (good, bad, crashing) = (
         model::good(),
         model::errs_under_load(),
@@ -81,5 +97,9 @@ async fn tell(stage: &mut Stage) -> Result<(String, bool)> {
     let title = "A model that crashes while serving";
     let crashing = acts::push(stage, "crashing", title, &crashing, Approval::Slack).await?;
     stage.settle().await?;
+    let killed = killing.ended().await?;
+    if killed > 0 {
+        println!("\nweir up was killed {killed} times, and started again");
+    }
     report::report(stage, &good, &bad, &crashing).await
 }

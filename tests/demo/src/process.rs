@@ -27,8 +27,12 @@ impl Process {
         log: &Path,
         within: Duration,
     ) -> Result<(Self, Value)> {
-        let complaints =
-            std::fs::File::create(log).with_context(|| format!("could not write {}", log.display()))?;
+        // Whoever is started again goes on in its file.
+        let complaints = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("could not write {}", log.display()))?;
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,6 +58,14 @@ impl Process {
             _stdin: stdin,
         };
         Ok((process, line))
+    }
+
+    /// Ends it as a power cut does.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child
+            .kill()
+            .await
+            .with_context(|| format!("could not kill {}", self.name))
     }
 
     /// Tells it to end and waits for that.

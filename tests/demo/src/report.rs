@@ -35,17 +35,29 @@ impl Told {
             .find(|entry| entry["action"] == action && fits(entry))
     }
 
-    /// The revision that the run brought to production.
-    fn revision(&self) -> Option<&str> {
-        let stages = self.run["stages"].as_array()?;
-        let steps = stages
-            .iter()
-            .filter_map(|stage| stage["steps"].as_array())
-            .flatten();
-        steps
-            .filter_map(|step| step["rollout"]["candidate"].as_str())
-            .next_back()
+    /// Whether the candidate got traffic after it was decided that it gets none.
+    fn raised_after_revert(&self) -> bool {
+        let decided = |entry: &Value| entry["action"] == "revert_decided";
+        let after = self.entries.iter().skip_while(|entry| !decided(entry));
+        let mut raised = after.filter(|entry| entry["action"] == "weight_accepted" && !is_zero(entry));
+        raised.next().is_some()
     }
+}
+
+/// The revision that a run brought to production, last of all.
+pub(crate) fn revision(run: &Value) -> Option<String> {
+    let stages = run["stages"].as_array()?;
+    let steps = stages
+        .iter()
+        .filter_map(|stage| stage["steps"].as_array())
+        .flatten();
+    let candidates = steps.filter_map(|step| step["rollout"]["candidate"].as_str());
+    candidates.map(str::to_owned).next_back()
+}
+
+fn is_zero(entry: &Value) -> bool {
+    let detail = entry["detail"].as_str();
+    detail.is_some_and(|detail| detail.starts_with("weight 0 %"))
 }
 
 /// Prints the timelines and the figures; the line that says how it went, and whether it went as it must.
@@ -56,9 +68,10 @@ pub(crate) async fn report(stage: &Stage, good: &Act, bad: &Act, crashing: &Act)
         println!("\n{}", stage.host.text(&["show", &act.run]).await?.trim_end());
         let file = stage.state.join(format!("{}.jsonl", act.name));
         println!(
-            "audit {}: {}",
+            "audit {}: {} ({})",
             act.name,
-            stage.host.verify_audit(&act.run, &file).await?.trim()
+            stage.host.verify_audit(&act.run, &file).await?.trim(),
+            file.display()
         );
         told.push(Told::read(stage, act).await?);
     }
@@ -73,7 +86,7 @@ pub(crate) async fn report(stage: &Stage, good: &Act, bad: &Act, crashing: &Act)
 
 fn figures(stage: &Stage, act: &Act, told: &Told) {
     let line = |what: &str, value: String| println!("  {:<10} {what:<46} {value}", act.name);
-    if let Some(first) = stage.cluster.first_job(&act.run) {
+    if let Some(first) = stage.cluster.seen.first_job(&act.run) {
         line(
             "push → first cluster write",
             format!("{} ms", first - act.pushed_ms),
@@ -85,11 +98,6 @@ fn figures(stage: &Stage, act: &Act, told: &Told) {
         "requests of users: sent, failed, cut",
         format!("{sent}, {failed}, {cut}"),
     );
-    let is_zero = |entry: &Value| {
-        entry["detail"]
-            .as_str()
-            .is_some_and(|detail| detail.starts_with("weight 0 %"))
-    };
     let back = told
         .last("weight_accepted", is_zero)
         .and_then(|entry| entry["at"].as_i64());
@@ -130,11 +138,11 @@ async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, boo
     let [good, bad, crashing] = told else {
         anyhow::bail!("three runs were told");
     };
-    let serves = good.revision().context("the good run moved nothing")?;
-    let backend = backend(serves);
+    let serves = revision(&good.run).context("the good run moved nothing")?;
+    let backend = backend(&serves);
     let (shares, pods) = (stage.cluster.shares().await?, stage.cluster.pods().await?);
     let alone = shares.len() == 1 && shares.contains_key(&backend);
-    let only = pods.keys().all(|revision| revision == serves) && pods.contains_key(serves);
+    let only = pods.keys().all(|revision| *revision == serves) && pods.contains_key(&serves);
     println!(
         "\ncluster: production routes {shares:?}, pods {pods:?}; the good revision is {serves} behind {backend}"
     );
@@ -147,6 +155,14 @@ async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, boo
         }
     };
     let (bad, crashing) = (word(bad), word(crashing));
+    let seen = &stage.cluster.seen;
+    let (pods_seen, disturbed) = act.pods;
+    let at_once = seen.steps_at_once(&act.run);
+    println!(
+        "steps at once in the parallel stage: {at_once}; pods of {serves} until it was promoted: {pods_seen}, of which \
+         {disturbed} ended or were started again"
+    );
+    let raised = told.iter().filter(|told| told.raised_after_revert()).count();
     let lost = |key: &str| act.counted[key].as_u64().unwrap_or(u64::MAX);
     let failed = lost("failed").saturating_add(lost("cut"));
     let line = format!(
@@ -157,7 +173,8 @@ async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, boo
             status(&good.run)
         },
     );
-    let as_it_must = promoted && bad == "rolled_back" && crashing == "rolled_back" && failed == 0;
+    let ended = promoted && bad == "rolled_back" && crashing == "rolled_back" && failed == 0;
+    let as_it_must = ended && raised == 0 && at_once == 2 && pods_seen > 0 && disturbed == 0;
     Ok((line, as_it_must))
 }
 

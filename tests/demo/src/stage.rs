@@ -1,13 +1,14 @@
 //! Everything that the demonstration runs on.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use weir_live::GitServer;
 
-use crate::host::Host;
+use crate::host::{Host, Up};
 use weir_demo::cluster::Cluster;
 use weir_demo::load::Load;
 use weir_demo::process::output;
@@ -60,7 +61,7 @@ pub(crate) struct Stage {
     pub(crate) repository: Repository,
     _git: GitServer,
     pub(crate) slack: Slack,
-    pub(crate) host: Host,
+    pub(crate) host: Arc<Host>,
     pub(crate) state: PathBuf,
     load_binary: PathBuf,
     load: Option<Load>,
@@ -96,7 +97,8 @@ impl Stage {
             cluster.kubeconfig.display()
         );
         let slack = Slack::start().await?;
-        let host = Host::start(&bin.join("weir"), state, &cluster, &git, &repository, &slack).await?;
+        let up = Up::of(&bin.join("weir"), state, &cluster, &git, &repository, &slack);
+        let host = Arc::new(Host::start(up).await?);
         println!("   weir is up on {}", host.url);
         Ok(Self {
             cluster,
@@ -146,8 +148,8 @@ impl Stage {
         format!(
             "It stays up until Ctrl-C. In another terminal:\n\n    export KUBECONFIG={}\n    {} runs --state {}\n",
             self.cluster.kubeconfig.display(),
-            self.host.binary.display(),
-            self.host.state.display(),
+            self.host.up.binary.display(),
+            self.host.up.state.display(),
         )
     }
 
