@@ -24,6 +24,7 @@ pub(crate) fn violations(schema: &Value, value: &Value, at: &str, found: &mut Ve
                 .as_array()
                 .is_none_or(|items| items.len() as u64 <= number(rule)),
             "minimum" => value.as_u64().is_none_or(|n| n >= number(rule)),
+            "maximum" => value.as_u64().is_none_or(|n| n <= number(rule)),
             "pattern" => rule.as_str().is_some_and(|pattern| pattern.starts_with('^')),
             "required" => {
                 let names = rule
