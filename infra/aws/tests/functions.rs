@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 use weir_app::{Commit, Store, SystemClock};
 use weir_aws::DynamoStore;
@@ -23,6 +23,7 @@ const SECRETS: &str = r#"{"github_secrets":["hunter2"],"slack_signing_secrets":[
 struct World {
     stack: Stack,
     store: DynamoStore,
+    logs: tempfile::TempDir,
 }
 
 impl World {
@@ -48,7 +49,9 @@ impl World {
             ),
             ("GitHubApi", "http://127.0.0.1:9"),
         ];
+        let logs = tempfile::tempdir().unwrap();
         let given = Given {
+            logs: Some(logs.path().to_owned()),
             parameters: owned(&parameters).into_iter().collect(),
             programs: programs(),
             secret: SECRETS.to_owned(),
@@ -62,7 +65,7 @@ impl World {
             stack.reference("Table"),
             Arc::new(SystemClock),
         );
-        Self { stack, store }
+        Self { stack, store, logs }
     }
 
     fn mapping(&self, function: &str) -> Mapping {
@@ -103,6 +106,14 @@ impl World {
         self.store.commit(first(run)).await.unwrap();
         let id = run_id(run);
         self.store.wake(&id, Duty::Steps, Timestamp(0)).await.unwrap();
+    }
+
+    /// What a program has logged.
+    fn logged(&self, program: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.logs.path().join(format!("{program}.log"))).unwrap();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     async fn status(&self, run: &str) -> RunStatus {
@@ -150,6 +161,7 @@ async fn the_programs_do_on_lambda_what_they_do_on_the_host() {
     lost_hints_are_swept(&world).await;
     doors_answer(&world).await;
     functions_say_who_they_are(&world).await;
+    logs_say_which_run_and_which_message(&world);
     nothing_is_done_without_a_right(&world).await;
 }
 
@@ -249,6 +261,36 @@ async fn functions_say_who_they_are(world: &World) {
     let asked = ("MetricCheck".to_owned(), "sts:GetWebIdentityToken".to_owned());
     let bill = world.stack.bill().actions;
     assert!(bill.get(&asked).is_some_and(|times| *times > 0), "{bill:?}");
+}
+
+/// A line that a look writes names its run and its message, and what CloudWatch reads as metrics stands among the lines.
+fn logs_say_which_run_and_which_message(world: &World) {
+    let lines = world.logged("metric-check");
+    let look = lines.iter().find_map(|line| {
+        let spans = line["spans"].as_array()?;
+        spans.iter().find(|span| span["name"] == "look")
+    });
+    let look = look.unwrap_or_else(|| panic!("no line of a look: {lines:?}"));
+    assert_eq!(
+        (&look["run.id"], &look["duty"]),
+        (&json!("run-c"), &json!("traffic"))
+    );
+    assert!(
+        look["message.id"].as_str().is_some_and(|id| id.len() > 8),
+        "{look}"
+    );
+    for (program, metric) in [
+        ("metric-check", "Records"),
+        ("stage-executor", "Swept"),
+        ("webhook-intake", "RequestsRefused"),
+        ("approval-callback", "RequestsRefused"),
+    ] {
+        let lines = world.logged(program);
+        let told = lines
+            .iter()
+            .find(|line| line["_aws"].is_object() && !line[metric].is_null());
+        assert!(told.is_some(), "{program} tells no {metric}: {lines:?}");
+    }
 }
 
 /// Everything above was done with the rights of the template; a role that lacks one is refused.

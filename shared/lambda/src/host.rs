@@ -9,7 +9,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use weir_app::door::{Request, Response};
 use weir_app::{Clock, Engine, HandleError, People, Ports, RandomIds, SystemClock};
-use weir_aws::queue::{Address, DeadLetters, EventBridge};
+use weir_aws::queue::{Address, DeadLetters, EventBridge, traced};
 use weir_aws::whereabouts::Shelf;
 use weir_aws::{DynamoStore, SqsQueue};
 use weir_cluster::{Access, Fleet, Places};
@@ -222,10 +222,15 @@ impl Host {
     {
         let (kept, handle) = (&Kept::new(self, SECRETS_LIFE, build)?, &handle);
         run(service_fn(|event: LambdaEvent<Value>| async move {
+            let (function, trace) = (
+                &event.context.env_config.function_name,
+                event.context.xray_trace_id.clone(),
+            );
             let answer = match url::request(&event.payload) {
-                Ok(request) => Box::pin(handle(kept.current().await, request)).await,
+                Ok(request) => Box::pin(traced(trace, handle(kept.current().await, request))).await,
                 Err(answer) => answer,
             };
+            metrics::tell_door(function, SystemClock.now(), answer.status);
             Ok::<_, Infallible>(url::response(&answer))
         }))
         .await
@@ -253,7 +258,9 @@ impl Host {
             let deadline = Timestamp(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
             let left = Duration::from_millis(deadline.since(ports.clock.now()).0);
             let look = |run| look(engine.clone(), run);
-            let answer = queue::answer(&event.payload, left, ports, parking, &look).await;
+            let trace = event.context.xray_trace_id.clone();
+            let answer = queue::answer(&event.payload, left, ports, parking, &look);
+            let answer = traced(trace, answer).await;
             if let Ok(answer) = &answer {
                 let records = event.payload["Records"].as_array().map_or(0, Vec::len);
                 let function = &event.context.env_config.function_name;

@@ -28,6 +28,17 @@ impl Unit {
     }
 }
 
+/// Tells a request that a door refused, or could not answer. Those that went well are Lambda's own `Invocations`, and a
+/// metric that nothing tells costs nothing.
+pub(crate) fn tell_door(function: &str, now: Timestamp, status: u16) {
+    let name = match status {
+        0..400 => return,
+        400..500 => "RequestsRefused",
+        _ => "RequestsFailed",
+    };
+    write(&embedded(function, now, &[(name, Unit::Count, json!(1))]));
+}
+
 /// Tells what a batch or a sweep came to, by the function's name.
 pub(crate) fn tell(function: &str, now: Timestamp, records: usize, answer: &Value) {
     let metrics = match answer.get("swept") {
@@ -43,10 +54,14 @@ pub(crate) fn tell(function: &str, now: Timestamp, records: usize, answer: &Valu
             ]
         }
     };
-    let mut line = embedded(function, now, &metrics).to_string();
-    line.push('\n');
-    // A log that takes nothing any more must not end the work that it is about.
-    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    write(&embedded(function, now, &metrics));
+}
+
+/// A log that takes nothing any more must not end the work that it is about.
+fn write(metrics: &Value) {
+    let _ = std::io::stdout()
+        .lock()
+        .write_all(format!("{metrics}\n").as_bytes());
 }
 
 /// CloudWatch's embedded metric format.

@@ -10,11 +10,12 @@ use futures::FutureExt;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tracing::Instrument;
 use weir_app::{Classified, Retry};
 
 use super::letters::QueueError;
 use super::message::{Message, Unreadable};
-use super::trace::traced;
+use super::trace::{current, traced};
 
 /// One record of a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,25 +122,32 @@ where
         .map(|(record, why)| async move { again(parking, vec![record], Some(why)).await });
     let look = &look;
     let looked = looks.into_values().map(|(message, records)| {
-        let trace = records.iter().find_map(|record| record.trace.clone());
+        let trace = records
+            .iter()
+            .find_map(|record| record.trace.clone())
+            .or_else(current);
+        let ids: Vec<&str> = records.iter().filter_map(|record| record.id.as_deref()).collect();
+        let duty = message.duty.as_str();
+        let span = tracing::info_span!("look", run.id = %message.run, duty, message.id = ids.join(","));
         let own = message.clone();
         // Called inside, so that a panic before the first await is caught too.
         let attempt = AssertUnwindSafe(traced(trace, async move { look(own).await })).catch_unwind();
-        async move {
+        let looked = async move {
             match attempt.await {
                 Ok(Ok(())) => Vec::new(),
                 Ok(Err(error)) => {
                     let why = words(&error);
-                    tracing::error!(run.id = %message.run, duty = message.duty.as_str(), why, "a look failed");
+                    tracing::error!(why, "a look failed");
                     let never = error.retry() == Retry::Never;
                     again(parking, records, never.then_some(why)).await
                 }
                 Err(_) => {
-                    tracing::error!(run.id = %message.run, duty = message.duty.as_str(), "a look panicked");
+                    tracing::error!("a look panicked");
                     again(parking, records, None).await
                 }
             }
-        }
+        };
+        looked.instrument(span)
     });
     let (parked, looked) = futures::join!(join_all(parked), join_all(looked));
     let mut failures: Vec<Failure> = parked.into_iter().chain(looked).flatten().collect();
