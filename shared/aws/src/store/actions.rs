@@ -1,7 +1,7 @@
 //! A decision as the actions of one transaction.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use weir_app::{Commit, OutboxRow, StoreError};
 use weir_domain::approval::{Approval, ApprovalState};
 use weir_domain::audit::Entry;
@@ -9,7 +9,7 @@ use weir_domain::ids::{LaneKey, PoolKey, PushKey, RunId};
 use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
 
-use super::decode::PIPELINE_FIELD;
+use super::decode::PINNED;
 use super::fault::unavailable;
 use super::item::{Attributes, Change, fits, key, name, number, size, text};
 use super::pack::{json, pack};
@@ -135,7 +135,7 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
     let mut change = Change::default()
         .set(keys::VERSION, number(commit.expected + 1))
         .set(keys::COMMIT, text(token))
-        .set(keys::BODY, without_pipeline(run)?);
+        .set(keys::BODY, moving(run)?);
     change = match commit.expected {
         0 => change
             .set(keys::BORN, number(born.0))
@@ -169,13 +169,21 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
     })
 }
 
-fn without_pipeline(run: &Run) -> Result<AttributeValue, StoreError> {
-    let failed = |error: serde_json::Error| unavailable("write JSON", error);
-    let mut value = serde_json::to_value(run).map_err(failed)?;
-    if let Value::Object(fields) = &mut value {
-        fields.remove(PIPELINE_FIELD);
+/// What changes of a run.
+fn moving(run: &Run) -> Result<AttributeValue, StoreError> {
+    let mut fields = fields(run)?;
+    for name in PINNED {
+        fields.remove(name);
     }
-    pack(&value)
+    pack(&fields)
+}
+
+fn fields(run: &Run) -> Result<Map<String, Value>, StoreError> {
+    match serde_json::to_value(run) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(other) => Err(unavailable("write a run", format!("{other} is no object"))),
+        Err(error) => Err(unavailable("write a run", error)),
+    }
 }
 
 fn put(role: Role, pk: String, sk: String, new: bool, body: AttributeValue) -> Action {
@@ -199,7 +207,9 @@ impl Action {
 }
 
 fn pipeline(run: &Run) -> Result<Action, StoreError> {
-    let body = pack(&run.pipeline)?;
+    let mut pinned = fields(run)?;
+    pinned.retain(|name, _| PINNED.contains(&name.as_str()));
+    let body = pack(&pinned)?;
     Ok(put(
         Role::Rest,
         keys::run(&run.id),

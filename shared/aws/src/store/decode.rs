@@ -18,8 +18,8 @@ use super::pack::unpack;
 /// Newest form of a run that is read; it is kept as it is, so that a fleet can be updated one by one (invariant 13).
 const NEWEST: u32 = SCHEMA + 1;
 
-/// The field of a run that is an item of its own.
-pub(super) const PIPELINE_FIELD: &str = "pipeline";
+/// Fields of a run that never change: they are an item of their own, which is written once.
+pub(super) const PINNED: [&str; 2] = ["cause", "pipeline"];
 
 pub(super) fn decode(item: impl Into<String>, why: impl Into<String>) -> StoreError {
     StoreError::Decode {
@@ -55,7 +55,7 @@ pub(super) fn run(pk: &str, state: &Attributes, pipeline: Option<&Attributes>) -
         return Err(decode(pk, why));
     }
     let pipeline = pipeline.ok_or_else(|| decode(pk, "its pipeline is missing"))?;
-    fields.insert(PIPELINE_FIELD.to_owned(), body(pipeline)?);
+    fields.extend(body::<Map<String, Value>>(pipeline)?);
     let run: Run =
         serde_json::from_value(Value::Object(fields)).map_err(|error| decode(pk, error.to_string()))?;
     if keys::run(&run.id) != pk {

@@ -1,12 +1,12 @@
 //! The store on DynamoDB: one table, one transaction a decision, no scans.
 //!
 //! ```text
-//! RUN#<id>    STATE           version, commit, body    the run without its pipeline
+//! RUN#<id>    STATE           version, commit, body    what changes of the run
 //!                             traffic, steps           when each duty is due
 //!                             due                      the minute of the earlier of both
 //!                             scrape#<step>            what the metrics source wants to see again
 //!                             born                     when it began
-//!             STATE#PIPELINE  body                     its pipeline, written once
+//!             STATE#PIPELINE  body                     its pipeline and its cause, written once
 //!             EVENT#<n>       body                     the entries of one commit; n is the first's
 //!             OUTBOX#<v>#<n>  version, body, due, duty an effect that is not settled
 //! LANE#<service>#<env> STATE  version, body            the lane
@@ -19,9 +19,11 @@
 //! **What is written.** A decision that only says when to look next is one `UpdateItem` of `STATE`, because the looks
 //! and the scrapes are attributes of it and no items of their own: that is what most decisions are, and what a rollout
 //! costs. Any other decision is one `TransactWriteItems`, conditioned on every version. A run's pipeline is pinned
-//! (invariant 13), so it is written once and read with the run; every other write carries only what changes.
+//! (invariant 13), and what caused it is past: both are written once and read with the run; every other write carries
+//! only what changes.
 //!
-//! A body of 1 KB or more is deflated: units are counted by size, and a run shrinks to a quarter. Logs stay text.
+//! A body of half a KB or more is deflated with a dictionary of what stands in every run (`deflate`): units are counted by
+//! size, and a run shrinks to a fifth. Logs stay text.
 //!
 //! **Ambiguous answers.** A write that succeeded although its answer was lost is tried again by the client, and must
 //! not come back as a conflict. A transaction carries a token by which DynamoDB knows the repeat for ten minutes; the
@@ -46,6 +48,7 @@
 
 mod actions;
 mod decode;
+mod deflate;
 mod dynamo;
 mod fault;
 mod item;
