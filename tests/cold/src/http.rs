@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A request, as far as anybody here asks.
 pub(crate) struct Request {
@@ -12,7 +11,7 @@ pub(crate) struct Request {
 }
 
 /// The next request of a connection; none when it is closed.
-pub(crate) async fn next(stream: &mut TcpStream) -> io::Result<Option<Request>> {
+pub(crate) async fn next(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
     let mut bytes = Vec::new();
     let mut piece = vec![0; 8_192];
     loop {
@@ -41,10 +40,16 @@ pub(crate) async fn next(stream: &mut TcpStream) -> io::Result<Option<Request>> 
 }
 
 /// Answers it.
-pub(crate) async fn answer(stream: &mut TcpStream, headers: &str, body: &str) -> io::Result<()> {
+pub(crate) async fn answer(
+    stream: &mut (impl AsyncWrite + Unpin),
+    status: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<()> {
     let length = body.len();
     let text = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     );
-    stream.write_all(text.as_bytes()).await
+    stream.write_all(text.as_bytes()).await?;
+    stream.flush().await
 }

@@ -5,8 +5,8 @@
 //!   bench-cold ─ starts ─▶ program ─▶ AWS (canned) … ─▶ GET …/invocation/next   ◀─ ready
 //!                                  ◀─ event ──────────▶ POST …/response        ◀─ first invocation
 //! ```
-//! The programs are those of `make package`; what they ask of AWS while they start is answered from memory over plain
-//! HTTP on the loopback. So a figure is what the program itself costs, not what Lambda adds or what a network takes.
+//! The programs are those of `make package`; what they ask of AWS is answered from memory on the loopback, over plain HTTP
+//! and, apart, over TLS. So a figure is what the program itself costs, not what Lambda adds or what a network takes.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -15,13 +15,14 @@
 
 mod http;
 mod measure;
+mod runtime;
 mod services;
 mod table;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use measure::{Program, Sample};
+use measure::{Aws, Program, Sample};
 
 /// Starts of each program.
 const RUNS: usize = 200;
@@ -54,7 +55,16 @@ async fn main() -> Result<()> {
         Some(runs) => runs.parse().context("RUNS is a number")?,
         None => RUNS,
     };
-    let aws = services::serve().await?;
+    let services = services::serve().await?;
+    let authority = &services.authority;
+    let plain = Aws {
+        url: &services.plain,
+        authority,
+    };
+    let tls = Aws {
+        url: &services.tls,
+        authority,
+    };
     let mut programs = Vec::new();
     for (name, file, event, calls) in PROGRAMS {
         let file = folder.join(file);
@@ -64,13 +74,14 @@ async fn main() -> Result<()> {
             file.display()
         );
         let bytes = std::fs::metadata(&file)?.len();
-        programs.push((name, bytes, Program::new(&file, event, &aws, calls)));
+        programs.push((name, bytes, Program::new(&file, event, calls)));
     }
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); programs.len()];
+    let mut samples: Vec<[Vec<Sample>; 2]> = vec![Default::default(); programs.len()];
     // In turn, so that whatever else this machine does meets all of them.
     for _ in 0..runs {
-        for ((.., program), samples) in programs.iter().zip(&mut samples) {
-            samples.push(program.start().await?);
+        for ((.., program), [without, with]) in programs.iter().zip(&mut samples) {
+            without.push(program.start(&plain).await?);
+            with.push(program.start(&tls).await?);
         }
     }
     table::print(&programs, &samples);

@@ -4,22 +4,34 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
-use tokio::net::{TcpListener, TcpStream};
+use anyhow::{Context, Result};
 use tokio::time::{Instant, timeout};
 
-use crate::http;
+use crate::runtime::Runtime;
 
 /// A program that has not asked for an event by then never will.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Events after the first.
+const WARM: usize = 20;
 
 /// What was measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
     /// From its start to its request for an event.
     pub(crate) ready: Duration,
-    /// From the event to its answer.
+    /// From the first event to its answer.
     pub(crate) first: Duration,
+    /// The same for those that follow: their median.
+    pub(crate) warm: Duration,
+}
+
+/// Where AWS is for a program.
+pub(crate) struct Aws<'a> {
+    /// Its address.
+    pub(crate) url: &'a str,
+    /// Who signs for it, if it speaks TLS.
+    pub(crate) authority: &'a Path,
 }
 
 /// A program, and what it is given.
@@ -30,13 +42,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(file: &Path, event: &str, aws: &str, calls: bool) -> Self {
+    pub(crate) fn new(file: &Path, event: &str, calls: bool) -> Self {
         let settings = [
             ("AWS_ACCESS_KEY_ID", "ASIA"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("AWS_SESSION_TOKEN", "session"),
             ("AWS_REGION", "eu-central-1"),
-            ("AWS_ENDPOINT_URL", aws),
             ("AWS_LAMBDA_FUNCTION_NAME", "f"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
@@ -67,15 +78,17 @@ impl Program {
         }
     }
 
-    /// Starts it, gives it one event, and ends it.
-    pub(crate) async fn start(&self) -> Result<Sample> {
+    /// Starts it, gives it events one after another, and ends it.
+    pub(crate) async fn start(&self, to: &Aws<'_>) -> Result<Sample> {
         let name = self.file.display();
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let runtime = Runtime::listen().await?;
         let mut command = Command::new(&self.file);
         command
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
+            .env("AWS_ENDPOINT_URL", to.url)
+            .env("SSL_CERT_FILE", to.authority)
+            .env("AWS_LAMBDA_RUNTIME_API", &runtime.address)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -84,33 +97,34 @@ impl Program {
             .spawn()
             .with_context(|| format!("{name} does not start"))?;
         let _running = Running(child);
-        let measured = timeout(LIMIT, self.talk(&listener, begun)).await;
+        let measured = timeout(LIMIT, self.talk(runtime, begun)).await;
         measured.with_context(|| format!("{name} does not ask for an event"))?
     }
 
-    async fn talk(&self, listener: &TcpListener, begun: Instant) -> Result<Sample> {
-        let (mut stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let asked = expect(&mut stream, "GET ").await?;
-        ensure!(asked.contains("/invocation/next"), "it asked for {asked}");
-        let ready = begun.elapsed();
-        let given = Instant::now();
-        let headers = format!(
-            "Lambda-Runtime-Aws-Request-Id: 1\r\nLambda-Runtime-Deadline-Ms: {}\r\n\
-             Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-central-1:000000000000:function:f\r\n\
-             Lambda-Runtime-Trace-Id: Root=1-0-0\r\n",
-            deadline()?
-        );
-        http::answer(&mut stream, &headers, &self.event).await?;
-        // The answer may come on another connection.
-        let answered = tokio::select! {
-            same = expect(&mut stream, "POST ") => same?,
-            other = async { expect(&mut listener.accept().await?.0, "POST ").await } => other?,
-        };
-        ensure!(answered.contains("/response"), "the event failed: {answered}");
+    async fn talk(&self, mut runtime: Runtime, begun: Instant) -> Result<Sample> {
+        let mut next = runtime.expect("GET", "/invocation/next").await?;
+        let ready = next.at - begun;
+        let mut took = Vec::new();
+        for _ in 0..=WARM {
+            let headers = format!(
+                "Lambda-Runtime-Aws-Request-Id: 1\r\nLambda-Runtime-Deadline-Ms: {}\r\n\
+                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:eu-central-1:000000000000:function:f\r\n\
+                 Lambda-Runtime-Trace-Id: Root=1-0-0\r\n",
+                deadline()?
+            );
+            let given = Instant::now();
+            next.give(headers, &self.event);
+            let answered = runtime.expect("POST", "/response").await?;
+            took.push(answered.at - given);
+            answered.take();
+            next = runtime.expect("GET", "/invocation/next").await?;
+        }
+        let first = took.remove(0);
+        took.sort_unstable();
         Ok(Sample {
             ready,
-            first: given.elapsed(),
+            first,
+            warm: took[WARM / 2],
         })
     }
 }
@@ -124,12 +138,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-async fn expect(stream: &mut TcpStream, method: &str) -> Result<String> {
-    let request = http::next(stream).await?.context("it hung up")?;
-    ensure!(request.line.starts_with(method), "it sent {}", request.line);
-    Ok(request.line)
 }
 
 fn deadline() -> Result<u128> {
