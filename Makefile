@@ -35,7 +35,8 @@ package: ## the functions' programs for Lambda, x86_64 and arm64, zipped; too la
 	infra/aws/package.sh
 
 bench-cold: ## how long each function takes to start, 200 times each, beside floors that do less
-	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions -p weir-cold --bins
+	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions --bins
+	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-cold --bins
 	target/x86_64-unknown-linux-gnu/lambda/bench-cold target/x86_64-unknown-linux-gnu/lambda $(RUNS)
 
 # What waits for `unit` where it is told to.

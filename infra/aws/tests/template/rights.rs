@@ -159,6 +159,8 @@ pub(crate) fn read(folder: &Path, each: &mut impl FnMut(&str)) {
     }
 }
 
+/// Every function turns the same loop over the same ports, so each makes all of these calls; on what it makes them is what
+/// tells roles apart, and is tested below.
 #[test]
 fn a_role_may_what_its_function_calls_and_nothing_else() {
     let by_call: BTreeMap<&str, &[&str]> = ACTIONS.into_iter().collect();
