@@ -2,7 +2,7 @@
 # Each of these has a cluster of its own.
 LIVE := live-variants live-strategies live-room live-adapter
 STAGES := live-variants demo-aws demo live-strategies live-room live-adapter cluster-check fit
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm prometheus
+.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm plots prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -63,6 +63,10 @@ prometheus: ## the Prometheus source against a real server, built from its Go mo
 
 bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the plots of docs/judge.md
 	cargo run --release -p weir-bench --bin bench-judge -- 2000 docs
+
+plots: ## the pictures of docs/strategies.md, from rollouts on the real control plane
+	mkdir -p docs/plots
+	WEIR_PLOTS=$(CURDIR)/docs/plots $(MAKE) --no-print-directory BY_ITSELF=1 demo live-strategies
 
 bench-storm: ## 300 canaries breach at once on a real control plane; how long until each route is at weight 0
 	WEIR_CANARIES=$(or $(CANARIES),300) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test breach -- --nocapture

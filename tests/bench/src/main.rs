@@ -5,7 +5,6 @@
 #![allow(clippy::print_stdout, reason = "its figures are its output")]
 
 mod checks;
-mod plot;
 mod random;
 mod report;
 mod rules;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::thread;
 
-use crate::plot::{Line, percent_over_time};
+use weir_plot::{Line, Panel, draw};
+
 use crate::random::Random;
 use crate::rules::{Looks, argo, flagger, kayenta, minutes};
 use crate::tally::Firings;
@@ -149,18 +150,30 @@ fn plots(outcomes: &[Outcome], folder: &Path) {
         let line = |rule: &usize| Line {
             name: RULES[*rule].into(),
             points: (0..=30)
-                .map(|minute| (f64::from(minute), outcome.rules[*rule].within(minute as usize)))
+                .map(|minute| {
+                    (
+                        f64::from(minute),
+                        100.0 * outcome.rules[*rule].within(minute as usize),
+                    )
+                })
                 .collect(),
         };
         let mut lines: Vec<Line> = chosen.iter().map(line).collect();
         if scenario == Scenario::Errors2 {
             lines.push(line(&WEIR_ERRORS));
         }
-        let svg = percent_over_time(
+        let panel = Panel {
+            unit: " %",
+            most: 100.0,
+            parts: 4,
+            height: 270.0,
+            lines,
+        };
+        let svg = draw(
             title,
             "minutes at 50 requests a second, 5 % to the candidate",
             30.0,
-            &lines,
+            &[panel],
         );
         if let Err(error) = std::fs::write(folder.join(file), svg) {
             println!("{file} was not written: {error}");

@@ -28,7 +28,7 @@ impl Kills {
         let task = tokio::spawn(async move {
             let mut chance = Chance::default();
             for n in 1..=wanted {
-                let lives = LIVES_MS.start + chance.next() % (LIVES_MS.end - LIVES_MS.start);
+                let lives = LIVES_MS.start + chance.number() % (LIVES_MS.end - LIVES_MS.start);
                 tokio::time::sleep(Duration::from_millis(lives)).await;
                 host.kill_and_start()
                     .await

@@ -1,5 +1,7 @@
 //! What came of it: timelines, audit, figures, and whether store and cluster agree.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 use weir_demo::cluster::backend;
@@ -73,7 +75,9 @@ pub(crate) async fn report(stage: &Stage, good: &Act, bad: &Act, crashing: &Act)
             stage.host.verify_audit(&act.run, &file).await?.trim(),
             file.display()
         );
-        told.push(Told::read(stage, act).await?);
+        let read = Told::read(stage, act).await?;
+        picture(act, &read)?;
+        told.push(read);
     }
     println!(
         "\nfigures (test cluster on this machine, simulated network, {RPS} requests a second, three of ten streams of 2 to 4 s)"
@@ -82,6 +86,27 @@ pub(crate) async fn report(stage: &Stage, good: &Act, bad: &Act, crashing: &Act)
         figures(stage, act, told);
     }
     outcome(stage, good, &told).await
+}
+
+/// Draws what the run did, for the docs, where it is asked for.
+fn picture(act: &Act, told: &Told) -> Result<()> {
+    let Some(folder) = std::env::var_os("WEIR_PLOTS") else {
+        return Ok(());
+    };
+    let failures = act.counted["failures"].as_array().into_iter().flatten();
+    let failed: Vec<i64> = failures.filter_map(|failure| failure["t"].as_i64()).collect();
+    let title = format!("Canary, a model that is {}", act.name);
+    // Only what came last is the canary: staging was rolled out before it.
+    let last = told
+        .entries
+        .iter()
+        .rposition(|entry| entry["action"] == "lane_taken");
+    let entries = &told.entries[last.unwrap_or(0)..];
+    if let Some(svg) = weir_plot::rollout(&title, entries, &failed) {
+        let file = Path::new(&folder).join(format!("canary-{}.svg", act.name));
+        std::fs::write(&file, svg).with_context(|| format!("could not write {}", file.display()))?;
+    }
+    Ok(())
 }
 
 fn figures(stage: &Stage, act: &Act, told: &Told) {

@@ -129,9 +129,8 @@ where
         let ids: Vec<&str> = records.iter().filter_map(|record| record.id.as_deref()).collect();
         let duty = message.duty.as_str();
         let span = tracing::info_span!("look", run.id = %message.run, duty, message.id = ids.join(","));
-        let own = message.clone();
         // Called inside, so that a panic before the first await is caught too.
-        let attempt = AssertUnwindSafe(traced(trace, async move { look(own).await })).catch_unwind();
+        let attempt = AssertUnwindSafe(traced(trace, async move { look(message).await })).catch_unwind();
         let looked = async move {
             match attempt.await {
                 Ok(Ok(())) => Vec::new(),

@@ -37,6 +37,7 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
     eprintln!("switched, effective after {:?} ms", effective_ms(went));
     stage.answers("v2").await;
     load.expect_nothing_lost("switched").await;
+    stage.draw("blue-green.svg", "Blue-green", &good, &load).await;
 
     // A person takes the next one back after its switch.
     let taken_back = stage.push("v3", json!({})).await;
@@ -96,6 +97,8 @@ async fn two_colours_switch_at_once_and_back_and_no_request_is_lost() {
         run.status.words()
     );
     stage.answers("v2").await;
+    let title = "Blue-green, a version that fails";
+    stage.draw("blue-green-back.svg", title, &errs, &load).await;
     let crashes = stage.push("v7", json!({"crash_after_requests": 60})).await;
     let run = stage.ends(&crashes, "rolled_back").await;
     assert_eq!(rollout(&run).shares(), [100, 0], "{}", run.status.words());

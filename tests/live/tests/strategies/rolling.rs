@@ -31,6 +31,8 @@ async fn replicas_are_replaced_within_the_limits_and_no_request_is_lost() {
     assert!(went.gpus_peak <= REPLICAS + 1, "{} GPUs", went.gpus_peak);
     stage.answers("v2").await;
     load.expect_nothing_lost("replica by replica").await;
+    let title = "Rolling, one GPU more, a stop at the half";
+    stage.draw("rolling.svg", title, &run, &load).await;
 
     // A person takes the next one back from there.
     let run = stage.push("v3", json!({})).await;
@@ -50,6 +52,9 @@ async fn replicas_are_replaced_within_the_limits_and_no_request_is_lost() {
     assert!(went.gpus_peak <= REPLICAS, "{} GPUs", went.gpus_peak);
     stage.answers("v4").await;
     load.expect_nothing_lost("swapped").await;
+    stage
+        .draw("rolling-swap.svg", "Rolling, no GPU more", &run, &load)
+        .await;
     let before = went.stable.clone().map(|stable| stable.revision);
     let undo = stage.host.undo(&run, "U1").await;
     let ended = stage.ends(&undo, "succeeded").await;
@@ -77,6 +82,9 @@ async fn replicas_are_replaced_within_the_limits_and_no_request_is_lost() {
         ended.status.words()
     );
     stage.answers("v2").await;
+    stage
+        .draw("rolling-back.svg", "Rolling, a version that fails", &run, &load)
+        .await;
     drop(load);
     stage.clear().await;
 }

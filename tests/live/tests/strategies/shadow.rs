@@ -64,6 +64,8 @@ async fn a_part_of_the_requests_is_copied_and_users_notice_nothing() {
     assert_eq!(filters(&stage).await, before);
     stage.tell_log(&good).await;
     load.expect_nothing_lost("copied").await;
+    let title = "Shadow, a quarter of the requests copied";
+    stage.draw("shadow.svg", title, &good, &load).await;
     let lane = ended
         .steps()
         .find_map(|(id, ..)| ended.rule(id))

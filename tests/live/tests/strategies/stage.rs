@@ -151,6 +151,20 @@ impl Stage {
         .await;
     }
 
+    /// Draws what a run did, for the docs, where it is asked for.
+    pub(crate) async fn draw(&self, file: &str, title: &str, run: &RunId, load: &Load) {
+        let Some(folder) = std::env::var_os("WEIR_PLOTS") else {
+            return;
+        };
+        let log = self.host.log(run).await;
+        let entries: Vec<Value> = log.iter().map(|entry| json!(entry)).collect();
+        let totals = load.totals().await;
+        let failures = totals["failures"].as_array().into_iter().flatten();
+        let failed: Vec<i64> = failures.filter_map(|failure| failure["t"].as_i64()).collect();
+        let svg = weir_plot::rollout(title, &entries, &failed).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(file), svg).unwrap();
+    }
+
     /// Gives the GPUs back: only when no pod holds one is there room for the next test.
     pub(crate) async fn clear(self) {
         let world = &self.world;
