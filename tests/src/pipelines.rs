@@ -194,10 +194,10 @@ fn production(commit: &Commit) -> Step {
         },
         workload: workload(commit),
         strategy: Strategy::Canary(Canary {
-            steps: vec![CanaryStep {
-                weight: Weight::new(5).expect("5 is under 100"),
-                interval: Span::minutes(10),
-            }],
+            steps: vec![CanaryStep::new(
+                Weight::new(5).expect("5 is under 100"),
+                Span::minutes(10),
+            )],
             threshold: Ratio::new(0.98).expect("0.98 is under 1"),
             min_samples: 50,
             promote: Promote::Article,

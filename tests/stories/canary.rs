@@ -1,5 +1,9 @@
 //! A new model goes to production, or comes back by itself.
 
+use weir_domain::event::Event;
+use weir_domain::people::Identity;
+use weir_domain::pipeline::Strategy;
+use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
 use weir_tests::{Behaviour, Outcome, canary_to_production, canary_with, commit, replay};
@@ -32,6 +36,52 @@ fn a_good_model_is_stepped_ramped_baked_and_the_old_one_drained() {
             rollout.gpus_peak
         );
         world.expect_serving("Production", &world.revision(&run).await);
+        world
+    });
+}
+
+/// A canary that waits for a person after its step.
+fn with_a_pause() -> weir_domain::pipeline::Pipeline {
+    canary_with(&commit(2), |rule| {
+        if let Strategy::Canary(canary) = &mut rule.strategy {
+            canary.steps[0].pause = Some(Span::hours(2));
+        }
+    })
+}
+
+fn waits_at_its_step(run: &Run) -> bool {
+    let rollout = run.steps().find_map(|(.., state)| state.rollout.as_deref());
+    rollout.is_some_and(|rollout| rollout.is_paused() && rollout.weight.percent() == 5)
+}
+
+#[test]
+fn a_step_with_a_pause_waits_for_a_person_once_it_has_passed() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = world.push(&commit(2), Behaviour::default(), with_a_pause()).await;
+        world.run_until_run(&run, waits_at_its_step).await;
+        world.pass(Span::hours(1)).await;
+        assert!(waits_at_its_step(&world.run(&run).await));
+        let (by, reason) = (Identity::Slack("UBO".into()), "looked at it".to_owned());
+        world.tell(&run, Event::PassRequested { by, reason }).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        assert_eq!(world.rollout(&run).await.shares(), [5, 25, 50, 100]);
+        world
+    });
+}
+
+#[test]
+fn a_pause_of_a_step_that_nobody_ends_takes_the_traffic_back() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let run = world.push(&commit(2), Behaviour::default(), with_a_pause()).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("nobody let it go on within 2h"), "{why}");
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
         world
     });
 }

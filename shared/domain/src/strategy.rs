@@ -181,6 +181,20 @@ pub struct CanaryStep {
     pub weight: Weight,
     /// For at least this long.
     pub interval: Span,
+    /// Then it waits for a person, for at most this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Span>,
+}
+
+impl CanaryStep {
+    /// A share for so long, without a person.
+    pub fn new(weight: Weight, interval: Span) -> Self {
+        Self {
+            weight,
+            interval,
+            pause: None,
+        }
+    }
 }
 
 /// Blue-green: a canary with one step, of 100 %, and a wait before it.
@@ -206,9 +220,8 @@ pub const DEFAULT_SWITCH: Span = Span::minutes(10);
 impl BlueGreen {
     /// A switch that is judged for so long.
     pub fn switch(interval: Span, threshold: Ratio, min_samples: u64) -> Canary {
-        let weight = Weight::FULL;
         Canary {
-            steps: vec![CanaryStep { weight, interval }],
+            steps: vec![CanaryStep::new(Weight::FULL, interval)],
             threshold,
             min_samples,
             // Nothing is left on stable to compare with.

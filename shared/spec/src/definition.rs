@@ -245,8 +245,8 @@ pub struct RolloutDef {
 pub struct CanaryDef {
     /// Where it stands.
     pub place: Place,
-    /// Weights and intervals.
-    pub steps: Vec<(Located<u8>, Span)>,
+    /// Steps.
+    pub steps: Vec<CanaryStepDef>,
     /// Success rate in percent.
     pub threshold: f64,
     /// Requests without which no step passes.
@@ -255,6 +255,17 @@ pub struct CanaryDef {
     pub promote: Promote,
     /// The ratio that a proof must rule out, and where it stands.
     pub margin: f64,
+}
+
+/// A step of a canary as written.
+#[derive(Clone, Debug)]
+pub struct CanaryStepDef {
+    /// The share.
+    pub weight: Located<u8>,
+    /// For at least this long.
+    pub interval: Span,
+    /// Then it waits for a person, for at most this long.
+    pub pause: Option<Span>,
 }
 
 /// Blue-green as written.

@@ -153,10 +153,11 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             steps: canary
                 .steps
                 .iter()
-                .filter_map(|(weight, interval)| {
+                .filter_map(|step| {
                     Some(CanaryStep {
-                        weight: Weight::new(weight.value)?,
-                        interval: *interval,
+                        weight: Weight::new(step.weight.value)?,
+                        interval: step.interval,
+                        pause: step.pause,
                     })
                 })
                 .collect(),

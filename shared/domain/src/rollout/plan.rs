@@ -239,8 +239,15 @@ pub(super) fn made_of(
     plan
 }
 
-/// The step that has the share of the pause, made where there is none, waits for a person.
+/// Steps that wait for a person: those that a canary names, and the one that has the share of rolling's pause, made where
+/// there is none.
 fn with_pause(mut steps: Vec<PlannedStep>, rule: &RolloutRule) -> Vec<PlannedStep> {
+    if let Strategy::Canary(canary) = &rule.strategy {
+        let judged = steps.iter_mut().filter(|step| step.kind == StepKind::Stepping);
+        judged
+            .zip(&canary.steps)
+            .for_each(|(step, written)| step.pause = written.pause);
+    }
     let Some(pause) = rule.strategy.rolling().and_then(|rolling| rolling.pause) else {
         return steps;
     };

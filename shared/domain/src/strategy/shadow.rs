@@ -28,10 +28,7 @@ impl Shadow {
     /// One step in which so many requests of a hundred are copied.
     pub fn copied(percent: Weight, interval: Span, threshold: Ratio, min_samples: u64) -> Canary {
         Canary {
-            steps: vec![CanaryStep {
-                weight: percent,
-                interval,
-            }],
+            steps: vec![CanaryStep::new(percent, interval)],
             threshold,
             min_samples,
             promote: Promote::Article,

@@ -11,8 +11,8 @@ use weir_domain::units::{Ratio, Weight};
 use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
-    BlueGreenDef, CanaryDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef, ShadowDef, StageDef,
-    StepDef, StepDefWork, Trigger,
+    BlueGreenDef, CanaryDef, CanaryStepDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef,
+    ShadowDef, StageDef, StepDef, StepDefWork, Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
@@ -251,7 +251,13 @@ fn rolling(node: &Node) -> RollingDef {
 }
 
 fn canary(node: &Node) -> CanaryDef {
-    let one = |node: &Node| Some((weight(node, "weight")?, span(node, "interval")?));
+    let one = |node: &Node| {
+        Some(CanaryStepDef {
+            weight: weight(node, "weight")?,
+            interval: span(node, "interval")?,
+            pause: span(node, "pause"),
+        })
+    };
     let listed = node.get("steps").map(Node::items).unwrap_or_default();
     let mut steps: Vec<_> = one(node).into_iter().collect();
     steps.extend(listed.iter().filter_map(|item| one(item)));

@@ -206,7 +206,8 @@ impl<'a> Resolver<'a> {
         }
         let mut before = 0;
         let mut steps = Vec::new();
-        for (weight, interval) in &canary.steps {
+        for step in &canary.steps {
+            let weight = &step.weight;
             if weight.value == 0 {
                 self.sink
                     .push(Diagnostic::error(&weight.place, "a weight of 0 %").expected("1 to 100"));
@@ -218,7 +219,8 @@ impl<'a> Resolver<'a> {
             before = weight.value;
             steps.push(CanaryStep {
                 weight: Weight::new(weight.value)?,
-                interval: *interval,
+                interval: step.interval,
+                pause: step.pause,
             });
         }
         if canary.margin <= 1.0 {

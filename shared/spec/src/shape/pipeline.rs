@@ -369,6 +369,11 @@ const CHECKS: &[Key] = &[
 const CANARY_STEP: &[Key] = &[
     Key::new("weight", &Percent(false), "The candidate's share of traffic.").required(),
     Key::new("interval", &Span(true), "For at least this long.").required(),
+    Key::new(
+        "pause",
+        &Span(true),
+        "Then it waits for a person (`weir approve`); traffic goes back when nobody lets it go on within this time.",
+    ),
 ];
 
 const ROLLBACK: &[Key] = &[

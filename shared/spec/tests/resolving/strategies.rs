@@ -72,7 +72,7 @@ fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
 
 #[test]
 fn canary_steps_keep_their_order_and_the_threshold_its_default() {
-    let spec = "{namespace: test, canary: {steps: [{weight: 5, interval: 1m}, {weight: 50, interval: 2m}], min_samples: 9}}";
+    let spec = "{namespace: test, canary: {steps: [{weight: 5, interval: 1m, pause: 2h}, {weight: 50, interval: 2m}], min_samples: 9}}";
     let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", spec)));
     let Strategy::Canary(canary) = &rollout(&pipeline).strategy else {
         panic!("no canary")
@@ -80,9 +80,13 @@ fn canary_steps_keep_their_order_and_the_threshold_its_default() {
     let steps: Vec<_> = canary
         .steps
         .iter()
-        .map(|step| (step.weight.percent(), step.interval))
+        .map(|step| (step.weight.percent(), step.interval, step.pause))
         .collect();
-    assert_eq!(steps, [(5, Span::minutes(1)), (50, Span::minutes(2))]);
+    let pause = Some(Span::hours(2));
+    assert_eq!(
+        steps,
+        [(5, Span::minutes(1), pause), (50, Span::minutes(2), None)]
+    );
     assert_eq!((canary.threshold.value(), canary.min_samples), (0.95, 9));
 }
 
