@@ -392,9 +392,12 @@ impl Engine {
             .count(run, step, &scenery.placed, loaded.scrape(step))
             .await;
         let values = self.ports.traffic.values(run, step).await;
+        let gpus = self.ports.traffic.gpus(run, step).await;
+        let of = |pod: &str| gpus.as_ref().map(|all| all.get(pod).cloned().unwrap_or_default());
         let mut counted = counting.replicas;
         let replicas = scenery.replicas.into_iter().map(|(pod, node)| Replica {
             counts: counted.remove(&pod).unwrap_or_default(),
+            gpus: of(&pod),
             pod,
             node,
         });
