@@ -69,7 +69,8 @@ plots: ## the pictures of docs/strategies.md, from rollouts on the real control 
 	WEIR_PLOTS=$(CURDIR)/docs/plots $(MAKE) --no-print-directory BY_ITSELF=1 demo live-strategies
 
 bench-storm: ## 300 canaries breach at once on a real control plane; how long until each route is at weight 0
-	WEIR_CANARIES=$(or $(CANARIES),300) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test breach -- --nocapture
+	cargo build --release -p weir-storm
+	WEIR_STORM=$(CURDIR)/target/release/weir-storm WEIR_CANARIES=$(or $(CANARIES),300) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test breach -- --nocapture
 
 cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 	tests/cluster/up.sh

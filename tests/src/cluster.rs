@@ -12,7 +12,7 @@ use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
 use weir_domain::pipeline::Collect;
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
+use weir_domain::seen::{ExecutionSeen, Gpus, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
 use weir_simulation::{ManualClock, SimulatedCluster};
 
@@ -92,6 +92,10 @@ impl Traffic for FakeCluster {
 
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
         self.inner.values(run, step).await
+    }
+
+    async fn gpus(&self, run: &Run, step: StepId) -> Option<BTreeMap<String, Gpus>> {
+        self.inner.gpus(run, step).await
     }
 
     async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {

@@ -8,9 +8,15 @@ use weir_tests::{Behaviour, World, canary_with, commit, replay};
 
 /// A version of which the replicas with these numbers, in the order in which they are made, fail 300 of 1000 requests.
 async fn pushed(world: &World, sick: &[u64], share: u8) -> RunId {
+    pushed_with(world, sick, &[], share).await
+}
+
+/// The same where GPUs of replicas say something: number of the replica, and the driver's error.
+async fn pushed_with(world: &World, sick: &[u64], xids: &[(u64, u64)], share: u8) -> RunId {
     let behaviour = Behaviour {
         sick: sick.to_vec(),
         sick_per_mille: 300.0,
+        xids: xids.iter().copied().collect(),
         ..Behaviour::default()
     };
     let wide = |rule: &mut RolloutRule| {
@@ -104,6 +110,69 @@ fn a_single_bad_replica_is_the_version_because_nothing_tells_them_apart() {
         let run = pushed(&world, &[1], 5).await;
         world.expect_status(&run, "rolled_back").await;
         assert_eq!(replaced(&world, &run).await, Vec::<String>::new());
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+/// The GPU has fallen off the bus.
+const OFF_THE_BUS: u64 = 79;
+/// A page fault, which a program causes.
+const PAGE_FAULT: u64 = 31;
+
+#[test]
+fn a_single_replica_whose_gpu_says_that_it_is_at_fault_is_replaced_and_the_rollout_goes_on() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = pushed_with(&world, &[1], &[(1, OFF_THE_BUS)], 5).await;
+        world.expect_status(&run, "succeeded").await;
+        let told = replaced(&world, &run).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("a GPU and not the version: pod pod-1 on node gpu-0: GPU-0: XID 79; "),
+            "{told:?}"
+        );
+        assert_eq!(shares(&world, &run).await, [5, 0, 5, 25, 50, 100]);
+        world
+    });
+}
+
+#[test]
+fn an_error_that_a_program_causes_does_not_clear_the_version() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let run = pushed_with(&world, &[1], &[(1, PAGE_FAULT)], 5).await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(replaced(&world, &run).await, Vec::<String>::new());
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_gpu_that_says_something_while_its_replica_is_well_changes_nothing() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = pushed_with(&world, &[], &[(1, OFF_THE_BUS)], 5).await;
+        world.expect_status(&run, "succeeded").await;
+        assert_eq!(replaced(&world, &run).await, Vec::<String>::new());
+        assert_eq!(shares(&world, &run).await, [5, 25, 50, 100]);
+        world
+    });
+}
+
+#[test]
+fn a_bad_version_whose_gpus_all_fail_is_replaced_three_times_and_then_sent_back() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let all: Vec<u64> = (1..=9).collect();
+        let xids: Vec<(u64, u64)> = all.iter().map(|number| (*number, OFF_THE_BUS)).collect();
+        let run = pushed_with(&world, &all, &xids, 5).await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(replaced(&world, &run).await.len(), 3);
+        assert_eq!(shares(&world, &run).await, [5, 0, 5, 0, 5, 0, 5, 0]);
         world.run_until_idle().await;
         world.expect_serving("Production", &good);
         world

@@ -22,11 +22,17 @@ use crate::words::chain;
 
 /// Looks at once, per duty. They wait for clusters most of the time.
 const WORKERS: usize = 16;
+/// Looks at steps at once while somebody waits for a look at traffic: when hundreds of canaries breach in the same second,
+/// nobody's route waits for the page about another.
+const STEPS_BESIDE: usize = 2;
 
 /// A look that takes longer is broken off, as a function would be; what it had decided is stored.
 const STEPS_LIMIT: Duration = Duration::from_secs(60);
 /// Traffic's looks are short: nothing slow has a place in its line.
 const TRAFFIC_LIMIT: Duration = Duration::from_secs(30);
+
+/// Time after which steps ask again whether traffic still waits, if none of their looks ends meanwhile.
+const BESIDE_NAP: Duration = Duration::from_millis(100);
 
 /// Longest sleep: the clock may be set, and nobody rings for that.
 const NAP: Duration = Duration::from_secs(1);
@@ -64,7 +70,7 @@ pub async fn work(
     };
     let line = queue.line(duty);
     while !*stop.borrow() {
-        let nap = worker.start_due(line);
+        let nap = worker.start_due(&queue);
         tokio::select! {
             () = line.changed.notified() => {}
             Some(end) = worker.looks.join_next_with_id() => worker.ended(line, end),
@@ -94,13 +100,18 @@ struct Worker {
 
 impl Worker {
     /// Starts what is due, as far as there are hands; how long to sleep if nothing else happens.
-    fn start_due(&mut self, line: &Line) -> Duration {
+    fn start_due(&mut self, queue: &LocalQueue) -> Duration {
         let limit = match self.duty {
             Duty::Steps => STEPS_LIMIT,
             Duty::Traffic => TRAFFIC_LIMIT,
         };
+        let line = queue.line(self.duty);
         while self.looks.len() < WORKERS {
             let now = self.clock.now();
+            let traffic_waits = || queue.line(Duty::Traffic).next().is_some_and(|at| at <= now);
+            if self.duty == Duty::Steps && self.looks.len() >= STEPS_BESIDE && traffic_waits() {
+                return BESIDE_NAP;
+            }
             let Some(run) = line.take(now) else {
                 let wait = line
                     .next()

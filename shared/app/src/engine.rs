@@ -92,7 +92,7 @@ impl Engine {
     async fn look_once(&self, run: &RunId, duty: Duty) -> Result<(), HandleError> {
         let mut loaded = self.load(run).await?;
         if self.has_to_do(&loaded.outbox) {
-            self.perform_outbox(run).await?;
+            self.perform_outbox(loaded).await?;
             loaded = self.load(run).await?;
         }
         // Somebody has looked since this hint was sent, and has said when to look next: a duplicate must not start a
@@ -106,15 +106,15 @@ impl Engine {
         let wanted = wants(&loaded.state, duty, self.ports.clock.now() + EARLY);
         let mut effects = false;
         if wanted.is_empty() {
-            effects = self.decided(loaded, &Event::Woken, duty, None).await?;
+            (effects, loaded) = self.decided(loaded, &Event::Woken, duty, None).await?;
         } else {
-            let mut loaded = Some(loaded);
             for wanted in wanted {
-                effects |= self.look_at(run, duty, &wanted, loaded.take()).await?;
+                let (more, next) = self.look_at(run, duty, &wanted, loaded).await?;
+                (effects, loaded) = (effects || more, next);
             }
         }
         match effects {
-            true => self.perform_outbox(run).await,
+            true => self.perform_outbox(loaded).await,
             // Most looks decide nothing, and need not read again to find nothing to do.
             false => Ok(()),
         }
@@ -122,19 +122,17 @@ impl Engine {
 
     /// Looks at one thing and decides. What was seen is decided on together with the state it was seen under; if that
     /// has changed, this one thing is looked at again: to begin with the first of several would let each conflict take
-    /// back what the look has done so far. Whether there is something to do now.
+    /// back what the look has done so far. Whether there is something to do now, and what is stored.
     async fn look_at(
         &self,
         run: &RunId,
         duty: Duty,
         wanted: &Wanted,
-        mut known: Option<Loaded>,
-    ) -> Result<bool, HandleError> {
+        loaded: Loaded,
+    ) -> Result<(bool, Loaded), HandleError> {
+        let mut known = Some(loaded);
         for _ in 0..CONFLICT_LIMIT {
-            let loaded = match known.take() {
-                Some(loaded) => loaded,
-                None => self.load(run).await?,
-            };
+            let loaded = self.known_or_loaded(run, &mut known).await?;
             let (event, scrape) = self.see(&loaded, wanted).await?;
             match self.decided(loaded, &event, duty, scrape).await {
                 Err(error) if error.retry() == Retry::Conflict => {}
@@ -149,28 +147,39 @@ impl Engine {
     /// # Errors
     /// The run is unknown, the event is not its own, the store failed, or others kept writing.
     pub async fn handle(&self, run: &RunId, event: &Event) -> Result<Handled, HandleError> {
-        let mut result = self.decide_until_stored(run, event).await?;
-        self.perform_outbox(run).await?;
+        let (stored, reply) = self.decide_until_stored(run, event, None).await?;
+        let mut state = stored.state.clone();
+        self.perform_outbox(stored).await?;
         if let Some(loaded) = self.ports.store.load(run).await? {
-            result.state = loaded.state;
+            state = loaded.state;
         }
-        Ok(result)
+        Ok(Handled { state, reply })
     }
 
-    /// The same without performing: for events that performing itself gives rise to.
+    /// The same without performing: for events that performing itself gives rise to. What is stored then, which is also
+    /// what is known at first, if anything is.
     pub(crate) async fn decide_until_stored(
         &self,
         run: &RunId,
         event: &Event,
-    ) -> Result<Handled, HandleError> {
+        mut known: Option<Loaded>,
+    ) -> Result<(Loaded, Option<Reply>), HandleError> {
         for _ in 0..CONFLICT_LIMIT {
-            let loaded = self.load(run).await?;
+            let loaded = self.known_or_loaded(run, &mut known).await?;
             match self.handle_once(loaded, event).await {
                 Err(error) if error.retry() == Retry::Conflict => {}
                 result => return result,
             }
         }
         Err(StoreError::Conflict(format!("run {run}")).into())
+    }
+
+    /// What is known, once; afterwards somebody else was faster, and it is read.
+    async fn known_or_loaded(&self, run: &RunId, known: &mut Option<Loaded>) -> Result<Loaded, HandleError> {
+        match known.take() {
+            Some(known) => Ok(known),
+            None => self.load(run).await,
+        }
     }
 
     async fn load(&self, run: &RunId) -> Result<Loaded, HandleError> {
@@ -181,26 +190,30 @@ impl Engine {
             .ok_or_else(|| HandleError::UnknownRun(run.clone()))
     }
 
-    async fn handle_once(&self, loaded: Loaded, event: &Event) -> Result<Handled, HandleError> {
+    async fn handle_once(
+        &self,
+        loaded: Loaded,
+        event: &Event,
+    ) -> Result<(Loaded, Option<Reply>), HandleError> {
         let decision = decide(&loaded.state, event, &self.moment())?;
         let reply = decision.reply.clone();
-        let state = self.commit(loaded, decision, By::Event, None, None).await?;
-        Ok(Handled { state, reply })
+        let stored = self.commit(loaded, decision, By::Event, None, None).await?;
+        Ok((stored, reply))
     }
 
-    /// Decides on what a duty saw; whether there is something to do now.
+    /// Decides on what a duty saw; whether there is something to do now, and what is stored.
     async fn decided(
         &self,
         loaded: Loaded,
         event: &Event,
         duty: Duty,
         scrape: Option<Scrape>,
-    ) -> Result<bool, HandleError> {
+    ) -> Result<(bool, Loaded), HandleError> {
         let decision = decide(&loaded.state, event, &self.moment())?;
         let effects = !decision.effects.is_empty();
-        self.commit(loaded, decision, By::Duty(duty), scrape, None)
-            .await?;
-        Ok(effects)
+        let by = By::Duty(duty);
+        let stored = self.commit(loaded, decision, by, scrape, None).await?;
+        Ok((effects, stored))
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -211,7 +224,7 @@ impl Engine {
         }
     }
 
-    /// Stores a decision and hints at what follows from it.
+    /// Stores a decision and hints at what follows from it. What is stored now, as a read would give it.
     pub(crate) async fn commit(
         &self,
         before: Loaded,
@@ -219,7 +232,7 @@ impl Engine {
         by: By,
         scrape: Option<Scrape>,
         push: Option<weir_domain::ids::PushKey>,
-    ) -> Result<State, StoreError> {
+    ) -> Result<Loaded, StoreError> {
         let now = self.ports.clock.now();
         let Decision {
             next: mut state,
@@ -263,7 +276,7 @@ impl Engine {
             entries,
             outbox: outbox.clone(),
             looks,
-            scrape,
+            scrape: scrape.clone(),
             push,
         };
         // Before the commit: whoever is killed right after it has moved no traffic and sent no hint. If the commit fails,
@@ -272,9 +285,24 @@ impl Engine {
             let run = &state.run.id;
             self.ports.queue.hint(run, Duty::Traffic, now + GUARD).await;
         }
+        let (lanes, pools) = (
+            keys(&commit.lanes, |lane| &lane.key),
+            keys(&commit.pools, |pool| &pool.key),
+        );
         self.ports.store.commit(commit).await?;
         self.hint(&state.run.id, &outbox, &before, looks, now).await;
-        Ok(state)
+        Ok(Loaded {
+            version,
+            lanes: moved(before.lanes, lanes),
+            pools: moved(before.pools, pools),
+            looks: looks
+                .into_iter()
+                .filter_map(|(duty, at)| Some((duty, at?)))
+                .collect(),
+            outbox: before.outbox.into_iter().chain(outbox).collect(),
+            scrapes: replaced(before.scrapes, scrape),
+            state,
+        })
     }
 
     /// Tells those who may perform what this engine may not, and those who look next.
@@ -364,9 +392,12 @@ impl Engine {
             .count(run, step, &scenery.placed, loaded.scrape(step))
             .await;
         let values = self.ports.traffic.values(run, step).await;
+        let gpus = self.ports.traffic.gpus(run, step).await;
+        let of = |pod: &str| gpus.as_ref().map(|all| all.get(pod).cloned().unwrap_or_default());
         let mut counted = counting.replicas;
         let replicas = scenery.replicas.into_iter().map(|(pod, node)| Replica {
             counts: counted.remove(&pod).unwrap_or_default(),
+            gpus: of(&pod),
             pod,
             node,
         });
@@ -387,6 +418,33 @@ impl Engine {
             scrape,
         ))
     }
+}
+
+/// The items that a commit writes, by key, with the versions they have after it.
+fn keys<T, K: Clone>(written: &[(T, u64)], key: impl Fn(&T) -> &K) -> Vec<(K, u64)> {
+    let after = written
+        .iter()
+        .map(|(item, version)| (key(item).clone(), version + 1));
+    after.collect()
+}
+
+/// Versions after some have moved.
+fn moved<K: PartialEq>(before: Vec<(K, u64)>, written: Vec<(K, u64)>) -> Vec<(K, u64)> {
+    let stay = before
+        .into_iter()
+        .filter(|(key, _)| !written.iter().any(|(own, _)| own == key));
+    let mut all: Vec<(K, u64)> = stay.collect();
+    all.extend(written);
+    all
+}
+
+/// The scrapes after that of one step has been replaced.
+fn replaced(before: Vec<Scrape>, scrape: Option<Scrape>) -> Vec<Scrape> {
+    let Some(scrape) = scrape else { return before };
+    let stay = before.into_iter().filter(|own| own.step != scrape.step);
+    let mut all: Vec<Scrape> = stay.collect();
+    all.push(scrape);
+    all
 }
 
 /// The lanes that a decision changed, with the versions they were read at.

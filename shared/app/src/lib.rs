@@ -20,6 +20,7 @@ mod retry;
 mod secret;
 mod start;
 mod store;
+mod together;
 mod undo;
 
 pub use engine::{Engine, HandleError, Handled};
@@ -34,4 +35,5 @@ pub use retry::{Classified, Retry};
 pub use secret::Secret;
 pub use start::{Start, StartError, Started, run_id};
 pub use store::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError, memory};
+pub use together::Together;
 pub use undo::UndoError;

@@ -3,7 +3,7 @@
 use weir_domain::Duty;
 use weir_domain::effect::Effect;
 use weir_domain::event::Event;
-use weir_domain::ids::{Fence, RevisionId, RunId, StepId};
+use weir_domain::ids::{Fence, RevisionId, StepId};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
@@ -11,7 +11,7 @@ use weir_domain::units::Weight;
 use crate::engine::{Engine, HandleError};
 use crate::ports::{EffectError, SourceError};
 use crate::retry::{Classified, Retry};
-use crate::store::{OutboxRow, StoreError};
+use crate::store::{Loaded, OutboxRow, StoreError};
 
 /// Longest pause between two tries of an effect: a cluster that was away for an hour is found within this time.
 const BACKOFF_LIMIT: Span = Span::seconds(60);
@@ -80,17 +80,18 @@ impl Failed {
 }
 
 impl Engine {
-    /// Performs what is in the outbox of a run and within the rights, until nothing new comes of it.
-    pub(crate) async fn perform_outbox(&self, run: &RunId) -> Result<(), HandleError> {
+    /// Performs what is in the outbox of a run and within the rights, until nothing new comes of it. `loaded` is what was
+    /// stored a moment ago; what others add meanwhile, they hint at.
+    pub(crate) async fn perform_outbox(&self, loaded: Loaded) -> Result<(), HandleError> {
+        // On the heap: it holds all that is known of a run, and so would everybody who waits for it.
+        let rounds = Box::pin(self.perform_rounds(loaded));
         match self.rights {
             Rights::BackOnly(limit) => {
                 let limit = std::time::Duration::from_millis(limit.0);
                 // What does not finish in time is finished by those who look next.
-                tokio::time::timeout(limit, self.perform_rounds(run))
-                    .await
-                    .unwrap_or(Ok(()))
+                tokio::time::timeout(limit, rounds).await.unwrap_or(Ok(()))
             }
-            _ => self.perform_rounds(run).await,
+            _ => rounds.await,
         }
     }
 
@@ -99,17 +100,14 @@ impl Engine {
         outbox.iter().any(|row| self.rights.may(&row.effect))
     }
 
-    async fn perform_rounds(&self, run: &RunId) -> Result<(), HandleError> {
+    async fn perform_rounds(&self, mut loaded: Loaded) -> Result<(), HandleError> {
         let mut tried = Vec::new();
         loop {
-            let Some(loaded) = self.ports.store.load(run).await? else {
-                return Ok(());
-            };
             let mine = loaded
                 .outbox
-                .into_iter()
+                .iter()
                 .filter(|row| self.rights.may(&row.effect) && !tried.contains(&row.key));
-            let mut mine: Vec<OutboxRow> = mine.collect();
+            let mut mine: Vec<OutboxRow> = mine.cloned().collect();
             if mine.is_empty() {
                 return Ok(());
             }
@@ -119,34 +117,28 @@ impl Engine {
                 if overtaken(&loaded.state.run, &row.effect) {
                     self.ports.store.settle(&row.key).await?;
                 } else {
-                    self.perform_row(&loaded.state.run, &row).await?;
+                    loaded = self.perform_row(loaded, &row).await?;
                 }
             }
         }
     }
 
-    async fn perform_row(&self, run: &Run, row: &OutboxRow) -> Result<(), HandleError> {
+    /// Performs one effect; what is stored afterwards, as far as it is known.
+    async fn perform_row(&self, loaded: Loaded, row: &OutboxRow) -> Result<Loaded, HandleError> {
+        let run = &loaded.state.run;
         match self.perform(run, &row.effect).await {
-            Ok(event) => {
-                if let Some(event) = event {
-                    self.decide_until_stored(&run.id, &event).await?;
-                }
-                self.ports.store.settle(&row.key).await?;
-            }
+            Ok(event) => self.settled(loaded, row, event).await,
             Err(failed) if failed.retry() == Retry::Never => {
                 tracing::error!(run.id = %run.id, effect = row.effect.name(), why = failed.words(), "an effect was given up");
-                if let Some(step) = row.effect.step() {
-                    let event = Event::EffectRefused {
-                        step,
-                        why: failed.words(),
-                    };
-                    self.decide_until_stored(&run.id, &event).await?;
-                }
-                self.ports.store.settle(&row.key).await?;
+                let event = row.effect.step().map(|step| Event::EffectRefused {
+                    step,
+                    why: failed.words(),
+                });
+                self.settled(loaded, row, event).await
             }
             // Tried before its time, because somebody looked: its own hint is on its way, and one more with every look
             // would be a storm on a cluster that is away.
-            Err(_) if row.attempts > 0 && row.due > self.ports.clock.now() => {}
+            Err(_) if row.attempts > 0 && row.due > self.ports.clock.now() => Ok(loaded),
             Err(failed) => {
                 let pause = match failed.retry() {
                     Retry::After(pause) => pause,
@@ -157,9 +149,24 @@ impl Engine {
                 tracing::warn!(run.id = %run.id, effect = row.effect.name(), why = failed.words(), retry_ms = pause.0, "an effect will be tried again");
                 self.ports.store.postpone(&row.key, due).await?;
                 self.ports.queue.hint(&run.id, row.effect.duty(), due).await;
+                Ok(loaded)
             }
         }
-        Ok(())
+    }
+
+    /// An effect is done with; what came of it is decided on first, so that a crash in between repeats it.
+    async fn settled(
+        &self,
+        mut loaded: Loaded,
+        row: &OutboxRow,
+        event: Option<Event>,
+    ) -> Result<Loaded, HandleError> {
+        if let Some(event) = event {
+            let run = row.key.run.clone();
+            (loaded, _) = self.decide_until_stored(&run, &event, Some(loaded)).await?;
+        }
+        self.ports.store.settle(&row.key).await?;
+        Ok(loaded)
     }
 
     /// Performs one effect; what came of it, if that is worth an event.

@@ -13,7 +13,9 @@ use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
 use weir_domain::pipeline::Collect;
 use weir_domain::run::{Cause, Repository, Run};
-use weir_domain::seen::{Counts, ExecutionSeen, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen};
+use weir_domain::seen::{
+    Counts, ExecutionSeen, Gpus, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen,
+};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::retry::{Classified, Retry};
@@ -223,6 +225,13 @@ pub trait Traffic: Send + Sync {
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
         let _ = (run, step);
         BTreeMap::new()
+    }
+
+    /// What the GPUs of the candidate say of themselves, by pod; nothing where nobody is named who knows, or that one does not
+    /// answer: it is no reason to hold a rollout.
+    async fn gpus(&self, run: &Run, step: StepId) -> Option<BTreeMap<String, Gpus>> {
+        let _ = (run, step);
+        None
     }
 
     /// Metrics of a step that collects, over the time from `from` to before `to`.

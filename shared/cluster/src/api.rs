@@ -1,6 +1,7 @@
 //! Requests to one API server, as JSON: limits on time and size, and every failure sorted.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,8 +11,10 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use weir_app::Together;
 
 use crate::fault::{Fault, sort};
+use crate::names;
 
 /// A request and its whole answer may take this long; longer than one read, so that a slow list still comes through.
 const REQUEST_LIMIT: Duration = Duration::from_secs(15);
@@ -24,6 +27,10 @@ const PAGE: usize = 500;
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(100);
 const QUICK: Duration = Duration::from_secs(1);
+/// How long an object that was read is good for deciding a write: a look's own write follows within a second.
+const REMEMBERED: Duration = Duration::from_secs(5);
+/// Objects that are remembered: as many as rollouts that move at once.
+const REMEMBERED_MAX: usize = 1_000;
 /// Who Weir is in `managedFields`.
 const FIELD_MANAGER: &str = "weir";
 
@@ -56,13 +63,28 @@ pub(crate) enum Doubt {
 pub(crate) struct Api {
     client: Client,
     doubt: Arc<OnceLock<Doubt>>,
+    /// Lists that many looks need at the same moment, by path and query.
+    lists: Arc<Together<String, (), Listed>>,
+    /// Pods of a namespace, by its path, for the lanes and revisions that are looked at.
+    pods: Arc<Together<String, Sought, Listed>>,
+    /// Objects as they were read last, by path, and when.
+    objects: Arc<Mutex<BTreeMap<String, (Instant, Value)>>>,
 }
+
+/// The label of a lane, and those of its revisions.
+type Sought = (String, Vec<String>);
+
+/// A list that several share.
+type Listed = Result<Arc<Vec<Value>>, Fault>;
 
 impl Api {
     pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
             doubt: Arc::default(),
+            lists: Arc::default(),
+            pods: Arc::default(),
+            objects: Arc::default(),
         }
     }
 
@@ -111,6 +133,48 @@ impl Api {
         }
     }
 
+    /// The same for a list that others ask for at the same moment: it is read once for all of them.
+    pub(crate) async fn list_together(&self, path: &str, labels: &str) -> Listed {
+        let read = |_| async { self.list(path, labels).await.map(Arc::new) };
+        self.lists.ask(format!("{path}?{labels}"), (), read).await
+    }
+
+    /// The pods of a lane's revisions at a path, and those of other lanes that are asked for at the same moment.
+    pub(crate) async fn pods_together(&self, path: &str, lane: String, revisions: Vec<String>) -> Listed {
+        let read = |sought: BTreeSet<Sought>| async move {
+            let lanes: Vec<&str> = sought.iter().map(|(lane, _)| lane.as_str()).collect();
+            let revisions = sought.iter().flat_map(|(_, revisions)| revisions);
+            let revisions: BTreeSet<&str> = revisions.map(String::as_str).collect();
+            let revisions: Vec<&str> = revisions.into_iter().collect();
+            let labels = format!(
+                "{} in ({}),{} in ({})",
+                names::LANE,
+                lanes.join(","),
+                names::REVISION,
+                revisions.join(",")
+            );
+            self.list(path, &labels).await.map(Arc::new)
+        };
+        self.pods.ask(path.to_owned(), (lane, revisions), read).await
+    }
+
+    /// Keeps an object that was read for a write that may follow at once.
+    pub(crate) fn remember(&self, path: &str, object: &Value) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects.len() >= REMEMBERED_MAX {
+            objects.clear();
+        }
+        objects.insert(path.to_owned(), (Instant::now(), object.clone()));
+    }
+
+    /// The object as it was read a moment ago, once. It may have changed since: what is decided on it is to be written under
+    /// the condition that it has not.
+    pub(crate) fn recall(&self, path: &str) -> Option<Value> {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, object) = objects.remove(path)?;
+        (at.elapsed() < REMEMBERED).then_some(object)
+    }
+
     /// All objects at a path, page by page: a large cluster's pods are more than one answer holds.
     pub(crate) async fn list_all(&self, path: &str, query: &str) -> Result<Vec<Value>, Fault> {
         let mut all = Vec::new();
@@ -138,9 +202,8 @@ impl Api {
     /// Makes an object; [`Fault::Exists`] if one of that name is there.
     pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<(), Fault> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}");
-        self.json(Method::POST, &path, "application/json", Some(object))
+        self.done(Method::POST, &path, "application/json", Some(object))
             .await
-            .map(drop)
     }
 
     /// Puts a question that is not kept: what comes back is the answer.
@@ -153,9 +216,8 @@ impl Api {
     pub(crate) async fn patch(&self, path: &str, operations: &[Value]) -> Result<(), Fault> {
         let path = format!("{path}?fieldManager={FIELD_MANAGER}");
         let body = Value::Array(operations.to_vec());
-        self.json(Method::PATCH, &path, "application/json-patch+json", Some(&body))
+        self.done(Method::PATCH, &path, "application/json-patch+json", Some(&body))
             .await
-            .map(drop)
     }
 
     /// Removes an object as it was read; [`Fault::Conflict`] if it is another one by now.
@@ -168,11 +230,11 @@ impl Api {
             "preconditions": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]},
         });
         match self
-            .json(Method::DELETE, path, "application/json", Some(&options))
+            .done(Method::DELETE, path, "application/json", Some(&options))
             .await
         {
             Err(Fault::Missing(_)) => Ok(()),
-            other => other.map(drop),
+            other => other,
         }
     }
 
@@ -183,6 +245,29 @@ impl Api {
         content: &str,
         body: Option<&Value>,
     ) -> Result<Value, Fault> {
+        let answer = self.answered(method, path, content, body).await?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| Fault::Away(format!("the API server's answer cannot be read: {error}")))
+    }
+
+    /// A request of whose answer nothing but its success is of interest.
+    async fn done(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: Option<&Value>,
+    ) -> Result<(), Fault> {
+        self.answered(method, path, content, body).await.map(drop)
+    }
+
+    async fn answered(
+        &self,
+        method: Method,
+        path: &str,
+        content: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Fault> {
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let answer = self
             .send(method, path, content, bytes, ANSWER_LIMIT)
@@ -191,11 +276,10 @@ impl Api {
                 NoAnswer::Away(why) => Fault::Away(why),
                 NoAnswer::TooLarge => Fault::Refused(format!("the answer is over {ANSWER_LIMIT} bytes")),
             })?;
-        if !answer.status.is_success() {
-            return Err(sort(answer.status, &answer.body));
+        match answer.status.is_success() {
+            true => Ok(answer),
+            false => Err(sort(answer.status, &answer.body)),
         }
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| Fault::Away(format!("the API server's answer cannot be read: {error}")))
     }
 
     /// Sends a request and reads the whole answer.

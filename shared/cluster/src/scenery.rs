@@ -1,19 +1,19 @@
 //! A look at a rollout.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use weir_app::{Placed, PodRef, Scenery};
-use weir_domain::ids::{Namespace, RevisionId};
+use weir_domain::ids::{LaneKey, Namespace, RevisionId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::Rollout;
-use weir_domain::seen::RouteSeen;
+use weir_domain::seen::{RevisionSeen, RouteSeen};
 
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::names;
 use crate::pods::{is_over, is_terminating, revision_seen};
-use crate::render::selector_query;
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
 
@@ -26,49 +26,70 @@ const GATEWAY_NAMESPACE_LABEL: &str = "gateway.envoyproxy.io/owning-gateway-name
 /// Looks at both revisions and the route. Pods come from one list, so that what they hold together is what they held at
 /// one moment: a GPU that one revision leaves and the other takes is counted once.
 pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: &Rollout) -> Result<Scenery, String> {
-    let stable = rollout.stable.as_ref().map(|stable| &stable.revision);
+    let stable = rollout.stable.as_ref();
+    let asked_of_stable = stable.map_or(0, |stable| rollout.stable_asked.unwrap_or(stable.replicas));
+    let stable = stable.map(|stable| &stable.revision);
+    let revisions: Vec<&RevisionId> = [Some(&rollout.candidate), stable].into_iter().flatten().collect();
+    let (all, route) = tokio::join!(list_pods(api, rule, &revisions), find_route(api, rule));
+    let (all, route) = (all?, route?);
+    let revisions: Vec<RevisionId> = revisions.into_iter().cloned().collect();
+    let of_route = async {
+        match route {
+            Some(route) => Ok((
+                route_seen(&route, &rule.lane, &revisions),
+                gateway_pods(api, rule, &route).await?,
+            )),
+            None => Ok((
+                RouteSeen {
+                    problem: Some(no_route(rule, "it does not exist")),
+                    ..RouteSeen::default()
+                },
+                Vec::new(),
+            )),
+        }
+    };
     let of_stable = async {
         match stable {
-            Some(revision) => find_deployment(api, rule, revision).await,
+            Some(stable) => seen(api, rule, &all, stable, asked_of_stable).await.map(Some),
             None => Ok(None),
         }
     };
-    let revisions: Vec<&RevisionId> = [Some(&rollout.candidate), stable].into_iter().flatten().collect();
-    let (all, of_candidate, of_stable, route) = tokio::join!(
-        list_pods(api, rule, &revisions),
-        find_deployment(api, rule, &rollout.candidate),
-        of_stable,
-        find_route(api, rule)
-    );
-    let (all, of_candidate, of_stable, route) = (all?, of_candidate?, of_stable?, route?);
-    let revisions: Vec<RevisionId> = revisions.into_iter().cloned().collect();
-    let (route, gateway) = match route {
-        Some(route) => (
-            route_seen(&route, &rule.lane, &revisions),
-            gateway_pods(api, rule, &route).await?,
-        ),
-        None => (
-            RouteSeen {
-                problem: Some(no_route(rule, "it does not exist")),
-                ..RouteSeen::default()
-            },
-            Vec::new(),
-        ),
-    };
-    let resource = &rule.workload.gpu_resource;
-    let seen =
-        |revision, deployment: Option<&Value>| revision_seen(&pods_of(&all, revision), deployment, resource);
-    let placed = |revision: &RevisionId| (revision.clone(), running(pods_of(&all, revision)));
+    let of_candidate = seen(api, rule, &all, &rollout.candidate, rollout.candidate_asked);
+    let (route, candidate, stable): (Result<_, String>, _, _) =
+        tokio::join!(of_route, of_candidate, of_stable);
+    let (route, gateway) = route?;
+    let placed = |revision: &RevisionId| (revision.clone(), running(pods_of(&all, &rule.lane, revision)));
     Ok(Scenery {
-        candidate: seen(&rollout.candidate, of_candidate.as_ref()),
-        stable: stable.map(|revision| seen(revision, of_stable.as_ref())),
+        candidate: candidate?,
+        stable: stable?,
         route,
         placed: Placed {
             pods: revisions.iter().map(placed).collect(),
             gateway,
         },
-        replicas: staying(&pods_of(&all, &rollout.candidate)),
+        replicas: staying(&pods_of(&all, &rule.lane, &rollout.candidate)),
     })
+}
+
+/// A revision as its pods show it. Its Deployment says what else there is to say, where they are not as many as were asked for
+/// or not all warm: a pod that cannot be made is none.
+async fn seen(
+    api: &Api,
+    rule: &RolloutRule,
+    all: &[Value],
+    revision: &RevisionId,
+    asked: u32,
+) -> Result<RevisionSeen, String> {
+    let (pods, resource) = (pods_of(all, &rule.lane, revision), &rule.workload.gpu_resource);
+    let seen = revision_seen(&pods, None, resource);
+    if asked > 0 && (seen.pods, seen.warm, seen.terminating) == (asked, asked, 0) {
+        return Ok(RevisionSeen {
+            desired: asked,
+            ..seen
+        });
+    }
+    let deployment = find_deployment(api, rule, revision).await?;
+    Ok(revision_seen(&pods, deployment.as_ref(), resource))
 }
 
 /// Names of pods that were not told to leave, with their nodes.
@@ -80,16 +101,27 @@ fn staying(pods: &[&Value]) -> BTreeMap<String, String> {
         .collect()
 }
 
-async fn list_pods(api: &Api, rule: &RolloutRule, revisions: &[&RevisionId]) -> Result<Vec<Value>, String> {
+/// The pods of both revisions, and those of others that are looked at in the same moment.
+async fn list_pods(
+    api: &Api,
+    rule: &RolloutRule,
+    revisions: &[&RevisionId],
+) -> Result<Arc<Vec<Value>>, String> {
     let namespace = &rule.target.namespace;
     let path = format!("/api/v1/namespaces/{namespace}/pods");
-    let pods = api.list(&path, &selector_query(&rule.lane, revisions)).await;
-    pods.map_err(|fault| failed("list pods", namespace, &fault))
+    let labels = revisions
+        .iter()
+        .map(|revision| names::label_value(revision.as_str()));
+    let pods = api.pods_together(&path, names::lane_label(&rule.lane), labels.collect());
+    pods.await.map_err(|fault| failed("list pods", namespace, &fault))
 }
 
-fn pods_of<'a>(all: &'a [Value], revision: &RevisionId) -> Vec<&'a Value> {
-    let label = names::label_value(revision.as_str());
-    let its = |pod: &&Value| pod["metadata"]["labels"][names::REVISION] == *label;
+fn pods_of<'a>(all: &'a [Value], lane: &LaneKey, revision: &RevisionId) -> Vec<&'a Value> {
+    let (lane, revision) = (names::lane_label(lane), names::label_value(revision.as_str()));
+    let its = |pod: &&Value| {
+        let labels = &pod["metadata"]["labels"];
+        labels[names::LANE] == *lane && labels[names::REVISION] == *revision
+    };
     all.iter().filter(its).collect()
 }
 
@@ -106,9 +138,12 @@ async fn find_deployment(
 }
 
 pub(crate) async fn find_route(api: &Api, rule: &RolloutRule) -> Result<Option<Value>, String> {
-    api.find(&route_path(rule))
-        .await
-        .map_err(|fault| failed("read the HTTPRoute", &rule.target.namespace, &fault))
+    let path = route_path(rule);
+    let found = api.find(&path).await;
+    if let Ok(Some(route)) = &found {
+        api.remember(&path, route);
+    }
+    found.map_err(|fault| failed("read the HTTPRoute", &rule.target.namespace, &fault))
 }
 
 pub(crate) fn failed(what: &str, namespace: &Namespace, fault: &Fault) -> String {
@@ -145,10 +180,10 @@ pub(crate) async fn gateway_pods(
         let labels = format!("{GATEWAY_NAME_LABEL}={name},{GATEWAY_NAMESPACE_LABEL}={namespace}");
         for place in [GATEWAY_NAMESPACE, namespace.as_str()] {
             let found = match api
-                .list(&format!("/api/v1/namespaces/{place}/pods"), &labels)
+                .list_together(&format!("/api/v1/namespaces/{place}/pods"), &labels)
                 .await
             {
-                Ok(found) => running(&found),
+                Ok(found) => running(found.iter()),
                 Err(Fault::Denied(why)) => {
                     tracing::warn!(namespace = place, why, "pods of the gateway cannot be seen");
                     Vec::new()

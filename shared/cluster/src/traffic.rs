@@ -123,12 +123,20 @@ pub(crate) enum Failure {
     Fault(Fault),
 }
 
-/// Reads, decides, writes what was decided to the object as it was read; reads again if somebody else wrote in between.
+/// Reads, decides, writes what was decided to the object as it was read; reads again if somebody else wrote in between. Where
+/// a look has read it a moment ago, that is what is decided on first: if it has changed since, the write is refused.
 pub(crate) async fn write(
     api: &Api,
     path: &str,
     decide: impl Fn(&Value) -> Result<Change, String>,
 ) -> Result<(), Failure> {
+    let seen = api.recall(path);
+    if let Some(Ok(Change::Patch(patch))) = seen.as_ref().map(&decide) {
+        match api.patch(path, &patch).await {
+            Err(Fault::Conflict(_)) => {}
+            other => return other.map_err(Failure::Fault),
+        }
+    }
     let mut last = Fault::Conflict(String::new());
     for _ in 0..CONFLICTS {
         let object = api.get(path).await.map_err(Failure::Fault)?;

@@ -290,6 +290,8 @@ pub enum Query {
         /// Milliseconds of the unit that `le` counts in: 1000 for seconds.
         unit_ms: u32,
     },
+    /// Series of DCGM about the GPUs of pods, by which a GPU says that it is at fault.
+    Gpus(String),
 }
 
 impl RolloutRule {

@@ -144,6 +144,22 @@ pub struct Replica {
     pub node: String,
     /// What it answered since it was first seen.
     pub counts: Counts,
+    /// What its GPUs say of themselves; nothing where nobody could be asked.
+    pub gpus: Option<Gpus>,
+}
+
+/// GPUs of a replica by their own names, which no two have. One that has nothing to say may be absent.
+pub type Gpus = BTreeMap<String, GpuSigns>;
+
+/// Signs of a fault, as the driver counts them since it was loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GpuSigns {
+    /// Number of the last error that the driver reported (XID); 0: none.
+    pub xid: u64,
+    /// Memory errors that could not be corrected, and rows of memory that could not be replaced.
+    pub memory: u64,
+    /// Time for which it was slowed down because it was too hot, in the unit of whoever tells it.
+    pub heat: u64,
 }
 
 /// The pods of one revision.

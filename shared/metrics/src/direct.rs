@@ -1,19 +1,19 @@
 //! Reads gateway and pods at once, and says what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
 use serde_json::Value;
-use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Traffic};
-use weir_domain::ids::{RevisionId, StepId};
+use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Together, Traffic};
+use weir_domain::ids::{ClusterName, RevisionId, StepId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::run::Run;
 use weir_domain::seen::TrafficSeen;
 
-use crate::gateway::{self, Endpoints};
+use crate::gateway::{self, Endpoints, Route, Sheet};
 use crate::page::{self, Page};
 use crate::tally::{Source, Standing, Tally, gateway_key};
 
@@ -24,15 +24,23 @@ const GATEWAYS_MAX: usize = 16;
 /// Longest wait for one answer. A check runs every 5 s, and a pod whose node is gone does not refuse, it hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
+/// What a pod of the gateway says of the routes that it was asked for; nothing if that is no page of metrics.
+type Said = Result<Option<Arc<Sheet>>, ProxyError>;
+
 /// Counts traffic by reading the gateway's and the pods' own counters through the cluster's API server.
 pub struct Direct {
     proxy: Arc<dyn Proxy>,
+    /// By cluster and pod of the gateway: looks at many rollouts at once are one read of it.
+    gateways: Together<(ClusterName, String), Route, Said>,
 }
 
 impl Direct {
     /// Reads through this proxy.
     pub fn new(proxy: Arc<dyn Proxy>) -> Self {
-        Self { proxy }
+        Self {
+            proxy,
+            gateways: Together::default(),
+        }
     }
 
     async fn count_rule(
@@ -47,15 +55,7 @@ impl Direct {
         let (gateways, pods) = (tally.choose_gateways(placed), tally.choose_pods(placed));
         let endpoint = &rule.workload.metrics;
         let (gates, pages) = futures::join!(
-            join_all(gateways.iter().map(|pod| {
-                self.get(
-                    rule,
-                    pod,
-                    gateway::PORT,
-                    gateway::path(&rule.target),
-                    gateway::BYTES_MAX,
-                )
-            })),
+            join_all(gateways.iter().map(|pod| self.endpoints(rule, pod))),
             join_all(pods.iter().map(|(_, pod)| {
                 self.get(rule, pod, endpoint.port, endpoint.path.clone(), page::BYTES_MAX)
             })),
@@ -64,7 +64,7 @@ impl Direct {
         let read: BTreeMap<String, Endpoints> = gateways
             .iter()
             .zip(gates)
-            .filter_map(|(pod, got)| Some((gateway_key(pod), heard.gateway(pod, got, rule)?)))
+            .filter_map(|(pod, got)| Some((gateway_key(pod), heard.gateway(pod, got)?)))
             .collect();
         tally.absorb_gateways(&read);
         for ((revision, pod), got) in pods.iter().zip(pages) {
@@ -79,6 +79,27 @@ impl Direct {
             scrape: Some(tally.stored()),
             replicas: tally.replicas(),
         }
+    }
+
+    /// The endpoints of the rule's route, as a pod of the gateway counts them.
+    async fn endpoints(&self, rule: &RolloutRule, pod: &PodRef) -> Result<Option<Endpoints>, ProxyError> {
+        let own = gateway::route(&rule.target);
+        let place = (rule.target.cluster.clone(), gateway_key(pod));
+        let read = |routes| self.read(rule, pod, routes);
+        let said = match self.gateways.ask(place, own.clone(), read).await {
+            // What was asked for together was too much.
+            Err(ProxyError::TooLarge(_)) => self.read(rule, pod, [own.clone()].into()).await,
+            said => said,
+        };
+        Ok(said?.and_then(|sheet| sheet.of(&own).cloned()))
+    }
+
+    async fn read(&self, rule: &RolloutRule, pod: &PodRef, routes: BTreeSet<Route>) -> Said {
+        let path = gateway::path(&routes);
+        let page = self
+            .get(rule, pod, gateway::PORT, path, gateway::BYTES_MAX)
+            .await?;
+        Ok(gateway::read(&page, routes).map(Arc::new))
     }
 
     async fn get(
@@ -182,14 +203,8 @@ struct Heard {
 }
 
 impl Heard {
-    fn gateway(
-        &mut self,
-        pod: &PodRef,
-        got: Result<String, ProxyError>,
-        rule: &RolloutRule,
-    ) -> Option<Endpoints> {
-        let read = got.map(|page| gateway::read(&page, &rule.target));
-        match read {
+    fn gateway(&mut self, pod: &PodRef, got: Result<Option<Endpoints>, ProxyError>) -> Option<Endpoints> {
+        match got {
             Ok(Some(endpoints)) => {
                 self.gateways += 1;
                 return Some(endpoints);

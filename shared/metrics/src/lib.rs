@@ -56,6 +56,7 @@ mod tally;
 mod direct;
 
 mod asked;
+mod gpus;
 pub mod provider;
 mod sources;
 

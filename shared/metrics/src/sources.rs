@@ -12,10 +12,11 @@ use weir_domain::condition::Reading;
 use weir_domain::ids::{LaneKey, RevisionId, StepId};
 use weir_domain::pipeline::{Collect, Measure, Query, RolloutRule};
 use weir_domain::run::Run;
-use weir_domain::seen::{Counts, TrafficSeen};
+use weir_domain::seen::{Counts, Gpus, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::asked::{Grown, first, next_window};
+use crate::gpus;
 use crate::provider::{Answer, Fold, Labels, Provider, Window};
 
 /// A plain number is asked for over this time, where the server folds points.
@@ -83,7 +84,7 @@ impl Sources {
     ) -> Result<Asked, Unanswered> {
         let server = self.server(measure).map_err(Unanswered::Error)?;
         let queries: Vec<&String> = match &measure.query {
-            Query::Value(_) => return Ok(before.clone()),
+            Query::Value(_) | Query::Gpus(_) => return Ok(before.clone()),
             Query::Requests { total, bad } => vec![total, bad],
             Query::Latencies { buckets, .. } => vec![buckets],
         };
@@ -192,9 +193,9 @@ impl Sources {
             seen: trouble.unwrap_or(TrafficSeen::Counts(counts)),
             scrape: Some(json!(kept)),
             // What a server counted is not told apart by pods.
-            replicas: match rule.measures.is_empty() {
-                true => direct_replicas,
-                false => BTreeMap::new(),
+            replicas: match counts_itself(rule) {
+                true => BTreeMap::new(),
+                false => direct_replicas,
             },
         }
     }
@@ -228,6 +229,12 @@ fn covers(rule: &RolloutRule) -> bool {
     queries.any(|query| matches!(query, Query::Requests { .. }))
 }
 
+/// Whether a server counts requests or latencies.
+fn counts_itself(rule: &RolloutRule) -> bool {
+    let mut queries = rule.measures.values().map(|measure| &measure.query);
+    queries.any(|query| matches!(query, Query::Requests { .. } | Query::Latencies { .. }))
+}
+
 async fn series(server: &dyn Provider, query: &str, window: Window) -> Answer<BTreeMap<Labels, f64>> {
     if server.has_series() {
         return server.series(query, window.to).await;
@@ -241,7 +248,7 @@ async fn series(server: &dyn Provider, query: &str, window: Window) -> Answer<BT
 
 fn overlay(counts: &mut Counts, measure: &Measure, grown: &[Grown; 2]) {
     match &measure.query {
-        Query::Value(_) => {}
+        Query::Value(_) | Query::Gpus(_) => {}
         Query::Requests { .. } => {
             counts.requests = grown[0].count();
             counts.bad = grown[1].count().min(counts.requests);
@@ -322,6 +329,29 @@ impl Traffic for Sources {
             (name.clone(), reading)
         });
         join_all(readings).await.into_iter().collect()
+    }
+
+    async fn gpus(&self, run: &Run, step: StepId) -> Option<BTreeMap<String, Gpus>> {
+        let (rule, rollout) = (run.rule(step)?, run.rollout(step)?);
+        let asked = rule.measures.values().find_map(|measure| match &measure.query {
+            Query::Gpus(query) => Some((measure, query)),
+            _ => None,
+        });
+        let (measure, query) = asked?;
+        let server = self.server(measure).ok()?;
+        let now = self.clock.now();
+        let window = Window { from: now, to: now };
+        let external = (self.naming)(&rule.lane, &rollout.candidate);
+        let query = filled(query, rule, &rollout.candidate, &external, window);
+        match server.series(&query, now).await {
+            Answer::Value(series) => Some(gpus::read(&series)),
+            // Nobody has said anything.
+            Answer::NoData(_) => Some(BTreeMap::new()),
+            Answer::Error(why) => {
+                tracing::warn!(source = measure.source, why, "the GPUs cannot be asked");
+                None
+            }
+        }
     }
 
     async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {

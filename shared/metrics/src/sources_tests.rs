@@ -309,3 +309,23 @@ async fn what_is_collected_is_asked_for_once_its_interval_is_whole() {
     let unknown = world.sources.unknown(&collect("datadog")).unwrap();
     assert!(unknown.contains("--source datadog="), "{unknown}");
 }
+
+#[tokio::test]
+async fn gpus_are_asked_by_pod_and_a_silent_exporter_is_no_trouble() {
+    let world = world(silent(), Query::Gpus("xids of ${revision}".into()), true);
+    let said = async |world: &World| world.sources.gpus(&world.run, sample::ROLLOUT).await;
+    assert_eq!(
+        said(&world).await,
+        Some(BTreeMap::new()),
+        "no series: nobody has said anything"
+    );
+    world.server.say("xids", Answer::Error("it answered 503".into()));
+    assert_eq!(said(&world).await, None);
+    assert_eq!(
+        *world.server.heard.lock().unwrap(),
+        [
+            format!("xids of w-{}", world.candidate),
+            format!("xids of w-{}", world.candidate)
+        ]
+    );
+}

@@ -11,6 +11,7 @@ use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Traffic};
 use weir_contracts::sample;
 use weir_domain::ids::{ClusterName, Namespace, RevisionId};
 use weir_domain::rollout::Rollout;
+use weir_domain::run::Run;
 use weir_domain::seen::{Counts, Routed, TrafficSeen};
 use weir_domain::time::Timestamp;
 use weir_metrics::Direct;
@@ -42,6 +43,8 @@ impl Proxy for Pods {
             .lock()
             .unwrap()
             .push(format!("{}:{port}{path}", pod.name));
+        // An answer takes its time: others may ask meanwhile.
+        tokio::task::yield_now().await;
         let page = self.pages.lock().unwrap().get(&(pod.name.clone(), port)).cloned();
         match page {
             Some(Ok(page)) if page == "hangs" => pending().await,
@@ -195,6 +198,50 @@ async fn what_each_pod_of_the_candidate_answered_is_told_apart() {
     assert_eq!(told, [("dead", 25, 25), ("failing", 25, 25)]);
     let both: u64 = told.iter().map(|(_, requests, _)| requests).sum();
     assert_eq!(both, counts(&third)[&bad()].requests);
+}
+
+#[tokio::test]
+async fn looks_at_many_rollouts_at_once_are_few_reads_of_their_gateway() {
+    let (pods, direct) = world();
+    let other = envoy(40).replace("httproute/production/llm/", "httproute/production/chat/");
+    pods.say("envoy", GATEWAY, format!("{}\n{other}", envoy(10)));
+    let llm = sample::run("one", "llm", 1);
+    let chat = json!(llm)
+        .to_string()
+        .replace("\"route\":\"llm\"", "\"route\":\"chat\"");
+    let chat: Run = serde_json::from_str(&chat).unwrap();
+    let all = async |before: &[Option<Value>]| {
+        let count = |n: usize| {
+            let run = if n.is_multiple_of(2) { &llm } else { &chat };
+            let before = before.get(n).and_then(Option::as_ref);
+            direct_count(&direct, run, before)
+        };
+        futures::future::join_all((0..20).map(count)).await
+    };
+    let first = all(&[]).await;
+    let read = |path: &str| {
+        let asked = pods.asked.lock().unwrap();
+        asked.iter().filter(|asked| asked.contains(path)).count()
+    };
+    assert_eq!(read("envoy:19001"), 2, "the first alone, and one for the others");
+    assert_eq!(read("filter=httproute/production/llm/rule"), 1);
+    assert_eq!(
+        read("filter=httproute/%28production/chat%7Cproduction/llm%29/rule"),
+        1
+    );
+    let other = envoy(47).replace("httproute/production/llm/", "httproute/production/chat/");
+    pods.say("envoy", GATEWAY, format!("{}\n{other}", envoy(15)));
+    let before: Vec<Option<Value>> = first.into_iter().map(|counting| counting.scrape).collect();
+    let requests: Vec<u64> = all(&before)
+        .await
+        .iter()
+        .map(|counting| counts(counting)[&good()].requests)
+        .collect();
+    assert_eq!(requests, [5, 7].repeat(10));
+}
+
+async fn direct_count(direct: &Direct, run: &Run, before: Option<&Value>) -> Counting {
+    direct.count(run, sample::ROLLOUT, &placed(), before).await
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ pub(crate) const NAMES: &[&str] = &[
 
 /// The pods of a revision, as a selector.
 const PODS: &str = r#"namespace="${namespace}",pod=~"${revision}-.*""#;
+/// The beginning of a selector of what DCGM says of faults. The exporter tells the first three unless it is told not to.
+const FAULTS: &str = r#"{__name__=~"DCGM_FI_DEV_(XID_ERRORS|ROW_REMAP_FAILURE|UNCORRECTABLE_REMAPPED_ROWS|ECC_DBE_VOL_TOTAL|THERMAL_VIOLATION)""#;
 /// Milliseconds of a second.
 const SECONDS: u32 = 1_000;
 
@@ -87,6 +89,12 @@ pub(crate) fn preset(name: &str) -> Option<Vec<(&'static str, Query)>> {
                 "gpu_memory_used",
                 r#"avg(DCGM_FI_DEV_FB_USED{PODS} or DCGM_FI_DEV_FB_USED{exported_pod=~"${revision}-.*"}) * 1048576"#,
             ),
+            (
+                "gpu_faults",
+                Query::Gpus(pods(&format!(
+                    "{FAULTS},PODS}} or {FAULTS},exported_pod=~\"${{revision}}-.*\"}}"
+                ))),
+            ),
         ],
         _ => return None,
     })
@@ -108,7 +116,7 @@ mod tests {
         for name in NAMES {
             for (what, query) in preset(name).unwrap() {
                 let texts = match &query {
-                    Query::Value(query) => vec![query],
+                    Query::Value(query) | Query::Gpus(query) => vec![query],
                     Query::Requests { total, bad } => {
                         assert!(bad.ends_with(" or vector(0)"), "{name}: {bad}");
                         vec![total, bad]

@@ -87,7 +87,7 @@ pub fn shared_with(pretended: usize) -> &'static Cluster {
 
 fn start(pretended: usize) -> Result<Cluster> {
     let bin = executables()?;
-    let simulator = built("weir-simulator")?;
+    let simulator = built("weir-simulator", "weir-simulator")?;
     let kept = root().join(".cache/live");
     let state = kept.join(std::process::id().to_string());
     std::fs::create_dir_all(&state)?;
@@ -185,22 +185,18 @@ fn executables() -> Result<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
-/// A program of the simulator's package, built beside the tests.
-pub(crate) fn built(program: &str) -> Result<PathBuf> {
+/// A program of another package, built beside the tests and as they are.
+///
+/// # Errors
+/// It cannot be built.
+pub fn built(package: &str, program: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let dir = own
         .ancestors()
         .nth(2)
         .context("the tests lie in a build directory")?;
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args([
-        "build",
-        "--quiet",
-        "--package",
-        "weir-simulator",
-        "--bin",
-        program,
-    ]);
+    cargo.args(["build", "--quiet", "--package", package, "--bin", program]);
     if dir.ends_with("release") {
         cargo.arg("--release");
     }

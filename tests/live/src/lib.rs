@@ -26,7 +26,7 @@ mod world;
 
 pub use api::{Answer, Api};
 pub use clock::{ShiftedClock, WallClock};
-pub use cluster::{Cluster, root, shared, shared_with};
+pub use cluster::{Cluster, built, root, shared, shared_with};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Fault, Gate, Held};
 pub use git::{GitServer, commit_model};

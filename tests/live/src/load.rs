@@ -25,7 +25,7 @@ impl Load {
     /// # Panics
     /// They cannot be started.
     pub async fn start(host: &str, rps: u32) -> Self {
-        let program = built("weir-load").expect("the load driver can be built");
+        let program = built("weir-simulator", "weir-load").expect("the load driver can be built");
         let mut process = Command::new(program)
             .args([
                 "--target",

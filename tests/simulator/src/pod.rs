@@ -47,6 +47,8 @@ pub(crate) struct Pod {
     crash: watch::Sender<Option<String>>,
     busy: watch::Sender<Busy>,
     arrivals: Mutex<Arrivals>,
+    /// Share of requests that fail in this process alone, whatever its model says.
+    fault: watch::Sender<f64>,
     places: Arc<Semaphore>,
     begun: Instant,
 }
@@ -67,6 +69,7 @@ impl Pod {
             crash: watch::Sender::new(None),
             busy: watch::Sender::new(busy),
             arrivals: Mutex::new(Arrivals { rate, number: 0 }),
+            fault: watch::Sender::new(0.0),
             places: Arc::new(Semaphore::new(places)),
             begun: Instant::now(),
             model,
@@ -96,6 +99,16 @@ impl Pod {
             self.crash(format!("out of memory in request {number}"));
         }
         (number, rps)
+    }
+
+    /// From now on this share of the requests fails here, as with a GPU that is bad.
+    pub(crate) fn spoil(&self, ratio: f64) {
+        self.fault.send_replace(ratio);
+    }
+
+    /// The share of requests that fails here, from 0 to 1.
+    pub(crate) fn fault(&self) -> f64 {
+        *self.fault.borrow()
     }
 
     /// Ends the process at once. Only the first reason counts.

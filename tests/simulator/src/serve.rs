@@ -1,4 +1,4 @@
-//! The HTTP face: health, metrics, generations.
+//! The HTTP face: health, metrics, generations, and a way to spoil this one process.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -40,6 +40,14 @@ struct Wire {
     stream: bool,
 }
 
+/// What is wrong with one process of several that serve the same model.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fault {
+    /// Share of requests that fail, beside what the model says.
+    error_ratio: f64,
+}
+
 /// Answers one request. Health and metrics are not counted as requests, as vLLM does not count them: a probe
 /// that fails while the model loads is no error of the service.
 pub(crate) async fn answer(pod: Arc<Pod>, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
@@ -48,6 +56,7 @@ pub(crate) async fn answer(pod: Arc<Pod>, request: Request<Incoming>) -> Result<
     let mut response = match (method, path) {
         ("GET", "/health") => return Ok(finish(&pod, health(&pod))),
         ("GET", "/metrics") => return Ok(finish(&pod, metrics(&pod))),
+        ("POST", "/fault") => return Ok(finish(&pod, spoil(&pod, request).await)),
         ("POST", "/v1/completions" | "/inference") => generate(pod.clone(), request).await,
         (_, "other") => refusal(StatusCode::NOT_FOUND, "no such path"),
         _ => refusal(
@@ -71,7 +80,7 @@ fn method(method: &Method) -> &'static str {
 }
 
 fn path(path: &str) -> &'static str {
-    ["/health", "/metrics", "/v1/completions", "/inference"]
+    ["/health", "/metrics", "/fault", "/v1/completions", "/inference"]
         .into_iter()
         .find(|known| *known == path)
         .unwrap_or("other")
@@ -126,6 +135,27 @@ fn metrics(pod: &Pod) -> Response<Reply> {
     )
 }
 
+async fn spoil(pod: &Pod, request: Request<Incoming>) -> Response<Reply> {
+    let bytes = match body(request.into_body()).await {
+        Ok(bytes) => bytes,
+        Err((status, message)) => return refusal(status, &message),
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(Fault { error_ratio }) if (0.0..=1.0).contains(&error_ratio) => {
+            pod.spoil(error_ratio);
+            whole(
+                StatusCode::OK,
+                "application/json",
+                json!({"error_ratio": error_ratio}).to_string(),
+            )
+        }
+        _ => refusal(
+            StatusCode::BAD_REQUEST,
+            "the body is no fault: expected {\"error_ratio\": 0 to 1}",
+        ),
+    }
+}
+
 async fn generate(pod: Arc<Pod>, request: Request<Incoming>) -> Response<Reply> {
     if *pod.phase.borrow() != Phase::Serving {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "the model is not ready");
@@ -137,7 +167,12 @@ async fn generate(pod: Arc<Pod>, request: Request<Incoming>) -> Response<Reply> 
     };
     let (number, rps) = pod.arrive();
     let mut random = Random::for_request(pod.model.seed, number);
-    let plan = plan(&pod.model, ask, rps, &mut random);
+    let mut plan = plan(&pod.model, ask, rps, &mut random);
+    // Drawn only where there is a fault: without one, the seed decides what it always did.
+    let fault = pod.fault();
+    if fault > 0.0 && random.chance(fault) {
+        plan.ending = Ending::Fail;
+    }
     if let Err(QueueFull) = ticket.start().await {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "the queue is full");
     }
@@ -204,18 +239,20 @@ fn completion(pod: &Pod, ask: Ask, plan: &Plan, number: u64) -> Value {
     })
 }
 
-async fn read(body: Incoming) -> Result<Ask, (StatusCode, String)> {
-    let bytes = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err((
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the body is larger than 1 MiB".to_owned(),
-            ));
-        }
-        Err(_) => return Err((StatusCode::BAD_REQUEST, "the body ended early".to_owned())),
-    };
+async fn read(incoming: Incoming) -> Result<Ask, (StatusCode, String)> {
+    let bytes = body(incoming).await?;
     ask(&bytes).map_err(|message| (StatusCode::BAD_REQUEST, message))
+}
+
+async fn body(incoming: Incoming) -> Result<Bytes, (StatusCode, String)> {
+    match Limited::new(incoming, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err((
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than 1 MiB".to_owned(),
+        )),
+        Err(_) => Err((StatusCode::BAD_REQUEST, "the body ended early".to_owned())),
+    }
 }
 
 fn ask(bytes: &[u8]) -> Result<Ask, String> {

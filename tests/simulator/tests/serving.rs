@@ -371,3 +371,35 @@ async fn statistics_are_served_while_the_load_runs() {
         .unwrap();
     served.abort();
 }
+
+#[tokio::test]
+async fn one_process_can_be_spoiled_whatever_its_model_is() {
+    let running = Running::ready(
+        r#"{"load_seconds":0,"warm_up_generations":0,"latency_ms":{"p50":2,"p99":4},
+            "tokens":{"min":1,"max":2,"per_second":50}}"#,
+    )
+    .await;
+    let inference = async || {
+        ask(running.address, "POST /inference", r#"{"input":"x"}"#)
+            .await
+            .0
+    };
+    assert_eq!(inference().await, 200);
+    let spoil = async |fault: &str| {
+        let (status, response) = ask(running.address, "POST /fault", fault).await;
+        (status, text(response).await)
+    };
+    assert_eq!(
+        spoil(r#"{"error_ratio":1}"#).await,
+        (200, r#"{"error_ratio":1.0}"#.to_owned())
+    );
+    assert_eq!(inference().await, 500);
+    for wrong in ["", "{}", r#"{"error_ratio":2}"#, r#"{"error_ratio":0,"more":1}"#] {
+        let (status, why) = spoil(wrong).await;
+        assert!(status == 400 && why.contains("expected"), "{wrong}: {why}");
+    }
+    spoil(r#"{"error_ratio":0}"#).await;
+    assert_eq!(inference().await, 200);
+    let served = r#"http_requests_total{method="POST",code="500",path="/inference"}"#;
+    assert_eq!(running.sample(served).await, 1, "what spoils it is no request");
+}

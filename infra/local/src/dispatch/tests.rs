@@ -178,6 +178,30 @@ async fn traffic_is_looked_at_while_every_hand_of_steps_is_full() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn steps_leave_the_machine_to_traffic_while_looks_at_it_wait() {
+    let (steps, traffic) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let of_steps = counting(&steps, Span::seconds(1));
+    let of_traffic = counting(&traffic, Span::seconds(1));
+    let look: Look = Arc::new(move |run: RunId| match run.as_str().starts_with("run-step") {
+        true => of_steps(run),
+        false => of_traffic(run),
+    });
+    let host = Host::start(&look);
+    for n in 0..4 * WORKERS {
+        host.hint(&format!("step-{n}"), Duty::Steps, Span::ZERO).await;
+        host.hint(&format!("traffic-{n}"), Duty::Traffic, Span::ZERO)
+            .await;
+    }
+    pass(Span::millis(2_500)).await;
+    assert_eq!(steps.most.load(Ordering::Relaxed), STEPS_BESIDE);
+    assert!(steps.looks() > STEPS_BESIDE, "they do not stand still");
+    pass(Span::seconds(10)).await;
+    assert_eq!((steps.looks(), traffic.looks()), (4 * WORKERS, 4 * WORKERS));
+    assert_eq!(steps.most.load(Ordering::Relaxed), WORKERS);
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_that_panics_fails_or_hangs_is_tried_again_and_takes_nobody_with_it() {
     let tries: Arc<Mutex<HashMap<RunId, u32>>> = Arc::default();
     let look = {

@@ -19,6 +19,8 @@ pub struct Behaviour {
     pub sick: Vec<u64>,
     /// Requests to those that fail, of a thousand.
     pub sick_per_mille: f64,
+    /// What the GPU of a replica says, by the number of the replica, once that has answered something (an XID).
+    pub xids: BTreeMap<u64, u64>,
     /// Every pod crashes this long after it first got traffic.
     pub crash_after: Option<Span>,
 }
@@ -32,6 +34,7 @@ impl Default for Behaviour {
             healthy_for: Span::ZERO,
             sick: Vec::new(),
             sick_per_mille: 0.0,
+            xids: BTreeMap::new(),
             crash_after: None,
         }
     }

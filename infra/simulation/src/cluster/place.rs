@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::ids::{Fence, RevisionId};
-use weir_domain::seen::{Counts, RouteSeen};
+use weir_domain::seen::{Counts, Gpus, RouteSeen};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 
@@ -79,6 +79,11 @@ impl Place {
     /// Pods of a revision that stay: node and counts of each.
     pub(super) fn replicas(&self, id: &RevisionId) -> BTreeMap<String, (String, Counts)> {
         self.revisions.get(id).map(Revision::apart).unwrap_or_default()
+    }
+
+    /// What the GPUs of a revision's pods say.
+    pub(super) fn gpus(&self, id: &RevisionId) -> Option<BTreeMap<String, Gpus>> {
+        self.revisions.get(id)?.gpus()
     }
 
     /// Requests in thousandths that a revision answered badly to those who asked.

@@ -11,7 +11,7 @@ use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
 use weir_domain::pipeline::{Collect, DEFAULT_SOURCE};
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen, TrafficSeen};
+use weir_domain::seen::{ExecutionSeen, Gpus, GroundSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use super::SimulatedCluster;
@@ -172,6 +172,12 @@ impl Traffic for SimulatedCluster {
 
     async fn values(&self, _: &Run, _: StepId) -> BTreeMap<String, Reading> {
         self.inside().values.clone()
+    }
+
+    async fn gpus(&self, run: &Run, step: StepId) -> Option<BTreeMap<String, Gpus>> {
+        let (rule, rollout) = (run.rule(step)?, run.rollout(step)?);
+        let mut inside = self.caught_up();
+        inside.place_mut(&rule.lane.environment).gpus(&rollout.candidate)
     }
 
     async fn measure(&self, collect: &Collect, from: Timestamp, to: Timestamp) -> Measured {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use weir_domain::ids::Fence;
-use weir_domain::seen::{Counts, PodPhase, RevisionSeen};
+use weir_domain::seen::{Counts, GpuSigns, Gpus, PodPhase, RevisionSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use super::behaviour::Behaviour;
@@ -135,6 +135,21 @@ impl Revision {
         staying
             .map(|pod| (pod.name(), (node(pod), counts(pod.answered))))
             .collect()
+    }
+
+    /// What the GPUs of the pods that stay say; nothing where nobody asks them.
+    pub(super) fn gpus(&self) -> Option<BTreeMap<String, Gpus>> {
+        let xids = &self.behaviour.xids;
+        let said = |pod: &Pod| {
+            let xid = xids.get(&pod.number).filter(|_| pod.answered[0] > 0);
+            let signs = GpuSigns {
+                xid: xid.copied().unwrap_or(0),
+                ..GpuSigns::default()
+            };
+            (pod.name(), Gpus::from([("GPU-0".to_owned(), signs)]))
+        };
+        let staying = self.pods.iter().filter(|pod| pod.stays());
+        (!xids.is_empty()).then(|| staying.map(said).collect())
     }
 
     pub(super) fn seen(&self, now: Timestamp) -> RevisionSeen {

@@ -149,6 +149,7 @@ mod tests {
             pod: format!("pod-{n}"),
             node: format!("node-{n}"),
             counts,
+            gpus: None,
         }
     }
 

@@ -19,6 +19,7 @@ pub mod carried;
 pub mod condition;
 pub mod detector;
 pub mod experiment;
+pub mod hardware;
 pub mod kayenta;
 mod metric;
 mod order;

@@ -13,6 +13,7 @@ use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
 use crate::judge::carried::Carried;
 use crate::judge::condition::Weighing;
+use crate::judge::hardware::Hardware;
 use crate::judge::split::Split;
 use crate::judge::watching::Watching;
 use crate::seen::{Counts, PodPhase, RevisionSeen, TrafficChange};
@@ -124,7 +125,13 @@ pub struct Rollout {
     /// What each of the candidate's replicas answered meanwhile.
     #[serde(default)]
     pub carried: Carried,
-    /// The replica that was replaced because it carried a breach: one in a rollout.
+    /// What their GPUs said of themselves.
+    #[serde(default, skip_serializing_if = "Hardware::is_empty")]
+    pub hardware: Hardware,
+    /// Replicas that were replaced because of their GPU.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpus_replaced: u32,
+    /// The replica that was replaced last; because it carried a breach, one in a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
     /// Whether each side gets the share it was given, since the present weights were set.
@@ -189,6 +196,10 @@ pub struct Rollout {
     pub waits_for: String,
 }
 
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 /// Traffic changes that are kept: a plan has tens of steps, and corrections are rare.
 pub(super) const CHANGES_LIMIT: usize = 200;
 
@@ -208,6 +219,8 @@ impl Rollout {
             counted: BTreeMap::new(),
             weighing: Weighing::default(),
             carried: Carried::default(),
+            hardware: Hardware::default(),
+            gpus_replaced: 0,
             replaced: None,
             split: Split::default(),
             watching: Watching::default(),
@@ -346,6 +359,7 @@ impl Rollout {
         self.counted_from.clone_from(&self.counted);
         self.weighing.restart();
         self.carried.restart();
+        self.hardware.restart();
         self.split = Split::default();
         self.inconclusive = None;
         (self.blind_since, self.blind_before, self.unfair_since) = (None, Span::ZERO, None);

@@ -1,4 +1,5 @@
-//! One replica that carries a breach is replaced, once, before the version is blamed.
+//! One replica that carries a breach is replaced, once, before the version is blamed; and so is one whose GPU says itself that
+//! it is at fault.
 //!
 //! Its users do not wait for that: the candidate's traffic goes back at once, as at every breach. The replica leaves, another
 //! comes in its place, and the step begins again. It leaves before the other comes, so that no more GPUs are held than
@@ -12,9 +13,13 @@ use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::Effect;
 use crate::ids::StepId;
+use crate::judge::carried::Suspect;
 use crate::pipeline::RolloutRule;
-use crate::seen::Scene;
+use crate::seen::{Replica, Scene};
 use crate::units::Weight;
+
+/// Replicas that are replaced because of their GPU in one rollout. Where more than these are bad, a person must look.
+const GPUS_LIMIT: u32 = 3;
 
 /// The replica that was replaced.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,6 +32,9 @@ pub struct Replaced {
     pub step: usize,
     /// It is gone, and another was asked for.
     pub gone: bool,
+    /// None was replaced yet for what it answered: GPUs alone were at fault.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_gpu: bool,
 }
 
 /// Takes the traffic back and lets the replica leave that carries the breach. Says whether there is one, it is the first,
@@ -42,33 +50,84 @@ pub(super) fn replace(
     let Some(condition) = &rule.rollback else {
         return false;
     };
-    let instant = rollout.stable.is_some()
-        && !rollout.has_lent()
-        && rollout.plan.carried_by(rollout.stable_warm(), rule) == Weight::FULL;
-    if rollout.replaced.is_some() || !instant || rollout.candidate_asked < 2 {
+    let first = rollout.replaced.as_ref().is_none_or(|replaced| replaced.by_gpu);
+    if !first || !takes_all(rollout, rule) || rollout.candidate_asked < 2 {
         return false;
     }
-    let Some(suspect) = rollout.carried.by(condition) else {
+    let Some((suspect, replica)) = there(rollout.carried.by(condition), scene) else {
         return false;
     };
-    let Some(replica) = scene.replicas.iter().find(|replica| replica.pod == suspect.pod) else {
-        return false;
-    };
-    let (pod, node) = (suspect.pod, replica.node.clone());
     let told = match rollout.candidate_asked {
         2 => "one of two replicas, so that it may still be the version",
         _ => "one replica and not the version",
     };
+    let told = format!(
+        "{told}: pod {} on node {}: {}; it is replaced once",
+        suspect.pod, replica.node, suspect.words
+    );
+    let replaced = Replaced {
+        pod: suspect.pod,
+        node: replica.node.clone(),
+        step,
+        gone: false,
+        by_gpu: false,
+    };
+    let_leave(draft, rollout, id, replaced, told);
+    true
+}
+
+/// The same where the candidate is bad, in whatever way, and the GPU of one of its replicas has said since the weights were set
+/// that it is at fault. A single replica is enough: it is not told from others, but named by its own hardware.
+pub(super) fn replace_for_gpu(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    scene: &Scene,
+    step: usize,
+    why: &str,
+) -> bool {
+    if rollout.gpus_replaced >= GPUS_LIMIT || !takes_all(rollout, rule) || rollout.candidate_asked == 0 {
+        return false;
+    }
+    let Some((suspect, replica)) = there(rollout.hardware.suspect(), scene) else {
+        return false;
+    };
+    let told = format!(
+        "a GPU and not the version: pod {} on node {}: {}; {why}; the replica is replaced, cordon the node until its GPU is whole",
+        suspect.pod, replica.node, suspect.words
+    );
+    let replaced = Replaced {
+        pod: suspect.pod,
+        node: replica.node.clone(),
+        step,
+        gone: false,
+        by_gpu: rollout.replaced.as_ref().is_none_or(|replaced| replaced.by_gpu),
+    };
+    rollout.gpus_replaced += 1;
+    let_leave(draft, rollout, id, replaced, told);
+    true
+}
+
+/// Whether stable is there to take everything at once.
+fn takes_all(rollout: &Rollout, rule: &RolloutRule) -> bool {
+    rollout.stable.is_some()
+        && !rollout.has_lent()
+        && rollout.plan.carried_by(rollout.stable_warm(), rule) == Weight::FULL
+}
+
+/// The suspect, if its pod still stays.
+fn there(suspect: Option<Suspect>, scene: &Scene) -> Option<(Suspect, &Replica)> {
+    let suspect = suspect?;
+    let replica = scene.replicas.iter().find(|replica| replica.pod == suspect.pod)?;
+    Some((suspect, replica))
+}
+
+fn let_leave(draft: &mut Draft, rollout: &mut Rollout, id: StepId, replaced: Replaced, told: String) {
     draft
-        .note(
-            Action::ReplicaReplaced,
-            format!(
-                "{told}: pod {pod} on node {node}: {}; it is replaced once",
-                suspect.words
-            ),
-        )
-        .with("pod", pod.as_str())
-        .with("node", node.as_str());
+        .note(Action::ReplicaReplaced, told)
+        .with("pod", replaced.pod.as_str())
+        .with("node", replaced.node.as_str());
     set_weight(draft, rollout, id, Weight::ZERO, "a replica is replaced");
     rollout.candidate_asked -= 1;
     rollout.fence = rollout.fence.next();
@@ -76,17 +135,12 @@ pub(super) fn replace(
         step: id,
         revision: rollout.candidate.clone(),
         replicas: rollout.candidate_asked,
-        leaving: vec![pod.clone()],
+        leaving: vec![replaced.pod.clone()],
         fence: rollout.fence,
     });
-    rollout.replaced = Some(Replaced {
-        pod,
-        node,
-        step,
-        gone: false,
-    });
+    let step = replaced.step;
+    rollout.replaced = Some(replaced);
     enter(draft, rollout, Phase::Growing { step });
-    true
 }
 
 /// Asks for another replica once the bad one has left. Says whether that is still waited for; after `warm_within` it is

@@ -76,6 +76,7 @@ pub(crate) fn observe(
 
 fn remember(draft: &Draft, rollout: &mut Rollout, scene: &Scene) {
     rollout.candidate_seen = scene.candidate.clone();
+    rollout.hardware.see(&scene.replicas);
     let phase = rollout.candidate_seen.phase;
     if rollout.stands_since.is_none_or(|(before, _)| before != phase) {
         rollout.stands_since = Some((phase, draft.now));

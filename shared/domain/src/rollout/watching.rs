@@ -7,7 +7,7 @@ use super::pause::paused;
 use super::phases::{Phase, Rollout};
 use super::plan::StepKind;
 use super::preview::previewing;
-use super::replace::replace;
+use super::replace::{replace, replace_for_gpu};
 use super::shadow::over;
 use super::share::{correct_weight, has_followed};
 use super::watch::doubt;
@@ -27,10 +27,15 @@ pub(super) fn watching(
 ) {
     let planned = rollout.plan.steps[step].clone();
     if let Some(why) = failure(rollout) {
-        return doubt(draft, rollout, id, rule, &why);
+        if !replace_for_gpu(draft, rollout, id, rule, scene, step, &why) {
+            doubt(draft, rollout, id, rule, &why);
+        }
+        return;
     }
     if let Some(why) = breach(rollout, rule) {
-        if !replace(draft, rollout, id, rule, scene, step) {
+        if !replace_for_gpu(draft, rollout, id, rule, scene, step, &why)
+            && !replace(draft, rollout, id, rule, scene, step)
+        {
             let why = rollout.blamed(why);
             doubt(draft, rollout, id, rule, &why);
         }

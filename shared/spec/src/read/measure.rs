@@ -103,7 +103,7 @@ fn one(name: &str, body: &Node, place: &Place) -> Result<Vec<(String, Measure)>,
 /// A name in `${…}` that nobody fills in.
 fn unknown(query: &Query, place: &Place) -> Option<Diagnostic> {
     let texts = match query {
-        Query::Value(query) => vec![query],
+        Query::Value(query) | Query::Gpus(query) => vec![query],
         Query::Requests { total, bad } => vec![total, bad],
         Query::Latencies { buckets, .. } => vec![buckets],
     };

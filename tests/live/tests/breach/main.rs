@@ -1,20 +1,24 @@
 //! All canaries of a cluster breach at once: real rollouts on a real API server with its gateway's controller, the host's own
-//! store, queue and workers, the shipped rights and the admission policy. Pods are pretended and metrics are played.
+//! store, queue and workers in a process of its own, the shipped rights and the admission policy. Pods are pretended. What a
+//! look reads is read, the gateway's counters too; what it counts is played.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-mod crowd;
-mod played;
+mod shares;
+mod spent;
+mod storm;
 
-use weir_domain::rollout::{Phase, Rollout};
-use weir_domain::units::Weight;
-use weir_live::shared_with;
+use weir_live::{World, shared_with};
 
-use crowd::{Crowd, SHARE};
+use shares::{furnish, shares};
+use spent::Spent;
+use storm::Storm;
 
 /// Pods that kwok lets a node have, less some for others.
 const PODS_OF_A_NODE: usize = 240;
 /// Canaries, unless `WEIR_CANARIES` says another number.
 const CANARIES: usize = 30;
+/// The candidates' share, in percent.
+const SHARE: u8 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn canaries_that_all_breach_at_once_all_lose_their_traffic() {
@@ -24,48 +28,25 @@ async fn canaries_that_all_breach_at_once_all_lose_their_traffic() {
         asked.parse().expect("WEIR_CANARIES is a number")
     });
     shared_with(2 * canaries / PODS_OF_A_NODE + 1);
-    let crowd = Crowd::new(canaries).await;
-    crowd
-        .roll_out("v1", "the first release serves", |rollout| {
-            rollout.phase == Phase::Drained
-        })
-        .await;
-    let runs = crowd.roll_out("v2", "the canary has its share", steps).await;
-    let shares = crowd.shares().await;
-    assert_eq!(shares.len(), canaries);
-    assert!(
-        shares.values().all(|share| *share == u64::from(SHARE)),
-        "{shares:?}"
-    );
+    let world = World::new("breach").await;
+    let services: Vec<String> = (0..canaries).map(|n| format!("chat-{n:03}")).collect();
+    furnish(&world, &services).await;
 
-    let checked = crowd.breach(&runs).await;
-    let (mut decided, mut accepted) = (Vec::new(), Vec::new());
-    for run in &runs {
-        let rollout = crowd.until(run, "the share is back", is_back).await;
-        let change = rollout.changes.last().unwrap();
-        decided.push(change.decided.since(checked).0);
-        accepted.push(change.accepted.unwrap().since(checked).0);
-    }
-    assert!(crowd.shares().await.values().all(|share| *share == 0));
+    let mut storm = Storm::start(&world, &services, SHARE).await;
+    let had = shares(&world).await;
+    assert_eq!(had.len(), canaries);
+    assert!(had.values().all(|share| *share == u64::from(SHARE)), "{had:?}");
+    let before = Spent::now();
+    let mut back = storm.breach().await;
+    let spent = Spent::now().since(&before);
+    assert!(shares(&world).await.values().all(|share| *share == 0));
+
+    let mut write = back.writes();
     println!("{canaries} canaries, from the check");
-    println!("to the decision             {}", told(&mut decided));
-    println!("to weight 0 at the API      {}", told(&mut accepted));
-}
-
-fn steps(rollout: &Rollout) -> bool {
-    let settled = rollout
-        .changes
-        .last()
-        .is_some_and(|change| change.observed.is_some());
-    rollout.phase == Phase::Watching { step: 0 } && settled
-}
-
-fn is_back(rollout: &Rollout) -> bool {
-    let accepted = rollout
-        .changes
-        .last()
-        .is_some_and(|change| change.accepted.is_some());
-    rollout.weight == Weight::ZERO && accepted
+    println!("to the decision             {}", told(&mut back.decided));
+    println!("from there to weight 0      {}", told(&mut write));
+    println!("to weight 0 at the API      {}", told(&mut back.accepted));
+    println!("CPU until all were there    {spent}");
 }
 
 /// `min 61 ms, median 1402 ms, p99 2710 ms, max 2755 ms`

@@ -4,6 +4,7 @@
 
 mod blue_green;
 mod faults;
+mod replica;
 mod rolling;
 mod shadow;
 mod stage;

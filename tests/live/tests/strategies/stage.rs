@@ -21,6 +21,7 @@ pub(crate) struct Stage {
     _pool: tokio::sync::SemaphorePermit<'static>,
     pub(crate) world: World,
     pub(crate) host: Host,
+    replicas: u32,
     strategy: Value,
     commit: String,
     git: GitServer,
@@ -30,7 +31,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// A service of a name of its own, which holds so many times its replicas' GPUs at most.
     pub(crate) async fn new(name: &str, strategy: Value, times: u32) -> Self {
-        let pool = POOL.acquire_many(times * REPLICAS).await.unwrap();
+        Self::of(name, strategy, REPLICAS, times).await
+    }
+
+    /// The same with so many replicas.
+    pub(crate) async fn of(name: &str, strategy: Value, replicas: u32, times: u32) -> Self {
+        let pool = POOL.acquire_many(times * replicas).await.unwrap();
         let world = World::new(name).await;
         let path = world.directory("repository");
         let git = GitServer::start(path.parent().unwrap()).await.unwrap();
@@ -41,6 +47,7 @@ impl Stage {
             commit: commit_model(&path, "weights\n"),
             repository: path.file_name().unwrap().to_str().unwrap().to_owned(),
             world,
+            replicas,
             strategy,
             git,
         }
@@ -69,7 +76,7 @@ impl Stage {
             ..Shape::rollout(version, None)
         };
         let world = &self.world;
-        let pipeline = shape.pipeline(&world.namespace, &world.builds, REPLICAS, strategy);
+        let pipeline = shape.pipeline(&world.namespace, &world.builds, self.replicas, strategy);
         let url = self.git.url(&self.repository);
         self.host.start_from(&url, &self.commit, version, pipeline).await
     }
