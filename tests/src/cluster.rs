@@ -9,8 +9,9 @@ use serde_json::Value;
 use weir_app::{Clusters, Counting, EffectError, Measured, Placed, Scenery, Traffic, VariantScenery};
 use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
-use weir_domain::ids::{RevisionId, StepId};
+use weir_domain::ids::StepId;
 use weir_domain::pipeline::Collect;
+use weir_domain::rollout::StableSide;
 use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, Gpus, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
@@ -65,7 +66,7 @@ impl Clusters for FakeCluster {
         self.inner.site(run, step).await
     }
 
-    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen {
         self.inner.ground(run, step, stable).await
     }
 

@@ -21,7 +21,8 @@ pub use doors::{Doors, FakeReplies};
 pub use events::{github_push, push_of, sample, samples, slack_press, slack_reason};
 pub use faults::{Fault, Faults};
 pub use pipelines::{
-    canary_of_another_service, canary_to_production, canary_with, commit, experiment, with_approval,
+    adopting, canary_of_another_service, canary_to_production, canary_with, commit, experiment,
+    with_approval, with_approval_of, workload,
 };
 pub use ports::{FakePeople, FakeSource};
 pub use replay::{once, replay, with_one_older};

@@ -47,6 +47,11 @@ pub fn canary_with(commit: &Commit, change: impl Fn(&mut RolloutRule)) -> Pipeli
     pipeline
 }
 
+/// The same where a Deployment of somebody else's serves.
+pub fn adopting(deployment: &str, commit: &Commit) -> Pipeline {
+    canary_with(commit, |rule| rule.adopts = Some(deployment.to_owned()))
+}
+
 /// Another service of another environment, on the same cluster.
 pub fn canary_of_another_service(commit: &Commit) -> Pipeline {
     let mut pipeline = pipeline(vec![stage("Deploy to Staging", production(commit))]);
@@ -64,7 +69,11 @@ pub fn canary_of_another_service(commit: &Commit) -> Pipeline {
 
 /// The same with an approval by `ml-team` in between.
 pub fn with_approval(commit: &Commit) -> Pipeline {
-    let mut pipeline = canary_to_production(commit);
+    with_approval_of(canary_to_production(commit))
+}
+
+/// A pipeline with an approval by `ml-team` before its second stage.
+pub fn with_approval_of(mut pipeline: Pipeline) -> Pipeline {
     let rule = ApprovalRule {
         needs: vec![Quorum {
             group: GroupName::new("ml-team"),
@@ -212,6 +221,7 @@ fn production(commit: &Commit) -> Step {
         no_data: NoData::Hold,
         watch: Span::ZERO,
         undoes: false,
+        adopts: None,
         measures: BTreeMap::new(),
     };
     Step {
@@ -221,7 +231,8 @@ fn production(commit: &Commit) -> Step {
     }
 }
 
-fn workload(commit: &Commit) -> Workload {
+/// What a commit's revision consists of.
+pub fn workload(commit: &Commit) -> Workload {
     let image = format!("ai-service:{commit}");
     Workload {
         template: json!({ "spec": { "containers": [{ "name": "model", "image": image }] } }),
@@ -235,6 +246,7 @@ fn workload(commit: &Commit) -> Workload {
             path: "/metrics".into(),
         },
         not_exact: Vec::new(),
+        adopted: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Stories: what happens to runs, told through the real handlers.
 
+mod adoption;
 mod approvals;
 mod blue_green;
 mod canary;

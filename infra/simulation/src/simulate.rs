@@ -10,7 +10,7 @@ use weir_domain::approval::{Answer, ApprovalState};
 use weir_domain::event::{Event, Limits};
 use weir_domain::ids::{Commit, PushKey, RunId};
 use weir_domain::people::{Actor, Identity, Person};
-use weir_domain::pipeline::Pipeline;
+use weir_domain::pipeline::{Pipeline, StageWork, StepWork};
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
 
@@ -104,6 +104,21 @@ pub async fn simulate(pipeline: impl Fn(&str) -> Pipeline, world: &WorldFile) ->
     host.told(&second, began, world).await
 }
 
+/// The pipeline where everything that serves is Weir's: a run brings what is stable, so that there is nothing to adopt.
+fn alone(mut pipeline: Pipeline) -> Pipeline {
+    let stages = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
+    let steps = stages.filter_map(|work| match work {
+        StageWork::Steps { steps, .. } => Some(steps),
+        StageWork::Approval(_) => None,
+    });
+    for step in steps.flatten() {
+        if let StepWork::Rollout(rule) = &mut step.work {
+            rule.adopts = None;
+        }
+    }
+    pipeline
+}
+
 impl Host {
     fn new(world: &WorldFile) -> Self {
         let clock = Arc::new(ManualClock::default());
@@ -155,7 +170,7 @@ impl Host {
                 reason: "simulated".into(),
                 received: self.clock.now(),
             },
-            pipeline: Ok(pipeline(commit.as_str())),
+            pipeline: Ok(alone(pipeline(commit.as_str()))),
         };
         Ok(self.steps.start(start).await?.run().clone())
     }

@@ -408,6 +408,7 @@ impl Engine {
             stable: scenery.stable,
             route: scenery.route,
             traffic: counting.seen,
+            adoption_lacks: scenery.adoption_lacks,
         };
         let scrape = counting.scrape.map(|value| Scrape { step, value });
         Ok((

@@ -21,7 +21,9 @@ const INTERVALS_AT_ONCE: u32 = 12;
 impl Engine {
     /// An experiment whose measuring cannot begin is refused before anything moves.
     pub(crate) fn add_unknown_sources(&self, run: &Run, seen: &mut SiteSeen) {
-        let SiteSeen::Seen { problems } = seen else { return };
+        let SiteSeen::Seen { problems, .. } = seen else {
+            return;
+        };
         let collects = run.steps().filter_map(|(_, step, _)| match &step.work {
             StepWork::Collect(collect) => Some(collect),
             _ => None,

@@ -12,6 +12,7 @@ use weir_domain::effect::{CommitState, Effect};
 use weir_domain::event::Limits;
 use weir_domain::ids::{ApprovalToken, ClusterName, Commit, Namespace, RevisionId, RunId, StepId};
 use weir_domain::pipeline::Collect;
+use weir_domain::rollout::StableSide;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::seen::{
     Counts, ExecutionSeen, Gpus, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen,
@@ -98,6 +99,8 @@ pub struct Scenery {
     pub placed: Placed,
     /// Nodes of the candidate's pods that stay, by the pods' names.
     pub replicas: BTreeMap<String, String>,
+    /// Why a Deployment that is being adopted cannot have the traffic by its own Service yet; nothing: it can.
+    pub adoption_lacks: Option<String>,
 }
 
 /// What a cluster shows of an experiment.
@@ -131,12 +134,16 @@ pub trait Clusters: Send + Sync {
 
     /// Looks at where the candidate of a rollout would go, beside `stable` where that serves. Everything that does not
     /// answer, or may not be asked, is an answer.
-    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen;
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen;
 
-    /// Looks at what a rollout needs beside its own objects: the route, the plain Service, and the rights of whoever asks.
+    /// Looks at what a rollout needs beside its own objects: the route, the plain Service, the Deployment that it is to adopt, and
+    /// the rights of whoever asks.
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         let _ = (run, step);
-        SiteSeen::Seen { problems: Vec::new() }
+        SiteSeen::Seen {
+            problems: Vec::new(),
+            adopts: None,
+        }
     }
 
     /// Performs a cluster effect.

@@ -7,15 +7,16 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use weir_app::{Clock, Clusters, EffectError, Scenery, VariantScenery};
 use weir_domain::effect::Effect;
-use weir_domain::ids::{ClusterName, RevisionId, StepId};
+use weir_domain::ids::{ClusterName, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule, Strategy};
+use weir_domain::rollout::StableSide;
 use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
 
 use crate::api::{Api, Doubt};
 use crate::connect::{ConnectError, Places, connect};
-use crate::{execution, ground, revision, scenery, site, traffic, variant};
+use crate::{adopt, execution, ground, revision, scenery, site, traffic, variant};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -122,7 +123,7 @@ impl Clusters for Fleet {
         let rollout = run
             .rollout(step)
             .ok_or_else(|| format!("step {step} has no rollout yet"))?;
-        scenery::look(&api, rule, rollout).await
+        scenery::look(&api, run, step, rule, rollout).await
     }
 
     async fn variants(&self, run: &Run, step: StepId) -> Result<VariantScenery, String> {
@@ -140,12 +141,12 @@ impl Clusters for Fleet {
 
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         match self.rollout(run, step).await {
-            Ok((api, rule)) => site::look(&api, rule).await,
+            Ok((api, rule)) => site::look(&api, rule, run.rollout(step)).await,
             Err(error) => SiteSeen::Unreachable(error.to_string()),
         }
     }
 
-    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen {
         match self.rollout(run, step).await {
             Ok((api, rule)) => ground::look(&api, rule, stable).await,
             Err(error) => GroundSeen::Unreachable(error.to_string()),
@@ -173,6 +174,7 @@ impl Clusters for Fleet {
                     return variant::ensure(&api, run, rule, version, revision, *fence).await;
                 }
                 revision::Hand::new(&api, rule, revision, *fence)
+                    .of(run.adopted(*step, revision))
                     .ensure(run, *replicas)
                     .await
             }
@@ -185,6 +187,7 @@ impl Clusters for Fleet {
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
                 revision::Hand::new(&api, rule, revision, *fence)
+                    .of(run.adopted(*step, revision))
                     .scale(*replicas, leaving)
                     .await
             }
@@ -194,7 +197,29 @@ impl Clusters for Fleet {
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
-                revision::Hand::new(&api, rule, revision, *fence).remove().await
+                revision::Hand::new(&api, rule, revision, *fence)
+                    .of(run.adopted(*step, revision))
+                    .remove()
+                    .await
+            }
+            Effect::AdoptRevision { step, fence, .. } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                let adoption = run.rollout(*step).and_then(|rollout| rollout.adoption.as_ref());
+                match adoption {
+                    Some(adoption) => adopt::take_over(&api, run, rule, &adoption.workload, *fence).await,
+                    None => Ok(()),
+                }
+            }
+            Effect::ReleaseRevision {
+                step,
+                revision,
+                fence,
+            } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                match run.adopted(*step, revision) {
+                    Some(adopted) => adopt::release(&api, run, rule, adopted, *fence).await,
+                    None => Ok(()),
+                }
             }
             Effect::SetWeights {
                 step,
@@ -212,7 +237,8 @@ impl Clusters for Fleet {
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
-                traffic::retarget(&api, rule, revision, *fence).await
+                let adopted = run.adopted(*step, revision);
+                traffic::retarget(&api, rule, revision, adopted, *fence).await
             }
             Effect::ShowApproval { .. }
             | Effect::Page { .. }

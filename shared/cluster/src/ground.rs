@@ -1,8 +1,8 @@
 //! Where a candidate would go: nodes, what holds them, and one replica as the scheduler would see it.
 
 use serde_json::{Value, json};
-use weir_domain::ids::RevisionId;
 use weir_domain::pipeline::RolloutRule;
+use weir_domain::rollout::StableSide;
 use weir_domain::seen::{Ground, GroundSeen};
 
 use crate::api::Api;
@@ -32,7 +32,7 @@ const MORE_INSIDE: [(&str, &str); 2] = [("ResourceQuota", "resourcequotas"), ("L
 const ALIVE: &str = "&fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed";
 
 /// Looks at everything that decides where a replica goes.
-pub(crate) async fn look(api: &Api, rule: &RolloutRule, stable: Option<&RevisionId>) -> GroundSeen {
+pub(crate) async fn look(api: &Api, rule: &RolloutRule, stable: Option<&StableSide>) -> GroundSeen {
     let (nodes, pods) = tokio::join!(
         list(api, "Node", "/api/v1/nodes", ""),
         list(api, "Pod", "/api/v1/pods", ALIVE)
@@ -73,7 +73,7 @@ async fn list(api: &Api, kind: &str, path: &str, query: &str) -> Result<Value, F
     Ok(json!({"kind": format!("{kind}List"), "items": items}))
 }
 
-fn read(lists: &Value, rule: &RolloutRule, stable: Option<&RevisionId>) -> Result<Ground, SnapshotError> {
+fn read(lists: &Value, rule: &RolloutRule, stable: Option<&StableSide>) -> Result<Ground, SnapshotError> {
     let cluster = read_cluster(lists)?;
     let namespace = rule.target.namespace.as_str();
     let workload = cluster.workload(&as_deployment(rule, stable), Some(namespace))?;
@@ -84,7 +84,7 @@ fn read(lists: &Value, rule: &RolloutRule, stable: Option<&RevisionId>) -> Resul
 }
 
 /// The candidate as its Deployment will be, except that it selects the pods of stable: those are its places.
-fn as_deployment(rule: &RolloutRule, stable: Option<&RevisionId>) -> Value {
+fn as_deployment(rule: &RolloutRule, stable: Option<&StableSide>) -> Value {
     let candidate = rule.workload.revision();
     let mut template = rule.workload.template.clone();
     if let Value::Object(own) = selector(&rule.lane, &candidate) {
@@ -92,13 +92,21 @@ fn as_deployment(rule: &RolloutRule, stable: Option<&RevisionId>) -> Value {
             template["metadata"]["labels"][key] = value;
         }
     }
+    let places = match stable {
+        Some(StableSide {
+            adopted: Some(adopted),
+            ..
+        }) => json!(adopted.selector),
+        Some(stable) => selector(&rule.lane, &stable.revision),
+        None => selector(&rule.lane, &candidate),
+    };
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": names::revision_name(&rule.lane, &candidate), "namespace": rule.target.namespace},
         "spec": {
             "replicas": rule.workload.replicas,
-            "selector": {"matchLabels": selector(&rule.lane, stable.unwrap_or(&candidate))},
+            "selector": {"matchLabels": places},
             "template": template,
         },
     })

@@ -19,6 +19,7 @@
     )
 )]
 
+mod adopt;
 mod api;
 mod class;
 mod connect;

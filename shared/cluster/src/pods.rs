@@ -199,8 +199,8 @@ fn crash(pod: &Value) -> Option<(String, String)> {
     ends.max()
 }
 
-/// GPUs that a pod is given.
-fn gpus(pod: &Value, resource: &str) -> u32 {
+/// GPUs that a pod is given, or one of a template would be.
+pub(crate) fn gpus(pod: &Value, resource: &str) -> u32 {
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
     containers
         .filter_map(|container| match &container["resources"]["limits"][resource] {

@@ -268,6 +268,7 @@ mod tests {
                 path: "/metrics".into(),
             },
             not_exact: Vec::new(),
+            adopted: None,
         }
     }
 

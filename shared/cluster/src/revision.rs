@@ -5,7 +5,9 @@ use weir_app::EffectError;
 use weir_domain::ids::{Fence, RevisionId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::run::Run;
+use weir_domain::workload::Adopted;
 
+use crate::adopt;
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::ledger;
@@ -19,6 +21,8 @@ pub(crate) struct Hand<'a> {
     api: &'a Api,
     rule: &'a RolloutRule,
     revision: &'a RevisionId,
+    /// The Deployment behind it, if somebody else made that.
+    adopted: Option<&'a Adopted>,
     fence: Fence,
 }
 
@@ -28,8 +32,15 @@ impl<'a> Hand<'a> {
             api,
             rule,
             revision,
+            adopted: None,
             fence,
         }
+    }
+
+    /// The same for a revision whose Deployment somebody else made.
+    pub(crate) fn of(mut self, adopted: Option<&'a Adopted>) -> Self {
+        self.adopted = adopted;
+        self
     }
 
     fn name(&self) -> String {
@@ -47,6 +58,12 @@ impl<'a> Hand<'a> {
         )
     }
 
+    /// Name of its Deployment.
+    fn workload(&self) -> String {
+        self.adopted
+            .map_or_else(|| self.name(), |adopted| adopted.deployment.clone())
+    }
+
     fn object(&self, kind: &str, name: &str) -> String {
         format!(
             "{kind} {}/{name} of {}",
@@ -56,6 +73,9 @@ impl<'a> Hand<'a> {
 
     /// Makes what is missing, and sets the replicas.
     pub(crate) async fn ensure(&self, run: &Run, replicas: u32) -> Result<(), EffectError> {
+        if let Some(adopted) = self.adopted {
+            return self.wake(run, adopted, replicas).await;
+        }
         let name = self.name();
         let object = self.object("Deployment", &name);
         let subject = Subject {
@@ -85,6 +105,26 @@ impl<'a> Hand<'a> {
             Err(Fault::Exists) => self.set_replicas(&path, replicas, Some(&objects.content)).await,
             other => other.map_err(|fault| fault.on("create", object)),
         }
+    }
+
+    /// A Deployment that somebody else made serves again. It is never made: without it, or with another template, there is no
+    /// way back to it.
+    async fn wake(&self, run: &Run, adopted: &Adopted, replicas: u32) -> Result<(), EffectError> {
+        let (name, workload) = (&adopted.deployment, &self.rule.workload);
+        let path = format!("{}/{name}", self.deployments());
+        let object = self.object("Deployment", name);
+        let present = self.api.find(&path).await;
+        let why = match present.map_err(|fault| fault.on("read", object.clone()))? {
+            None => "it was adopted, and somebody removed it since",
+            Some(present) if present["spec"]["template"] != workload.template => {
+                "its template is not the one that served: put that back (`kubectl rollout undo`)"
+            }
+            Some(_) => {
+                adopt::ensure_service(self.api, run, self.rule, workload, adopted, self.fence).await?;
+                return self.set_replicas(&path, replicas, None).await;
+            }
+        };
+        Err(EffectError::never("scale", object, why))
     }
 
     /// Makes ConfigMaps and Service; those that exist are as they were made, because they are immutable.
@@ -130,7 +170,7 @@ impl<'a> Hand<'a> {
         for pod in leaving {
             self.mark_leaving(pod).await?;
         }
-        let path = format!("{}/{}", self.deployments(), self.name());
+        let path = format!("{}/{}", self.deployments(), self.workload());
         self.set_replicas(&path, replicas, None).await
     }
 
@@ -159,7 +199,7 @@ impl<'a> Hand<'a> {
         content: Option<&str>,
     ) -> Result<(), EffectError> {
         const OPERATION: &str = "scale";
-        let object = self.object("Deployment", &self.name());
+        let object = self.object("Deployment", &self.workload());
         let decide = |deployment: &Value| {
             let found = fence_of(deployment).map_err(|unfit| unfit.to_string())?;
             if found > self.fence {
@@ -202,6 +242,9 @@ impl<'a> Hand<'a> {
         let name = self.name();
         ledger::raise(self.api, self.rule, self.fence).await?;
         self.leave_route(&name).await?;
+        if self.adopted.is_some() && !self.put_to_rest().await? {
+            return Ok(());
+        }
         let deployment = format!("{}/{name}", self.deployments());
         if !self.delete(&deployment, "Deployment", &name).await? {
             return Ok(());
@@ -216,6 +259,17 @@ impl<'a> Hand<'a> {
                 .await?;
         }
         Ok(())
+    }
+
+    /// A Deployment that somebody else made gives up its pods and stays. `false`: a later decision wrote it.
+    async fn put_to_rest(&self) -> Result<bool, EffectError> {
+        let (path, name) = (self.deployments(), self.workload());
+        let present = self.api.find(&format!("{path}/{name}")).await;
+        let present = present.map_err(|fault| fault.on("read", self.object("Deployment", &name)))?;
+        if present.is_some_and(|present| fence_of(&present).is_ok_and(|fence| fence > self.fence)) {
+            return Ok(false);
+        }
+        self.scale(0, &[]).await.map(|()| true)
     }
 
     /// Removes one object as it was read. `false`: a later decision wrote it, so it stays.

@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use weir_app::{Placed, PodRef, Scenery};
-use weir_domain::ids::{LaneKey, Namespace, RevisionId};
+use weir_domain::ids::{LaneKey, Namespace, RevisionId, StepId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::Rollout;
+use weir_domain::run::Run;
 use weir_domain::seen::{RevisionSeen, RouteSeen};
+use weir_domain::workload::Adopted;
 
 use crate::api::Api;
 use crate::fault::Fault;
-use crate::names;
 use crate::pods::{is_over, is_terminating, revision_seen};
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
+use crate::{adopt, names};
 
 /// Where Envoy Gateway puts its data plane unless it is told otherwise; the Gateway's own namespace is tried next.
 const GATEWAY_NAMESPACE: &str = "envoy-gateway-system";
@@ -23,16 +25,38 @@ const GATEWAY_NAMESPACE: &str = "envoy-gateway-system";
 const GATEWAY_NAME_LABEL: &str = "gateway.envoyproxy.io/owning-gateway-name";
 const GATEWAY_NAMESPACE_LABEL: &str = "gateway.envoyproxy.io/owning-gateway-namespace";
 
+/// One of the two revisions of a rollout.
+struct Side<'a> {
+    revision: &'a RevisionId,
+    /// The Deployment behind it, if somebody else made that.
+    adopted: Option<&'a Adopted>,
+    /// Replicas that were asked for.
+    asked: u32,
+}
+
 /// Looks at both revisions and the route. Pods come from one list, so that what they hold together is what they held at
 /// one moment: a GPU that one revision leaves and the other takes is counted once.
-pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: &Rollout) -> Result<Scenery, String> {
-    let stable = rollout.stable.as_ref();
-    let asked_of_stable = stable.map_or(0, |stable| rollout.stable_asked.unwrap_or(stable.replicas));
-    let stable = stable.map(|stable| &stable.revision);
-    let revisions: Vec<&RevisionId> = [Some(&rollout.candidate), stable].into_iter().flatten().collect();
-    let (all, route) = tokio::join!(list_pods(api, rule, &revisions), find_route(api, rule));
+pub(crate) async fn look(
+    api: &Api,
+    run: &Run,
+    step: StepId,
+    rule: &RolloutRule,
+    rollout: &Rollout,
+) -> Result<Scenery, String> {
+    let side = |revision, asked| Side {
+        revision,
+        adopted: run.adopted(step, revision),
+        asked,
+    };
+    let candidate = side(&rollout.candidate, rollout.candidate_asked);
+    let stable = rollout.stable.as_ref().map(|stable| {
+        let asked = rollout.stable_asked.unwrap_or(stable.replicas);
+        side(&stable.revision, asked)
+    });
+    let sides: Vec<&Side<'_>> = std::iter::once(&candidate).chain(&stable).collect();
+    let (all, route) = tokio::join!(list_pods(api, rule, &sides), find_route(api, rule));
     let (all, route) = (all?, route?);
-    let revisions: Vec<RevisionId> = revisions.into_iter().cloned().collect();
+    let revisions: Vec<RevisionId> = sides.iter().map(|side| side.revision.clone()).collect();
     let of_route = async {
         match route {
             Some(route) => Ok((
@@ -49,46 +73,47 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: &Rollout) -> Re
         }
     };
     let of_stable = async {
-        match stable {
-            Some(stable) => seen(api, rule, &all, stable, asked_of_stable).await.map(Some),
+        match &stable {
+            Some(stable) => seen(api, rule, &all, stable).await.map(Some),
             None => Ok(None),
         }
     };
-    let of_candidate = seen(api, rule, &all, &rollout.candidate, rollout.candidate_asked);
-    let (route, candidate, stable): (Result<_, String>, _, _) =
+    let of_candidate = seen(api, rule, &all, &candidate);
+    let (route, of_candidate, of_stable): (Result<_, String>, _, _) =
         tokio::join!(of_route, of_candidate, of_stable);
-    let (route, gateway) = route?;
-    let placed = |revision: &RevisionId| (revision.clone(), running(pods_of(&all, &rule.lane, revision)));
+    let ((route, gateway), of_stable) = (route?, of_stable?);
+    let placed = |side: &&Side<'_>| (side.revision.clone(), running(pods_of(&all, &rule.lane, side)));
+    let adoption = rollout.adoption.as_ref().filter(|adoption| !adoption.stands);
+    let adopted = adoption.and_then(|adoption| adoption.workload.adopted.as_ref());
     Ok(Scenery {
-        candidate: candidate?,
-        stable: stable?,
+        candidate: of_candidate?,
+        adoption_lacks: match (adopted, &of_stable) {
+            (Some(adopted), Some(stable)) => adopt::lacks(api, rule, adopted, stable.warm).await?,
+            _ => None,
+        },
+        stable: of_stable,
         route,
         placed: Placed {
-            pods: revisions.iter().map(placed).collect(),
+            pods: sides.iter().map(placed).collect(),
             gateway,
         },
-        replicas: staying(&pods_of(&all, &rule.lane, &rollout.candidate)),
+        replicas: staying(&pods_of(&all, &rule.lane, &candidate)),
     })
 }
 
 /// A revision as its pods show it. Its Deployment says what else there is to say, where they are not as many as were asked for
 /// or not all warm: a pod that cannot be made is none.
-async fn seen(
-    api: &Api,
-    rule: &RolloutRule,
-    all: &[Value],
-    revision: &RevisionId,
-    asked: u32,
-) -> Result<RevisionSeen, String> {
-    let (pods, resource) = (pods_of(all, &rule.lane, revision), &rule.workload.gpu_resource);
+async fn seen(api: &Api, rule: &RolloutRule, all: &[Value], side: &Side<'_>) -> Result<RevisionSeen, String> {
+    let (pods, resource) = (pods_of(all, &rule.lane, side), &rule.workload.gpu_resource);
     let seen = revision_seen(&pods, None, resource);
+    let asked = side.asked;
     if asked > 0 && (seen.pods, seen.warm, seen.terminating) == (asked, asked, 0) {
         return Ok(RevisionSeen {
             desired: asked,
             ..seen
         });
     }
-    let deployment = find_deployment(api, rule, revision).await?;
+    let deployment = find_deployment(api, rule, side).await?;
     Ok(revision_seen(&pods, deployment.as_ref(), resource))
 }
 
@@ -101,37 +126,44 @@ fn staying(pods: &[&Value]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The pods of both revisions, and those of others that are looked at in the same moment.
-async fn list_pods(
-    api: &Api,
-    rule: &RolloutRule,
-    revisions: &[&RevisionId],
-) -> Result<Arc<Vec<Value>>, String> {
+/// The pods of both revisions, and those of others that are looked at in the same moment. Those that somebody else's
+/// Deployment made have no labels of Weir's: then it is all of the namespace.
+async fn list_pods(api: &Api, rule: &RolloutRule, sides: &[&Side<'_>]) -> Result<Arc<Vec<Value>>, String> {
     let namespace = &rule.target.namespace;
     let path = format!("/api/v1/namespaces/{namespace}/pods");
-    let labels = revisions
-        .iter()
-        .map(|revision| names::label_value(revision.as_str()));
-    let pods = api.pods_together(&path, names::lane_label(&rule.lane), labels.collect());
-    pods.await.map_err(|fault| failed("list pods", namespace, &fault))
+    let pods = if sides.iter().any(|side| side.adopted.is_some()) {
+        api.list_all(&path, "").await.map(Arc::new)
+    } else {
+        let labels = sides
+            .iter()
+            .map(|side| names::label_value(side.revision.as_str()));
+        api.pods_together(&path, names::lane_label(&rule.lane), labels.collect())
+            .await
+    };
+    pods.map_err(|fault| failed("list pods", namespace, &fault))
 }
 
-fn pods_of<'a>(all: &'a [Value], lane: &LaneKey, revision: &RevisionId) -> Vec<&'a Value> {
-    let (lane, revision) = (names::lane_label(lane), names::label_value(revision.as_str()));
+fn pods_of<'a>(all: &'a [Value], lane: &LaneKey, side: &Side<'_>) -> Vec<&'a Value> {
+    let (lane, revision) = (
+        names::lane_label(lane),
+        names::label_value(side.revision.as_str()),
+    );
     let its = |pod: &&Value| {
         let labels = &pod["metadata"]["labels"];
-        labels[names::LANE] == *lane && labels[names::REVISION] == *revision
+        match side.adopted {
+            Some(adopted) => adopted.selector.iter().all(|(key, value)| labels[key] == *value),
+            None => labels[names::LANE] == *lane && labels[names::REVISION] == *revision,
+        }
     };
     all.iter().filter(its).collect()
 }
 
-async fn find_deployment(
-    api: &Api,
-    rule: &RolloutRule,
-    revision: &RevisionId,
-) -> Result<Option<Value>, String> {
+async fn find_deployment(api: &Api, rule: &RolloutRule, side: &Side<'_>) -> Result<Option<Value>, String> {
     let namespace = &rule.target.namespace;
-    let name = names::revision_name(&rule.lane, revision);
+    let name = match side.adopted {
+        Some(adopted) => adopted.deployment.clone(),
+        None => names::revision_name(&rule.lane, side.revision),
+    };
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
     let found = api.find(&path).await;
     found.map_err(|fault| failed("read a Deployment", namespace, &fault))

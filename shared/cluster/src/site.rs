@@ -5,14 +5,16 @@
 
 use serde_json::{Value, json};
 use weir_domain::pipeline::RolloutRule;
+use weir_domain::rollout::Rollout;
 use weir_domain::seen::SiteSeen;
+use weir_domain::workload::Workload;
 
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::route::route_seen;
 use crate::split::{Wanted, change, fence_of};
 use crate::traffic::{no_route, route_path};
-use crate::{class, names};
+use crate::{adopt, class, names};
 
 /// The group of routes.
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
@@ -25,28 +27,75 @@ const RIGHTS: [(&str, &str, &[&str]); 5] = [
     (GATEWAY_API, "httproutes", &["get", "patch"]),
 ];
 
-/// Looks at the route, the plain Service and the rights.
-pub(crate) async fn look(api: &Api, rule: &RolloutRule) -> SiteSeen {
-    let mut problems = Vec::new();
-    match rights(api, rule).await {
+/// What else it must be allowed where it adopts a Deployment.
+const RIGHTS_TO_ADOPT: [(&str, &str, &[&str]); 1] = [("discovery.k8s.io", "endpointslices", &["list"])];
+
+/// Looks at the route, the plain Service, the Deployment that is to be adopted, and the rights. `rollout`: none for a variant.
+pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: Option<&Rollout>) -> SiteSeen {
+    let (mut problems, mut adopts) = (Vec::new(), None);
+    let adopted = to_adopt(rule, rollout);
+    let more = adopted.map_or(&[][..], |_| &RIGHTS_TO_ADOPT);
+    match rights(api, rule, more).await {
         Ok(missing) => problems.extend(missing),
         Err(away) => return SiteSeen::Unreachable(away),
     }
     // Without rights, what is read says nothing.
     if problems.is_empty() {
-        let (route, service) = tokio::join!(route(api, rule), service(api, rule));
-        for found in [route, service] {
+        let adoption = adoption(api, rule, rollout, adopted);
+        let (route, service, adoption) = tokio::join!(route(api, rule), service(api, rule), adoption);
+        let adoption = adoption.map(|found| match found {
+            Ok(workload) => {
+                adopts = workload.map(Box::new);
+                Vec::new()
+            }
+            Err(problems) => problems,
+        });
+        for found in [route, service, adoption] {
             match found {
                 Ok(found) => problems.extend(found),
                 Err(away) => return SiteSeen::Unreachable(away),
             }
         }
     }
-    SiteSeen::Seen { problems }
+    SiteSeen::Seen { problems, adopts }
+}
+
+/// The Deployment of somebody else's that is stable, or is to be: what serves already is not adopted again.
+fn to_adopt<'a>(rule: &'a RolloutRule, rollout: Option<&'a Rollout>) -> Option<&'a str> {
+    match &rollout?.stable {
+        None => rule.adopts.as_deref(),
+        Some(stable) => stable.adopted.as_ref().map(|adopted| adopted.deployment.as_str()),
+    }
+}
+
+/// What is to be adopted. What was adopted must still be what it was: another template is another revision.
+async fn adoption(
+    api: &Api,
+    rule: &RolloutRule,
+    rollout: Option<&Rollout>,
+    name: Option<&str>,
+) -> Result<Result<Option<Workload>, Vec<String>>, String> {
+    let Some(name) = name else { return Ok(Ok(None)) };
+    let stable = rollout.and_then(|rollout| rollout.stable.as_ref());
+    let found = adopt::look(api, rule, name).await?;
+    Ok(found.and_then(|workload| match stable {
+        None => Ok(Some(workload)),
+        Some(stable) if stable.revision == workload.revision() => Ok(None),
+        Some(stable) => Err(vec![format!(
+            "Deployment {}/{name} was adopted as {} and is {} now: put its template back (`kubectl rollout undo`)",
+            rule.target.namespace,
+            stable.revision,
+            workload.revision()
+        )]),
+    }))
 }
 
 /// Asks the API server what this identity may do, in one request.
-async fn rights(api: &Api, rule: &RolloutRule) -> Result<Option<String>, String> {
+async fn rights(
+    api: &Api,
+    rule: &RolloutRule,
+    more: &[(&str, &str, &[&str])],
+) -> Result<Option<String>, String> {
     let namespace = rule.target.namespace.as_str();
     let question = json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
@@ -62,7 +111,7 @@ async fn rights(api: &Api, rule: &RolloutRule) -> Result<Option<String>, String>
         // An authorizer that does not list its rules may grant what is not listed.
         return Ok(None);
     }
-    let missing = missing_rights(&answer["status"]["resourceRules"]);
+    let missing = missing_rights(&answer["status"]["resourceRules"], more);
     Ok((!missing.is_empty()).then(|| {
         format!(
             "Weir may not {} in namespace `{namespace}`: apply infra/cluster/rbac.yaml, and infra/cluster/namespace.yaml with \
@@ -73,7 +122,7 @@ async fn rights(api: &Api, rule: &RolloutRule) -> Result<Option<String>, String>
 }
 
 /// What no rule grants: `patch httproutes`.
-fn missing_rights(rules: &Value) -> Vec<String> {
+fn missing_rights(rules: &Value, more: &[(&str, &str, &[&str])]) -> Vec<String> {
     let holds = |list: &Value, wanted: &str| {
         let items = list.as_array().into_iter().flatten();
         let mut items = items.filter_map(Value::as_str);
@@ -89,7 +138,7 @@ fn missing_rights(rules: &Value) -> Vec<String> {
         })
     };
     let mut missing = Vec::new();
-    for (group, resource, verbs) in RIGHTS {
+    for (group, resource, verbs) in RIGHTS.iter().chain(more) {
         let lacks: Vec<&str> = verbs
             .iter()
             .copied()
@@ -210,18 +259,23 @@ mod tests {
 
     #[test]
     fn rights_that_no_rule_grants_are_named() {
-        assert_eq!(missing_rights(&rules(&[("*", "*")])), Vec::<String>::new());
+        assert_eq!(
+            missing_rights(&rules(&[("*", "*")]), &RIGHTS_TO_ADOPT),
+            Vec::<String>::new()
+        );
         let all_but_routes = rules(&[
             ("apps", "deployments"),
             ("", "services"),
             ("", "configmaps"),
             ("", "pods"),
         ]);
-        assert_eq!(missing_rights(&all_but_routes), ["get/patch httproutes"]);
+        assert_eq!(missing_rights(&all_but_routes, &[]), ["get/patch httproutes"]);
+        let adopting = missing_rights(&all_but_routes, &RIGHTS_TO_ADOPT);
+        assert_eq!(adopting, ["get/patch httproutes", "list endpointslices"]);
         let named =
             json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["one"]}]);
-        assert_eq!(missing_rights(&named).len(), RIGHTS.len());
-        assert_eq!(missing_rights(&Value::Null).len(), RIGHTS.len());
+        assert_eq!(missing_rights(&named, &[]).len(), RIGHTS.len());
+        assert_eq!(missing_rights(&Value::Null, &[]).len(), RIGHTS.len());
     }
 
     #[test]

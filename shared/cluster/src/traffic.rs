@@ -6,6 +6,7 @@ use weir_domain::experiment::Experiment;
 use weir_domain::ids::{Fence, RevisionId, RunId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::units::Weight;
+use weir_domain::workload::Adopted;
 
 use crate::api::Api;
 use crate::fault::Fault;
@@ -78,12 +79,16 @@ pub(crate) async fn retarget(
     api: &Api,
     rule: &RolloutRule,
     revision: &RevisionId,
+    adopted: Option<&Adopted>,
     fence: Fence,
 ) -> Result<(), EffectError> {
     const OPERATION: &str = "retarget";
     let (namespace, service) = (&rule.target.namespace, &rule.target.service);
     let object = format!("Service {namespace}/{service}");
-    let wanted = selector(&rule.lane, revision);
+    let wanted = match adopted {
+        Some(adopted) => json!(adopted.selector),
+        None => selector(&rule.lane, revision),
+    };
     let decide = |service: &Value| {
         let found = fence_of(service).map_err(|unfit| unfit.to_string())?;
         let stands = service["spec"]["selector"] == wanted;

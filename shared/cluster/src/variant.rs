@@ -80,7 +80,7 @@ fn selector(plain: &Value, version: &str) -> Value {
 }
 
 /// The port of the pods behind the port of the plain Service that the route uses, or its first.
-fn target_port(plain: &Value, route: Option<&Value>, rule: &RolloutRule) -> Option<Value> {
+pub(crate) fn target_port(plain: &Value, route: Option<&Value>, rule: &RolloutRule) -> Option<Value> {
     let namespace = rule.target.namespace.as_str();
     let rules = route.and_then(|route| route["spec"]["rules"].as_array());
     let mut backends = rules

@@ -96,6 +96,8 @@ pub enum Action {
     LaneTaken,
     /// The lane was given free.
     LaneReleased,
+    /// A Deployment that Weir did not make was taken as stable, or given free again.
+    RevisionAdopted,
     /// A revision was created or grown.
     RevisionScaled,
     /// All replicas asked for are warm.

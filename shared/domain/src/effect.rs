@@ -46,6 +46,25 @@ pub enum Effect {
         /// Fence of the write.
         fence: Fence,
     },
+    /// Give a Deployment that Weir did not make a Service of its own, so that it can be stable: its pods stay as they are. The
+    /// plain Service is held to the same pods where it would select the candidate's too.
+    AdoptRevision {
+        /// The rollout step that adopts it.
+        step: StepId,
+        /// Which.
+        revision: RevisionId,
+        /// Fence of the write.
+        fence: Fence,
+    },
+    /// Put back what an adoption changed: the plain Service selects what it did, and has the route again.
+    ReleaseRevision {
+        /// The rollout step that adopted it.
+        step: StepId,
+        /// Which.
+        revision: RevisionId,
+        /// Fence of the write.
+        fence: Fence,
+    },
     /// Set the shares of the route. Nothing named: the route goes back to the plain Service.
     SetWeights {
         /// The rollout step that says which route.
@@ -126,6 +145,8 @@ impl Effect {
         match self {
             Self::EnsureRevision { .. }
             | Self::ScaleRevision { .. }
+            | Self::AdoptRevision { .. }
+            | Self::ReleaseRevision { .. }
             | Self::SetWeights { .. }
             | Self::RetargetService { .. }
             | Self::RemoveRevision { .. } => Duty::Traffic,
@@ -140,6 +161,8 @@ impl Effect {
             | Self::StopExecution { step }
             | Self::EnsureRevision { step, .. }
             | Self::ScaleRevision { step, .. }
+            | Self::AdoptRevision { step, .. }
+            | Self::ReleaseRevision { step, .. }
             | Self::SetWeights { step, .. }
             | Self::RetargetService { step, .. }
             | Self::RemoveRevision { step, .. }
@@ -155,6 +178,8 @@ impl Effect {
             Self::StopExecution { .. } => "stop_execution",
             Self::EnsureRevision { .. } => "ensure_revision",
             Self::ScaleRevision { .. } => "scale_revision",
+            Self::AdoptRevision { .. } => "adopt_revision",
+            Self::ReleaseRevision { .. } => "release_revision",
             Self::SetWeights { .. } => "set_weights",
             Self::RetargetService { .. } => "retarget_service",
             Self::RemoveRevision { .. } => "remove_revision",

@@ -47,7 +47,8 @@ text_id! {
     Namespace,
     /// A full commit id.
     Commit,
-    /// Digest over everything that makes two versions of a service different, shortened: `r` and 10 hex digits.
+    /// Digest over everything that makes two versions of a service different, shortened: `r` and 10 hex digits. Of a
+    /// Deployment that Weir did not make, the name of its ReplicaSet.
     RevisionId,
     /// A group of people who may approve together, for example `ml-team`.
     GroupName,

@@ -231,6 +231,9 @@ pub struct RolloutRule {
     /// It brings back what served before, on purpose: its commit need not descend from the one that serves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undoes: bool,
+    /// The Deployment that serves before Weir's first rollout there, and that this one takes as stable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopts: Option<String>,
     /// Metrics that servers of metrics are asked for, by name; the others are counted at gateway and pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, Measure>,

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::approval::Approval;
 use crate::experiment::Experiment;
 use crate::experiment::collect::Collecting;
-use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RunId, StepId};
+use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RevisionId, RunId, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
 use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork};
 use crate::pool::Pool;
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
+use crate::workload::Adopted;
 
 /// Version of the stored form of a run. Readers accept this one and the next (invariant 13).
 pub const SCHEMA: u32 = 1;
@@ -311,6 +312,15 @@ impl Run {
     /// The state of a rollout.
     pub fn rollout(&self, id: StepId) -> Option<&Rollout> {
         self.step_run(id)?.rollout.as_deref()
+    }
+
+    /// The Deployment behind a revision of a rollout step, if Weir did not make it.
+    pub fn adopted(&self, id: StepId, revision: &RevisionId) -> Option<&Adopted> {
+        let candidate = self.rule(id).and_then(|rule| rule.workload.adopted.as_ref());
+        let stable = self.rollout(id).and_then(|rollout| rollout.stable.as_ref());
+        let stable = stable.and_then(|stable| stable.adopted.as_ref());
+        let mut both = candidate.into_iter().chain(stable);
+        both.find(|adopted| adopted.revision() == *revision)
     }
 
     /// The state of an experiment, by its first step.

@@ -9,6 +9,7 @@ use crate::fit::{Ask, Snapshot};
 use crate::ids::{Fence, RevisionId};
 use crate::time::Timestamp;
 use crate::units::Weight;
+use crate::workload::Workload;
 
 /// A look at the Kubernetes Job of a Plugin step.
 #[derive(Clone, PartialEq, Debug)]
@@ -98,7 +99,7 @@ pub enum GroundSeen {
 }
 
 /// A look at what a rollout needs beside its own objects, before anything moves: the route, the plain Service, rights.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum SiteSeen {
     /// The cluster did not answer; why.
     Unreachable(String),
@@ -106,6 +107,8 @@ pub enum SiteSeen {
     Seen {
         /// What is in the way, each with the object's name and the fix; nothing: the rollout may begin.
         problems: Vec<String>,
+        /// The Deployment that serves and that the rollout is to adopt, as it is.
+        adopts: Option<Box<Workload>>,
     },
 }
 
@@ -133,6 +136,8 @@ pub struct Scene {
     pub values: BTreeMap<String, Reading>,
     /// The candidate's replicas that stay, where they can be told apart.
     pub replicas: Vec<Replica>,
+    /// Why a Deployment that is being adopted cannot have the traffic by its own Service yet; nothing: it can.
+    pub adoption_lacks: Option<String>,
 }
 
 /// One replica of the candidate.

@@ -121,6 +121,7 @@ fn undone(step: &Step, lanes: &BTreeMap<LaneKey, Lane>, promoted: &[&Lane]) -> O
         bake: Span::ZERO,
         watch: Span::ZERO,
         undoes: true,
+        adopts: None,
         ..(**rule).clone()
     };
     Some(Step {

@@ -1,5 +1,7 @@
 //! What is rolled out: a pod template with its configuration, and the revision that names it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,6 +29,29 @@ pub struct Workload {
     /// Images without a digest, model paths that two revisions share: what makes a way back inexact.
     #[serde(default)]
     pub not_exact: Vec<String>,
+    /// The Deployment that runs it, if Weir did not make that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adopted>,
+}
+
+/// A Deployment that somebody else made and that serves as a revision. Its template and selector are never written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Its name.
+    pub deployment: String,
+    /// What its pods carry already, [`TEMPLATE_HASH`] among it: the revision is these pods and no others.
+    pub selector: BTreeMap<String, String>,
+}
+
+/// The label by which Kubernetes tells pods of one template from those of another of the same Deployment.
+pub const TEMPLATE_HASH: &str = "pod-template-hash";
+
+impl Adopted {
+    /// The name of its ReplicaSet: another template is another revision.
+    pub fn revision(&self) -> RevisionId {
+        let hash = self.selector.get(TEMPLATE_HASH).map_or("", String::as_str);
+        RevisionId::new(format!("{}-{hash}", self.deployment))
+    }
 }
 
 /// Where a pod tells its own counters.
@@ -39,8 +64,12 @@ pub struct MetricsEndpoint {
 }
 
 impl Workload {
-    /// Digest over template and configuration; replicas are not part of it, they follow the rollout.
+    /// Digest over template and configuration; replicas are not part of it, they follow the rollout. What was adopted has
+    /// the name that it had.
     pub fn revision(&self) -> RevisionId {
+        if let Some(adopted) = &self.adopted {
+            return adopted.revision();
+        }
         let parts = Value::Array(vec![self.template.clone(), Value::Array(self.config.clone())]);
         let digest = sha256_hex(canonical_json(&parts).as_bytes());
         RevisionId::new(format!("r{}", &digest[..10]))

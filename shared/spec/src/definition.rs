@@ -403,6 +403,8 @@ pub struct EnvironmentDef {
     pub route: Option<String>,
     /// The Gateway.
     pub gateway: Option<String>,
+    /// Services, each with the Deployment that serves before Weir's first rollout.
+    pub adopt: Vec<(Located<String>, String)>,
     /// How long a promoted revision is watched.
     pub watch: Option<Span>,
     /// Whether it is production; by its name if absent.
@@ -416,6 +418,13 @@ impl EnvironmentDef {
             Some(namespace) => namespace.value.clone(),
             None => crate::slug::slug(&self.name.value),
         }
+    }
+
+    /// The Deployment that serves before Weir's first rollout of a service.
+    pub fn adopts(&self, service: &str) -> Option<&str> {
+        let mut all = self.adopt.iter();
+        let found = all.find(|(name, _)| name.value == service);
+        found.map(|(_, deployment)| deployment.as_str())
     }
 
     /// Whether pushers may not approve their own change: as written, else by name or namespace.

@@ -13,6 +13,7 @@ use crate::source::Place;
 pub(crate) fn check(definition: &Definition, sink: &mut Sink) {
     policy(definition, sink);
     isolation(definition, sink);
+    adoptions(definition, sink);
     clusters(definition, sink);
     providers(definition, sink);
     for rule in &definition.automatic_rollback {
@@ -56,6 +57,20 @@ fn isolation(definition: &Definition, sink: &mut Sink) {
         if !definition.environments.iter().any(|e| fits(&e)) {
             let found = format!("`{name}` has no effect: no environment has that name or namespace");
             sink.push(Diagnostic::warning(&block.name.place, found));
+        }
+    }
+}
+
+/// A service that nobody declares adopts nothing, and its first release would go to everything at once.
+fn adoptions(definition: &Definition, sink: &mut Sink) {
+    if definition.services.is_empty() {
+        return;
+    }
+    let names = || definition.services.iter().map(|s| s.name.value.as_str());
+    for (service, _) in definition.environments.iter().flat_map(|e| &e.adopt) {
+        if !names().any(|name| name == service.value) {
+            let found = format!("`adopt` for `{}`, which is no service", short(&service.value));
+            sink.push(Diagnostic::reference(&service.place, found).nearest(&service.value, names()));
         }
     }
 }

@@ -81,6 +81,7 @@ pub fn pipeline(name: &str) -> Pipeline {
                 path: "/metrics".into(),
             },
             not_exact: Vec::new(),
+            adopted: None,
         },
         strategy: Strategy::Rolling(Rolling::default()),
         rollback: None,
@@ -92,6 +93,7 @@ pub fn pipeline(name: &str) -> Pipeline {
         no_data: NoData::Hold,
         watch: Span::ZERO,
         undoes: false,
+        adopts: None,
         measures: BTreeMap::new(),
     };
     let needs = vec![Quorum {

@@ -192,6 +192,7 @@ impl Shape {
         rollout.stable = self.stable.as_deref().map(|version| StableSide {
             revision: self.revision(version),
             replicas: 1,
+            adopted: None,
         });
         run.stages[ROLLOUT.stage].steps[ROLLOUT.step].rollout = Some(Box::new(rollout));
         run

@@ -208,6 +208,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
                 path: "/metrics".into(),
             },
             not_exact: Vec::new(),
+            adopted: None,
         },
         strategy,
         rollback: None,
@@ -219,6 +220,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         no_data: NoData::Hold,
         watch: Span::ZERO,
         undoes: false,
+        adopts: None,
         measures: BTreeMap::new(),
     })
 }

@@ -67,6 +67,7 @@ pub(crate) fn stepping() -> (Run, Vec<Entry>) {
     rollout.stable = Some(StableSide {
         revision: RevisionId::new("r9876543210"),
         replicas: 4,
+        adopted: None,
     });
     rollout.plan = plan(run.rule(ROLLOUT).expect("it is a rollout"), Some(4));
     rollout.phase = Phase::Watching { step: 0 };

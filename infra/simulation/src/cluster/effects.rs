@@ -71,7 +71,23 @@ impl Inside {
             Effect::RetargetService { revision, .. } => {
                 self.place_mut(&rule.lane.environment).plain = Some(revision.clone());
             }
+            Effect::AdoptRevision { revision, .. } => {
+                let place = self.place_mut(&rule.lane.environment);
+                place.adopted.insert(revision.clone());
+                place.plain = Some(revision.clone());
+            }
+            Effect::ReleaseRevision { revision, fence, .. } => {
+                let place = self.place_mut(&rule.lane.environment);
+                if place.fence <= *fence {
+                    place.adopted.remove(revision);
+                    (place.plain, place.fence) = (None, *fence);
+                    place.weights.clear();
+                }
+            }
             Effect::RemoveRevision { revision, fence, .. } => {
+                if run.adopted(step, revision).is_some() {
+                    self.scale(run, rule, revision, (0, &[]), *fence, now);
+                }
                 let place = self.place_mut(&rule.lane.environment);
                 let entry = place.revisions.get(revision);
                 if entry.is_some_and(|entry| entry.fence <= *fence) {

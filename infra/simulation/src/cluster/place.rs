@@ -6,6 +6,7 @@ use weir_domain::ids::{Fence, RevisionId};
 use weir_domain::seen::{Counts, Gpus, RouteSeen};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
+use weir_domain::workload::Workload;
 
 use super::rates::Flows;
 use super::revision::Revision;
@@ -23,6 +24,10 @@ pub(super) struct Place {
     pub(super) plain: Option<RevisionId>,
     /// Variants that have a Service.
     pub(super) services: BTreeSet<RevisionId>,
+    /// Deployments that somebody else made, as revisions.
+    pub(super) deployments: BTreeMap<String, Workload>,
+    /// Those of them that have a Service of Weir's.
+    pub(super) adopted: BTreeSet<RevisionId>,
     counted_to: Option<Timestamp>,
     /// Writes of the route.
     pub(super) writes: u64,
@@ -93,6 +98,15 @@ impl Place {
     }
 
     pub(super) fn remove(&mut self, id: &RevisionId) {
+        self.adopted.remove(id);
+        // The Deployment is somebody else's, and stays.
+        if self
+            .deployments
+            .values()
+            .any(|workload| workload.revision() == *id)
+        {
+            return;
+        }
         let gone = self.revisions.remove(id).map_or(0, |gone| gone.felt());
         *self.gone_bad.entry(id.clone()).or_insert(0) += gone;
     }

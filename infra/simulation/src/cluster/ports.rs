@@ -10,6 +10,7 @@ use weir_domain::digest::sha256_hex;
 use weir_domain::effect::Effect;
 use weir_domain::ids::{RevisionId, StepId};
 use weir_domain::pipeline::{Collect, DEFAULT_SOURCE};
+use weir_domain::rollout::StableSide;
 use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, Gpus, GroundSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
@@ -70,6 +71,10 @@ impl Clusters for SimulatedCluster {
             stable: rollout.stable.as_ref().map(|stable| seen(&stable.revision)),
             route: place.route(),
             placed: Placed::default(),
+            adoption_lacks: rollout.adoption.as_ref().and_then(|adoption| {
+                let lacks = !place.adopted.contains(&adoption.workload.revision());
+                lacks.then(|| "it has no Service of its own".to_owned())
+            }),
             replicas: place
                 .replicas(&rollout.candidate)
                 .into_iter()
@@ -107,17 +112,31 @@ impl Clusters for SimulatedCluster {
         Ok(())
     }
 
-    async fn site(&self, _: &Run, _: StepId) -> SiteSeen {
-        let mut inside = self.inside();
+    async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
+        let mut inside = self.caught_up();
         if inside.called_in_vain() {
             return SiteSeen::Unreachable(REFUSED.into());
         }
-        SiteSeen::Seen {
-            problems: inside.obstacles.clone(),
-        }
+        let mut problems = inside.obstacles.clone();
+        let serves = run.rollout(step).is_none_or(|rollout| rollout.stable.is_some());
+        let wanted = run.rule(step).filter(|_| !serves);
+        let wanted = wanted.and_then(|rule| {
+            Some((
+                inside.environments.get(&rule.lane.environment),
+                rule.adopts.as_ref()?,
+            ))
+        });
+        let adopts = wanted.and_then(|(place, name)| {
+            let found = place.and_then(|place| place.deployments.get(name));
+            if found.is_none() {
+                problems.push(format!("Deployment {name} does not exist"));
+            }
+            found.cloned().map(Box::new)
+        });
+        SiteSeen::Seen { problems, adopts }
     }
 
-    async fn ground(&self, run: &Run, step: StepId, stable: Option<&RevisionId>) -> GroundSeen {
+    async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen {
         let now = self.clock.now();
         let mut inside = self.inside();
         if inside.away {
@@ -129,6 +148,7 @@ impl Clusters for SimulatedCluster {
         };
         let places = inside.environments.values().flat_map(|place| &place.revisions);
         let pods = places.map(|(id, revision)| (id, revision.pods.as_slice()));
+        let stable = stable.map(|stable| &stable.revision);
         GroundSeen::Known(Box::new(inside.pool.ground(pods, rule, stable)))
     }
 

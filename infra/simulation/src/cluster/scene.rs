@@ -6,6 +6,7 @@ use weir_domain::experiment::variant_revision;
 use weir_domain::ids::{Commit, EnvironmentName, LaneKey, RevisionId};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
+use weir_domain::workload::{Adopted, TEMPLATE_HASH, Workload};
 
 use super::revision::Revision;
 use super::{Behaviour, Outcome, Rates, SimulatedCluster};
@@ -97,6 +98,36 @@ impl SimulatedCluster {
         revision.number_pods();
         inside.pool = pool;
         inside.catch_up(now);
+    }
+
+    /// Somebody runs a Deployment that Weir did not make: so many pods, one GPU each; the revision that it is.
+    pub fn run_deployment(
+        &self,
+        environment: &str,
+        name: &str,
+        mut workload: Workload,
+        behaviour: &Behaviour,
+    ) -> RevisionId {
+        let now = self.clock.now();
+        let selector = [(TEMPLATE_HASH.to_owned(), "5f6d".to_owned())];
+        workload.adopted = Some(Adopted {
+            deployment: name.to_owned(),
+            selector: selector.into(),
+        });
+        let id = workload.revision();
+        let mut inside = self.caught_up();
+        let pool = std::mem::take(&mut inside.pool);
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        let revision = place
+            .revisions
+            .entry(id.clone())
+            .or_insert_with(|| Revision::new(behaviour.clone()));
+        pool.scale(&mut revision.pods, workload.replicas as usize, 1, &[], now);
+        revision.number_pods();
+        place.deployments.insert(name.to_owned(), workload);
+        inside.pool = pool;
+        inside.catch_up(now);
+        id
     }
 
     /// How revisions of this commit behave.
@@ -204,6 +235,15 @@ impl SimulatedCluster {
     /// What the plain Service selects.
     pub fn plain(&self, environment: &str) -> Option<RevisionId> {
         self.inside().place(environment)?.plain.clone()
+    }
+
+    /// Pods of a revision, by the order in which they were made: no number is used twice.
+    pub fn pods(&self, environment: &str, revision: &RevisionId) -> Vec<u64> {
+        let inside = self.inside();
+        let place = inside.place(environment);
+        let revision = place.and_then(|place| place.revisions.get(revision));
+        let pods = revision.into_iter().flat_map(|revision| &revision.pods);
+        pods.map(|pod| pod.number).collect()
     }
 
     /// Variants that have a Service.

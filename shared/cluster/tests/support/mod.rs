@@ -104,6 +104,7 @@ pub fn rename(run: &mut Run, stable: Option<RevisionId>) -> RevisionId {
     rollout.stable = stable.map(|revision| StableSide {
         revision,
         replicas: 1,
+        adopted: None,
     });
     run.stages[ROLLOUT.stage].steps[ROLLOUT.step].rollout = Some(Box::new(rollout));
     candidate

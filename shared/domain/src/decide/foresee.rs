@@ -4,17 +4,17 @@ use super::Draft;
 use crate::approval::ApprovalState;
 use crate::audit::Action;
 use crate::effect::Effect;
-use crate::ids::{RevisionId, StepId};
+use crate::ids::StepId;
 use crate::ladder::Load;
 use crate::pipeline::{RolloutRule, StepWork, Strategy};
 use crate::rollout::claims::ahead;
-use crate::rollout::{Choice, choose, told};
+use crate::rollout::{Choice, StableSide, choose, told};
 use crate::run::{PartStatus, State};
 use crate::seen::GroundSeen;
 use crate::time::Span;
 
 /// Rollout steps that an approval which waits would open, and of which nothing is foreseen yet; with what is stable there.
-pub(super) fn unforeseen(state: &State) -> impl Iterator<Item = (StepId, Option<RevisionId>)> {
+pub(super) fn unforeseen(state: &State) -> impl Iterator<Item = (StepId, Option<StableSide>)> {
     let asks = |stage: usize| {
         let approval = state.run.stages[stage].approval.as_ref();
         approval.is_some_and(|approval| approval.state == ApprovalState::Waiting)
@@ -30,7 +30,7 @@ pub(super) fn unforeseen(state: &State) -> impl Iterator<Item = (StepId, Option<
         StepWork::Rollout(rule) if !matches!(rule.strategy, Strategy::Variant { .. }) => {
             let lane = state.lanes.get(&rule.lane);
             let current = lane.and_then(|lane| lane.current.as_ref());
-            Some((id, current.map(|served| served.revision.clone())))
+            Some((id, current.map(StableSide::of)))
         }
         _ => None,
     })
@@ -45,6 +45,10 @@ pub(super) fn foresee(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: &
         _ if !pending => return,
         GroundSeen::Unreachable(_) => return,
         GroundSeen::Hidden(why) => format!("what fits is not known: {why}"),
+        GroundSeen::Known(_) if stable.is_none() && rule.adopts.is_some() => format!(
+            "takes over Deployment `{}`, and is planned when that is looked at",
+            rule.adopts.as_deref().unwrap_or_default()
+        ),
         GroundSeen::Known(ground) => match choose(
             rule,
             stable,

@@ -6,9 +6,9 @@ use super::foresee::unforeseen;
 use crate::approval::ApprovalState;
 use crate::event::Limits;
 use crate::experiment::{self, collect::Collecting};
-use crate::ids::{Commit, RevisionId, StepId};
+use crate::ids::{Commit, StepId};
 use crate::pipeline::StepWork;
-use crate::rollout::{self, Phase};
+use crate::rollout::{self, Phase, StableSide};
 use crate::run::{PartStatus, State, StepRun};
 use crate::time::{Span, Timestamp};
 
@@ -44,7 +44,7 @@ pub enum Wanted {
     /// The revisions, the route and the counts of a rollout.
     Rollout(StepId),
     /// What fits where a rollout would go; which revision is stable there.
-    Ground(StepId, Option<RevisionId>),
+    Ground(StepId, Option<StableSide>),
     /// The pods of an experiment's variants, the route and the counts; by its first step.
     Experiment(StepId),
     /// The numbers of a step that collects metrics.
@@ -82,8 +82,7 @@ pub fn wants(state: &State, duty: Duty, now: Timestamp) -> Vec<Wanted> {
             (StepWork::Rollout(_), Some(rollout), Duty::Steps)
                 if rollout.phase == Phase::Surveying && rollout.site_clear =>
             {
-                let stable = rollout.stable.as_ref().map(|stable| stable.revision.clone());
-                wanted.push(Wanted::Ground(id, stable));
+                wanted.push(Wanted::Ground(id, rollout.stable.clone()));
             }
             (StepWork::Rollout(_), Some(rollout), Duty::Steps) if rollout.is_checked() => {
                 wanted.push(Wanted::Execution(id));

@@ -64,8 +64,8 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
         SiteSeen::Unreachable(why) => {
             wait(draft, &mut experiment, &format!("cluster does not answer: {why}"));
         }
-        SiteSeen::Seen { problems } if problems.is_empty() => begin(draft, &mut experiment, id),
-        SiteSeen::Seen { problems } => {
+        SiteSeen::Seen { problems, .. } if problems.is_empty() => begin(draft, &mut experiment, id),
+        SiteSeen::Seen { problems, .. } => {
             refused = Some(format!("nothing was moved: {}", problems.join("; ")));
         }
     }

@@ -11,6 +11,7 @@
 //! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
 //! a revert gives them back (`restore`).
 
+mod adopt;
 mod baking;
 mod borrow;
 pub(crate) mod claims;
@@ -32,6 +33,7 @@ mod rolling;
 mod settle;
 mod shadow;
 mod share;
+mod stable;
 mod survey;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,19 +41,21 @@ mod told;
 mod watch;
 mod watching;
 
+pub use adopt::Adoption;
 pub use claims::Ahead;
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
 pub(crate) use moves::leave_lane;
 pub use pace::look_again;
 pub use passing::Inconclusive;
 pub use pause::Paused;
-pub use phases::{Away, Phase, Rollout, StableSide};
+pub use phases::{Away, Phase, Rollout};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
 pub(crate) use preview::checked;
 pub use preview::{Checks, Preview};
 pub use replace::Replaced;
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;
+pub use stable::StableSide;
 pub use survey::{Choice, choose};
 pub(crate) use survey::{sited, survey, surveyed};
 pub use told::told;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::adopt;
 use super::claims::{claim, let_go};
 use super::evidence::power;
 use super::forecast::{ForecastStep, Timing, forecast};
@@ -94,6 +95,10 @@ fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
 pub(super) fn enter_step(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     let planned = rollout.plan.steps[step].clone();
     enter(draft, rollout, Phase::Growing { step });
+    // What it takes over must be told from the candidate's pods before there is one.
+    if adopt::begins(draft, rollout, id) {
+        return;
+    }
     let has = rollout
         .stable
         .as_ref()
@@ -221,7 +226,8 @@ pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule
         workload: rule.workload.clone(),
     };
     let oldest = lane.previous.take().map(|served| served.revision);
-    lane.previous = lane.current.replace(served);
+    let taken_over = adopt::served(rollout, &served);
+    lane.previous = lane.current.replace(served).or(taken_over);
     rollout.fence = rollout.fence.next();
     let (revision, fence) = (rollout.candidate.clone(), rollout.fence);
     draft

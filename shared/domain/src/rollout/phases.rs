@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::adopt::Adoption;
 use super::passing::Inconclusive;
 use super::pause::Paused;
 use super::plan::{Plan, PlannedStep};
 use super::preview::Preview;
 use super::replace::Replaced;
+use super::stable::StableSide;
 use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
 use crate::judge::carried::Carried;
@@ -66,15 +68,6 @@ pub enum Phase {
     Removed,
 }
 
-/// The revision that served before.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct StableSide {
-    /// Which.
-    pub revision: RevisionId,
-    /// Its replicas when the rollout began: what it has again after a revert.
-    pub replicas: u32,
-}
-
 /// A cluster that does not answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Away {
@@ -103,6 +96,9 @@ pub struct Rollout {
     pub candidate: RevisionId,
     /// What serves; `None`: this is the first release.
     pub stable: Option<StableSide>,
+    /// What serves was not made by Weir, and this rollout takes it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Box<Adoption>>,
     /// Steps, and the GPUs they may hold together.
     pub plan: Plan,
     /// Where it stands.
@@ -209,6 +205,7 @@ impl Rollout {
         Self {
             candidate,
             stable: None,
+            adoption: None,
             plan: Plan::default(),
             phase: Phase::Queued,
             since: now,

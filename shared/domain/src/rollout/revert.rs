@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::adopt;
 use super::claims::{claim, let_go};
 use super::moves::{enter, release, set_weight, wait};
 use super::phases::{Phase, Rollout};
@@ -204,6 +205,7 @@ pub(super) fn removing(
             format!("{} holds nothing any more", rollout.candidate),
         );
         let_go(draft, id, rule);
+        adopt::give_free(draft, rollout, id, rule);
         enter(draft, rollout, Phase::Removed);
     }
 }

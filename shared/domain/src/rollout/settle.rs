@@ -187,6 +187,7 @@ mod tests {
         rollout.stable = Some(StableSide {
             revision: old.clone(),
             replicas: 1,
+            adopted: None,
         });
         rollout.counted = counts(100, 10);
         let scene = Scene {
@@ -196,6 +197,7 @@ mod tests {
             traffic: TrafficSeen::Counts(counts(100 + stable, 10 + candidate)),
             values: BTreeMap::new(),
             replicas: Vec::new(),
+            adoption_lacks: None,
         };
         moved_over(&rollout, &scene, weight)
     }

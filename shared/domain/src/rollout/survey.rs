@@ -1,11 +1,13 @@
 //! What fits is asked before anything moves, and the plan follows from the answer.
 
+use super::adopt;
 use super::borrow::borrowing;
 use super::claims::{Ahead, ahead, claim, claim_rest};
 use super::moves::{enter, leave_lane, start, wait};
-use super::phases::{Phase, Rollout, StableSide};
+use super::phases::{Phase, Rollout};
 use super::plan::{Plan, plan};
 use super::rolling::Limits;
+use super::stable::StableSide;
 use crate::audit::Action as Did;
 use crate::decide::Draft;
 use crate::fit::{Counted, Fits, fit, stable_pods};
@@ -23,10 +25,7 @@ pub(crate) fn survey(draft: &mut Draft, id: StepId) {
     };
     let lane = draft.lane_mut(&rule.lane);
     rollout.fence = lane.fence;
-    rollout.stable = lane.current.as_ref().map(|served| StableSide {
-        revision: served.revision.clone(),
-        replicas: served.workload.replicas,
-    });
+    rollout.stable = lane.current.as_ref().map(StableSide::of);
     let serves = rollout
         .stable
         .as_ref()
@@ -44,6 +43,12 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
         return;
     };
     let mut refused = None;
+    if let SiteSeen::Seen { problems, adopts } = seen
+        && problems.is_empty()
+        && rollout.lacks_site()
+    {
+        adopt::found(&mut rollout, adopts.as_deref());
+    }
     let nothing = nothing_to_copy(draft, &rollout, id);
     match seen {
         _ if !rollout.lacks_site() => {}
@@ -51,11 +56,11 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
             wait(draft, &mut rollout, &format!("cluster does not answer: {why}"));
         }
         SiteSeen::Seen { .. } if nothing.is_some() => refused = nothing,
-        SiteSeen::Seen { problems } if problems.is_empty() => {
+        SiteSeen::Seen { problems, .. } if problems.is_empty() => {
             rollout.site_clear = true;
             rollout.waits_for.clear();
         }
-        SiteSeen::Seen { problems } => {
+        SiteSeen::Seen { problems, .. } => {
             refused = Some(format!("nothing was moved: {}", problems.join("; ")));
         }
     }
@@ -69,7 +74,9 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
 fn nothing_to_copy(draft: &Draft, rollout: &Rollout, id: StepId) -> Option<String> {
     let rule = draft.run.rule(id)?;
     rule.strategy.mirrored()?;
-    rollout.stable.is_none().then(|| {
+    // What is to be taken over and is not found is told as that.
+    let nothing = rollout.stable.is_none() && rule.adopts.is_none();
+    nothing.then(|| {
         format!(
             "nothing serves {} yet, so that there are no requests to copy: release it by canary, blue-green or rolling first",
             rule.lane

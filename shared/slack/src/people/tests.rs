@@ -141,6 +141,7 @@ fn moved(change: impl FnOnce(&mut Rollout)) -> Run {
     rollout.stable = Some(StableSide {
         revision: RevisionId::new("r-old"),
         replicas: 4,
+        adopted: None,
     });
     rollout.stable_seen = RevisionSeen {
         desired: 4,

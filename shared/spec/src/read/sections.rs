@@ -37,9 +37,20 @@ fn environment(node: &Node) -> Option<EnvironmentDef> {
         variables: env(spec, "variables"),
         route: plain(spec, "route"),
         gateway: plain(spec, "gateway"),
+        adopt: adopt(spec),
         watch: span(spec, "watch"),
         production: node.get("production").and_then(Node::bool),
     })
+}
+
+/// Services that something serves already.
+fn adopt(spec: &Node) -> Vec<(Located<String>, String)> {
+    let entries = spec.get("adopt").map(Node::entries).unwrap_or_default();
+    let one = |entry: &Entry| {
+        let service = Located::new(entry.key.clone(), entry.key_place.clone());
+        Some((service, entry.value.text()?.to_owned()))
+    };
+    entries.iter().filter_map(one).collect()
 }
 
 /// Groups as a list, or as a mapping of names to members.

@@ -117,6 +117,7 @@ pub(super) fn workload(
         gpu_resource: resource.unwrap_or_else(|| GPU_RESOURCE.into()),
         port,
         metrics,
+        adopted: None,
     }
 }
 

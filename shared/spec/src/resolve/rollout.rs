@@ -82,6 +82,7 @@ impl<'a> Resolver<'a> {
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
             undoes: false,
+            adopts: environment.adopts(&name).map(str::to_owned),
             measures: self.definition.measures.clone(),
         })
     }

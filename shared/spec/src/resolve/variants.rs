@@ -84,6 +84,7 @@ impl<'a> Resolver<'a> {
                     .unwrap_or_else(|| pod::DEFAULT_METRICS_PATH.into()),
             },
             not_exact: Vec::new(),
+            adopted: None,
         }
     }
 

@@ -112,6 +112,11 @@ const ENVIRONMENT_SPEC: &[Key] = &[
         "The Gateway that the route belongs to, as `name` or `namespace/name`.",
     ),
     Key::new(
+        "adopt",
+        &Named(&DnsName),
+        "By service: the Deployment that serves there already, which Weir's first rollout takes as stable without changing a pod of it.",
+    ),
+    Key::new(
         "watch",
         &Span(false),
         "How long a new revision is watched after its bake, with the old one warm for an instant way back; 0s without it.",

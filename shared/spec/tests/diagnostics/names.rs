@@ -67,6 +67,12 @@ fn references_are_warnings_in_one_file_and_errors_in_all() {
             "policy: {approvals: {Production: none}}".into(),
             "a policy for `Production`",
         ),
+        (
+            "service: {name: chat, spec: {containers: [{name: c, image: i}]}}\nenvironments: [{name: Test, spec: {cluster: c, adopt: \
+             {chta: old}}}]"
+                .into(),
+            "`adopt` for `chta`, which is no service",
+        ),
         ("qa: {replicas: 2}".into(), "settings for `qa`"),
         (
             "trigger: {type: Webhook, pipeline: Q}".into(),

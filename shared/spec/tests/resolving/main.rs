@@ -46,7 +46,16 @@ fn variables() -> Variables {
 }
 
 fn try_with(text: &str, variables: &Variables, files: &[(&str, &str)]) -> Result<Pipeline, Vec<String>> {
-    let sources = [SourceFile::new("p.yaml", text), SourceFile::new("w.yaml", WORLD)];
+    try_in(WORLD, text, variables, files)
+}
+
+fn try_in(
+    world: &str,
+    text: &str,
+    variables: &Variables,
+    files: &[(&str, &str)],
+) -> Result<Pipeline, Vec<String>> {
+    let sources = [SourceFile::new("p.yaml", text), SourceFile::new("w.yaml", world)];
     let files: BTreeMap<String, String> = files
         .iter()
         .map(|(path, text)| ((*path).into(), (*text).into()))
@@ -88,6 +97,21 @@ fn rollout(pipeline: &Pipeline) -> &RolloutRule {
         _ => None,
     });
     found.expect("a rollout")
+}
+
+#[test]
+fn a_deployment_is_adopted_where_the_environment_names_it_for_the_service() {
+    let world = WORLD.replace(
+        "spec: {cluster: c2,",
+        "spec: {cluster: c2, adopt: {llm: llm-v1, other: x},",
+    );
+    let adopts = |namespace: &str| {
+        let text = pipeline(&stage("A", "Kubernetes", &format!("{{namespace: {namespace}}}")));
+        let pipeline = try_in(&world, &text, &variables(), &[]).unwrap();
+        rollout(&pipeline).adopts.clone()
+    };
+    assert_eq!(adopts("prod").as_deref(), Some("llm-v1"));
+    assert_eq!(adopts("test"), None);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use weir_live::{ROLLOUT, Role, Shape, World};
 
 async fn problems(world: &World, run: &Run, role: Role) -> Vec<String> {
     match world.fleet(role).site(run, ROLLOUT).await {
-        SiteSeen::Seen { problems } => problems,
+        SiteSeen::Seen { problems, .. } => problems,
         away @ SiteSeen::Unreachable(_) => panic!("{away:?}"),
     }
 }
@@ -68,6 +68,33 @@ async fn what_is_missing_or_somebody_elses_is_told_by_name_with_the_fix() {
     assert!(
         told[0].contains("HTTPRoute live-site/chat: no rule sends traffic to the Service `lonely`"),
         "{told:?}"
+    );
+
+    // A Deployment that is to be adopted and is not there; then one that a chart keeps as it wants it.
+    let adopting = with(&run, |rule| rule.adopts = Some("legacy".into()));
+    let told = problems(&world, &adopting, Role::MetricCheck).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0]
+            .contains("Deployment live-site/legacy does not exist: name the one that serves under `adopt`"),
+        "{told:?}"
+    );
+    let mut legacy = Shape::rollout("v0", None).deployment("v0", 0);
+    legacy["metadata"] = json!({"name": "legacy", "labels": {"app.kubernetes.io/managed-by": "Helm"}});
+    world
+        .admin
+        .create(&world.path("apps/v1", "deployments"), &legacy)
+        .await
+        .ok();
+    let told = problems(&world, &adopting, Role::MetricCheck).await;
+    let told = told.join("; ");
+    assert!(
+        told.contains("Deployment live-site/legacy belongs to Helm, so that two would set its replicas"),
+        "{told}"
+    );
+    assert!(
+        told.contains("Service live-site/chat selects no pod of Deployment live-site/legacy"),
+        "{told}"
     );
 
     // A route that is split for somebody else, with a backend of a stranger, that a controller makes.

@@ -2,6 +2,7 @@
 //! and by a crash.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod adoption;
 mod blue_green;
 mod faults;
 mod replica;

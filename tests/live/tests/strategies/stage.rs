@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use weir_domain::event::Event;
 use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
+use weir_domain::pipeline::{RolloutRule, StageWork, Step, StepWork};
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_live::{Gate, GitServer, Host, Load, Role, Shape, World, commit_model, eventually};
@@ -55,13 +56,25 @@ impl Stage {
 
     /// The same by way of a gate, with the rights that the functions have.
     pub(crate) async fn by_way_of(mut self, gate: &Gate) -> Self {
+        self.bind().await;
+        let fleet = |role| self.world.fleet_by_way_of(gate, role);
+        self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
+        self
+    }
+
+    /// The same with the rights that the functions have.
+    pub(crate) async fn of_functions(mut self) -> Self {
+        self.bind().await;
+        let fleet = |role| self.world.fleet(role);
+        self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
+        self
+    }
+
+    async fn bind(&self) {
         let world = &self.world;
         world.bind_everywhere("ground.yaml").await.unwrap();
         world.bind("gateway.yaml", "envoy-gateway-system").await.unwrap();
         world.bind("pod-proxy.yaml", &world.namespace).await.unwrap();
-        let fleet = |role| self.world.fleet_by_way_of(gate, role);
-        self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
-        self
     }
 
     /// Pushes a version whose model behaves like this.
@@ -71,12 +84,29 @@ impl Stage {
 
     /// The same by another strategy.
     pub(crate) async fn push_with(&self, version: &str, model: Value, strategy: Value) -> RunId {
+        self.push_changed(version, model, strategy, |_| ()).await
+    }
+
+    /// The same with a rule for its rollout that the test changes.
+    pub(crate) async fn push_changed(
+        &self,
+        version: &str,
+        model: Value,
+        strategy: Value,
+        change: impl Fn(&mut RolloutRule),
+    ) -> RunId {
         let shape = Shape {
             model,
             ..Shape::rollout(version, None)
         };
         let world = &self.world;
-        let pipeline = shape.pipeline(&world.namespace, &world.builds, self.replicas, strategy);
+        let mut pipeline = shape.pipeline(&world.namespace, &world.builds, self.replicas, strategy);
+        let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
+        for step in work.flat_map(steps) {
+            if let StepWork::Rollout(rule) = &mut step.work {
+                change(rule);
+            }
+        }
         let url = self.git.url(&self.repository);
         self.host.start_from(&url, &self.commit, version, pipeline).await
     }
@@ -192,6 +222,13 @@ impl Stage {
         for entry in self.host.log(run).await {
             eprintln!("{} {}", entry.action.as_str(), entry.detail);
         }
+    }
+}
+
+fn steps(work: &mut StageWork) -> &mut [Step] {
+    match work {
+        StageWork::Steps { steps, .. } => steps,
+        StageWork::Approval(_) => &mut [],
     }
 }
 
