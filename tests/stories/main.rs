@@ -2,6 +2,7 @@
 
 mod adoption;
 mod approvals;
+mod autoscaler;
 mod blue_green;
 mod canary;
 mod doors;

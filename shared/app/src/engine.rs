@@ -408,7 +408,7 @@ impl Engine {
             stable: scenery.stable,
             route: scenery.route,
             traffic: counting.seen,
-            adoption_lacks: scenery.adoption_lacks,
+            unprepared: scenery.unprepared,
         };
         let scrape = counting.scrape.map(|value| Scrape { step, value });
         Ok((

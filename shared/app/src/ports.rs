@@ -99,8 +99,8 @@ pub struct Scenery {
     pub placed: Placed,
     /// Nodes of the candidate's pods that stay, by the pods' names.
     pub replicas: BTreeMap<String, String>,
-    /// Why a Deployment that is being adopted cannot have the traffic by its own Service yet; nothing: it can.
-    pub adoption_lacks: Option<String>,
+    /// What a rollout that prepares still waits for before it asks for a candidate; nothing: it stands.
+    pub unprepared: Option<String>,
 }
 
 /// What a cluster shows of an experiment.
@@ -136,13 +136,14 @@ pub trait Clusters: Send + Sync {
     /// answer, or may not be asked, is an answer.
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen;
 
-    /// Looks at what a rollout needs beside its own objects: the route, the plain Service, the Deployment that it is to adopt, and
-    /// the rights of whoever asks.
+    /// Looks at what a rollout needs beside its own objects: the route, the plain Service, the Deployment that it is to adopt, what
+    /// scales the one that serves, and the rights of whoever asks.
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         let _ = (run, step);
         SiteSeen::Seen {
             problems: Vec::new(),
             adopts: None,
+            scaled: None,
         }
     }
 

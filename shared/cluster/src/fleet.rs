@@ -16,7 +16,7 @@ use weir_domain::time::Timestamp;
 
 use crate::api::{Api, Doubt};
 use crate::connect::{ConnectError, Places, connect};
-use crate::{adopt, execution, ground, revision, scenery, site, traffic, variant};
+use crate::{adopt, autoscaler, execution, ground, names, revision, scenery, site, traffic, variant};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -220,6 +220,23 @@ impl Clusters for Fleet {
                     Some(adopted) => adopt::release(&api, run, rule, adopted, *fence).await,
                     None => Ok(()),
                 }
+            }
+            Effect::HoldAutoscaler { step, by, fence } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                autoscaler::hold(&api, rule, by, *fence).await
+            }
+            Effect::FreeAutoscaler {
+                step,
+                by,
+                target,
+                fence,
+            } => {
+                let (api, rule) = self.rollout(run, *step).await?;
+                let deployment = match run.adopted(*step, target) {
+                    Some(adopted) => adopted.deployment.clone(),
+                    None => names::revision_name(&rule.lane, target),
+                };
+                autoscaler::free(&api, rule, by, &deployment, *fence).await
             }
             Effect::SetWeights {
                 step,

@@ -21,6 +21,7 @@
 
 mod adopt;
 mod api;
+mod autoscaler;
 mod class;
 mod connect;
 mod execution;

@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::pods::{is_over, is_terminating, revision_seen};
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
-use crate::{adopt, names};
+use crate::{adopt, autoscaler, names};
 
 /// Where Envoy Gateway puts its data plane unless it is told otherwise; the Gateway's own namespace is tried next.
 const GATEWAY_NAMESPACE: &str = "envoy-gateway-system";
@@ -83,13 +83,11 @@ pub(crate) async fn look(
         tokio::join!(of_route, of_candidate, of_stable);
     let ((route, gateway), of_stable) = (route?, of_stable?);
     let placed = |side: &&Side<'_>| (side.revision.clone(), running(pods_of(&all, &rule.lane, side)));
-    let adoption = rollout.adoption.as_ref().filter(|adoption| !adoption.stands);
-    let adopted = adoption.and_then(|adoption| adoption.workload.adopted.as_ref());
     Ok(Scenery {
         candidate: of_candidate?,
-        adoption_lacks: match (adopted, &of_stable) {
-            (Some(adopted), Some(stable)) => adopt::lacks(api, rule, adopted, stable.warm).await?,
-            _ => None,
+        unprepared: match rollout.preparing {
+            true => unprepared(api, rule, rollout, of_stable.as_ref()).await?,
+            false => None,
         },
         stable: of_stable,
         route,
@@ -115,6 +113,30 @@ async fn seen(api: &Api, rule: &RolloutRule, all: &[Value], side: &Side<'_>) -> 
     }
     let deployment = find_deployment(api, rule, side).await?;
     Ok(revision_seen(&pods, deployment.as_ref(), resource))
+}
+
+/// What was ordered before there is a candidate, and does not stand yet.
+async fn unprepared(
+    api: &Api,
+    rule: &RolloutRule,
+    rollout: &Rollout,
+    stable: Option<&RevisionSeen>,
+) -> Result<Option<String>, String> {
+    let adoption = rollout.adoption.as_ref();
+    let adopted = adoption.and_then(|adoption| adoption.workload.adopted.as_ref());
+    if let Some(adopted) = adopted {
+        let warm = stable.map_or(0, |stable| stable.warm);
+        if let Some(lacks) = adopt::lacks(api, rule, adopted, warm).await? {
+            return Ok(Some(lacks));
+        }
+    }
+    let Some(scaled) = &rollout.scaled else {
+        return Ok(None);
+    };
+    let held = autoscaler::is_held(api, rule, &scaled.by).await;
+    let held = held.map_err(|fault| failed("see what scales stable", &rule.target.namespace, &fault))?;
+    let (kind, name) = (scaled.by.kind.as_str(), &scaled.by.name);
+    Ok((!held).then(|| format!("{kind} {name} is to be held")))
 }
 
 /// Names of pods that were not told to leave, with their nodes.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 use weir_domain::pipeline::RolloutRule;
-use weir_domain::rollout::Rollout;
+use weir_domain::rollout::{Autoscaler, Rollout};
 use weir_domain::seen::SiteSeen;
 use weir_domain::workload::Workload;
 
@@ -14,25 +14,31 @@ use crate::fault::Fault;
 use crate::route::route_seen;
 use crate::split::{Wanted, change, fence_of};
 use crate::traffic::{no_route, route_path};
-use crate::{adopt, class, names};
+use crate::{adopt, autoscaler, class, names};
 
 /// The group of routes.
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
 /// What whoever moves traffic must be allowed in the namespace: group, resource, verbs. `infra/cluster/rbac.yaml` grants it.
-const RIGHTS: [(&str, &str, &[&str]); 5] = [
+const RIGHTS: [(&str, &str, &[&str]); 7] = [
     ("apps", "deployments", &["get", "create", "patch", "delete"]),
     ("", "services", &["get", "create", "patch", "delete"]),
     ("", "configmaps", &["get", "list", "create", "patch", "delete"]),
     ("", "pods", &["get", "list", "patch"]),
     (GATEWAY_API, "httproutes", &["get", "patch"]),
+    (
+        "autoscaling",
+        "horizontalpodautoscalers",
+        &["get", "list", "patch"],
+    ),
+    ("keda.sh", "scaledobjects", &["get", "list", "patch"]),
 ];
 
 /// What else it must be allowed where it adopts a Deployment.
 const RIGHTS_TO_ADOPT: [(&str, &str, &[&str]); 1] = [("discovery.k8s.io", "endpointslices", &["list"])];
 
-/// Looks at the route, the plain Service, the Deployment that is to be adopted, and the rights. `rollout`: none for a variant.
+/// Looks at the route, the plain Service, the Deployment that is to be adopted, what scales the one that serves, and the rights. `rollout`: none for a variant.
 pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: Option<&Rollout>) -> SiteSeen {
-    let (mut problems, mut adopts) = (Vec::new(), None);
+    let (mut problems, mut adopts, mut scaled) = (Vec::new(), None, None);
     let adopted = to_adopt(rule, rollout);
     let more = adopted.map_or(&[][..], |_| &RIGHTS_TO_ADOPT);
     match rights(api, rule, more).await {
@@ -42,7 +48,19 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: Option<&Rollout
     // Without rights, what is read says nothing.
     if problems.is_empty() {
         let adoption = adoption(api, rule, rollout, adopted);
-        let (route, service, adoption) = tokio::join!(route(api, rule), service(api, rule), adoption);
+        let (route, service, adoption, scales) = tokio::join!(
+            route(api, rule),
+            service(api, rule),
+            adoption,
+            scales(api, rule, rollout)
+        );
+        let scales = scales.map(|found| match found {
+            Ok(by) => {
+                scaled = by;
+                Vec::new()
+            }
+            Err(problems) => problems,
+        });
         let adoption = adoption.map(|found| match found {
             Ok(workload) => {
                 adopts = workload.map(Box::new);
@@ -50,14 +68,18 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: Option<&Rollout
             }
             Err(problems) => problems,
         });
-        for found in [route, service, adoption] {
+        for found in [route, service, adoption, scales] {
             match found {
                 Ok(found) => problems.extend(found),
                 Err(away) => return SiteSeen::Unreachable(away),
             }
         }
     }
-    SiteSeen::Seen { problems, adopts }
+    SiteSeen::Seen {
+        problems,
+        adopts,
+        scaled,
+    }
 }
 
 /// The Deployment of somebody else's that is stable, or is to be: what serves already is not adopted again.
@@ -65,6 +87,20 @@ fn to_adopt<'a>(rule: &'a RolloutRule, rollout: Option<&'a Rollout>) -> Option<&
     match &rollout?.stable {
         None => rule.adopts.as_deref(),
         Some(stable) => stable.adopted.as_ref().map(|adopted| adopted.deployment.as_str()),
+    }
+}
+
+/// What scales the Deployment that serves, if that is not Weir.
+async fn scales(
+    api: &Api,
+    rule: &RolloutRule,
+    rollout: Option<&Rollout>,
+) -> Result<Result<Option<Autoscaler>, Vec<String>>, String> {
+    let stable = rollout.and_then(|rollout| rollout.stable.as_ref());
+    let made = stable.map(|stable| names::revision_name(&rule.lane, &stable.revision));
+    match to_adopt(rule, rollout).map(str::to_owned).or(made) {
+        Some(deployment) => autoscaler::find(api, rule, &deployment).await,
+        None => Ok(Ok(None)),
     }
 }
 
@@ -268,6 +304,8 @@ mod tests {
             ("", "services"),
             ("", "configmaps"),
             ("", "pods"),
+            ("autoscaling", "horizontalpodautoscalers"),
+            ("keda.sh", "scaledobjects"),
         ]);
         assert_eq!(missing_rights(&all_but_routes, &[]), ["get/patch httproutes"]);
         let adopting = missing_rights(&all_but_routes, &RIGHTS_TO_ADOPT);

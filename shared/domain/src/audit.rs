@@ -98,6 +98,8 @@ pub enum Action {
     LaneReleased,
     /// A Deployment that Weir did not make was taken as stable, or given free again.
     RevisionAdopted,
+    /// What scales stable was held, or set to scale what serves.
+    AutoscalerHeld,
     /// A revision was created or grown.
     RevisionScaled,
     /// All replicas asked for are warm.

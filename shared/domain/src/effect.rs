@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::Duty;
 use crate::ids::{Fence, RevisionId, RunId, StepId};
+use crate::rollout::Autoscaler;
 use crate::units::Weight;
 
 /// One effect. Its key is `run#version#n`, given when the decision is committed.
@@ -62,6 +63,26 @@ pub enum Effect {
         step: StepId,
         /// Which.
         revision: RevisionId,
+        /// Fence of the write.
+        fence: Fence,
+    },
+    /// Let what scales stable change nothing until it is freed.
+    HoldAutoscaler {
+        /// The rollout step.
+        step: StepId,
+        /// Which.
+        by: Autoscaler,
+        /// Fence of the write.
+        fence: Fence,
+    },
+    /// Let it scale a revision, within the bounds that it had.
+    FreeAutoscaler {
+        /// The rollout step.
+        step: StepId,
+        /// Which.
+        by: Autoscaler,
+        /// Whom it scales from here on.
+        target: RevisionId,
         /// Fence of the write.
         fence: Fence,
     },
@@ -147,6 +168,8 @@ impl Effect {
             | Self::ScaleRevision { .. }
             | Self::AdoptRevision { .. }
             | Self::ReleaseRevision { .. }
+            | Self::HoldAutoscaler { .. }
+            | Self::FreeAutoscaler { .. }
             | Self::SetWeights { .. }
             | Self::RetargetService { .. }
             | Self::RemoveRevision { .. } => Duty::Traffic,
@@ -163,6 +186,8 @@ impl Effect {
             | Self::ScaleRevision { step, .. }
             | Self::AdoptRevision { step, .. }
             | Self::ReleaseRevision { step, .. }
+            | Self::HoldAutoscaler { step, .. }
+            | Self::FreeAutoscaler { step, .. }
             | Self::SetWeights { step, .. }
             | Self::RetargetService { step, .. }
             | Self::RemoveRevision { step, .. }
@@ -180,6 +205,8 @@ impl Effect {
             Self::ScaleRevision { .. } => "scale_revision",
             Self::AdoptRevision { .. } => "adopt_revision",
             Self::ReleaseRevision { .. } => "release_revision",
+            Self::HoldAutoscaler { .. } => "hold_autoscaler",
+            Self::FreeAutoscaler { .. } => "free_autoscaler",
             Self::SetWeights { .. } => "set_weights",
             Self::RetargetService { .. } => "retarget_service",
             Self::RemoveRevision { .. } => "remove_revision",

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::condition::Reading;
 use crate::fit::{Ask, Snapshot};
 use crate::ids::{Fence, RevisionId};
+use crate::rollout::Autoscaler;
 use crate::time::Timestamp;
 use crate::units::Weight;
 use crate::workload::Workload;
@@ -109,6 +110,8 @@ pub enum SiteSeen {
         problems: Vec<String>,
         /// The Deployment that serves and that the rollout is to adopt, as it is.
         adopts: Option<Box<Workload>>,
+        /// What scales the Deployment that serves, if that is not Weir.
+        scaled: Option<Autoscaler>,
     },
 }
 
@@ -136,8 +139,8 @@ pub struct Scene {
     pub values: BTreeMap<String, Reading>,
     /// The candidate's replicas that stay, where they can be told apart.
     pub replicas: Vec<Replica>,
-    /// Why a Deployment that is being adopted cannot have the traffic by its own Service yet; nothing: it can.
-    pub adoption_lacks: Option<String>,
+    /// What a rollout that prepares still waits for before it asks for a candidate; nothing: it stands.
+    pub unprepared: Option<String>,
 }
 
 /// One replica of the candidate.

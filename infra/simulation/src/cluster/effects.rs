@@ -84,6 +84,19 @@ impl Inside {
                     place.weights.clear();
                 }
             }
+            Effect::HoldAutoscaler { fence, .. } => {
+                let by = &mut self.place_mut(&rule.lane.environment).autoscaler;
+                if let Some(by) = by.as_mut().filter(|by| by.fence <= *fence) {
+                    (by.held, by.fence) = (true, *fence);
+                }
+            }
+            Effect::FreeAutoscaler { target, fence, .. } => {
+                let by = &mut self.place_mut(&rule.lane.environment).autoscaler;
+                if let Some(by) = by.as_mut().filter(|by| by.fence <= *fence) {
+                    (by.held, by.fence) = (false, *fence);
+                    by.target = target.clone();
+                }
+            }
             Effect::RemoveRevision { revision, fence, .. } => {
                 if run.adopted(step, revision).is_some() {
                     self.scale(run, rule, revision, (0, &[]), *fence, now);

@@ -83,6 +83,7 @@ impl Inside {
         let counted = self.pool.counted();
         for place in self.environments.values_mut() {
             place.flow(now, &self.flows, counted);
+            place.scale(&self.pool, now);
         }
         let lists = self
             .environments

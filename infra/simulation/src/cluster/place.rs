@@ -3,16 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::ids::{Fence, RevisionId};
+use weir_domain::rollout::{Autoscaler, AutoscalerKind, Rollout};
 use weir_domain::seen::{Counts, Gpus, RouteSeen};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 use weir_domain::workload::Workload;
 
+use super::pool::Pool;
 use super::rates::Flows;
 use super::revision::Revision;
 
 /// Requests a second that a warm replica answers where GPUs are counted. Four of them carry 60 at 68 %.
 const CAPACITY: u64 = 22;
+
+/// Something that sets the replicas of a revision.
+pub(super) struct Scales {
+    pub(super) name: String,
+    pub(super) target: RevisionId,
+    /// Replicas that it wants.
+    pub(super) wants: usize,
+    pub(super) held: bool,
+    pub(super) fence: Fence,
+}
 
 #[derive(Default)]
 pub(super) struct Place {
@@ -28,6 +40,8 @@ pub(super) struct Place {
     pub(super) deployments: BTreeMap<String, Workload>,
     /// Those of them that have a Service of Weir's.
     pub(super) adopted: BTreeSet<RevisionId>,
+    /// What scales one of the revisions, if that is not Weir.
+    pub(super) autoscaler: Option<Scales>,
     counted_to: Option<Timestamp>,
     /// Writes of the route.
     pub(super) writes: u64,
@@ -61,6 +75,42 @@ impl Place {
             if let Some(revision) = self.revisions.get_mut(id) {
                 revision.take(requests * u64::from(part.percent()) / 100, from, now, false);
             }
+        }
+    }
+
+    /// Lets what scales a revision do so. One without replicas is left alone, as Kubernetes does.
+    pub(super) fn scale(&mut self, pool: &Pool, now: Timestamp) {
+        let Some(by) = self.autoscaler.as_ref().filter(|by| !by.held) else {
+            return;
+        };
+        if let Some(revision) = self.revisions.get_mut(&by.target)
+            && revision.replicas() > 0
+        {
+            pool.scale(&mut revision.pods, by.wants, 1, &[], now);
+            revision.number_pods();
+        }
+    }
+
+    /// What scales a revision.
+    pub(super) fn scaled(&self, id: &RevisionId) -> Option<Autoscaler> {
+        let by = self.autoscaler.as_ref().filter(|by| by.target == *id)?;
+        let replicas = self.revisions.get(id).map_or(0, Revision::replicas);
+        Some(Autoscaler {
+            kind: AutoscalerKind::Horizontal,
+            name: by.name.clone(),
+            replicas: replicas.max(1),
+        })
+    }
+
+    /// What a rollout that prepares still waits for.
+    pub(super) fn unprepared(&self, rollout: &Rollout) -> Option<String> {
+        let adoption = rollout.adoption.as_ref();
+        let own = adoption.is_none_or(|adoption| self.adopted.contains(&adoption.workload.revision()));
+        let by = self.autoscaler.as_ref().filter(|_| rollout.scaled.is_some());
+        match (own, by) {
+            (false, _) => Some("it has no Service of its own".into()),
+            (true, Some(by)) if !by.held => Some(format!("{} is to be held", by.name)),
+            (true, _) => None,
         }
     }
 

@@ -71,10 +71,7 @@ impl Clusters for SimulatedCluster {
             stable: rollout.stable.as_ref().map(|stable| seen(&stable.revision)),
             route: place.route(),
             placed: Placed::default(),
-            adoption_lacks: rollout.adoption.as_ref().and_then(|adoption| {
-                let lacks = !place.adopted.contains(&adoption.workload.revision());
-                lacks.then(|| "it has no Service of its own".to_owned())
-            }),
+            unprepared: place.unprepared(rollout),
             replicas: place
                 .replicas(&rollout.candidate)
                 .into_iter()
@@ -133,7 +130,20 @@ impl Clusters for SimulatedCluster {
             }
             found.cloned().map(Box::new)
         });
-        SiteSeen::Seen { problems, adopts }
+        let stable = run.rollout(step).and_then(|rollout| rollout.stable.as_ref());
+        let adopted = adopts.as_ref().map(|workload| workload.revision());
+        let serves = stable.map(|stable| stable.revision.clone()).or(adopted);
+        let place = run
+            .rule(step)
+            .and_then(|rule| inside.environments.get(&rule.lane.environment));
+        let scaled = place
+            .zip(serves)
+            .and_then(|(place, serves)| place.scaled(&serves));
+        SiteSeen::Seen {
+            problems,
+            adopts,
+            scaled,
+        }
     }
 
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen {

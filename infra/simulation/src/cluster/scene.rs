@@ -3,11 +3,12 @@
 use weir_app::Clock;
 use weir_domain::condition::Reading;
 use weir_domain::experiment::variant_revision;
-use weir_domain::ids::{Commit, EnvironmentName, LaneKey, RevisionId};
+use weir_domain::ids::{Commit, EnvironmentName, Fence, LaneKey, RevisionId};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 use weir_domain::workload::{Adopted, TEMPLATE_HASH, Workload};
 
+use super::place::Scales;
 use super::revision::Revision;
 use super::{Behaviour, Outcome, Rates, SimulatedCluster};
 
@@ -130,6 +131,29 @@ impl SimulatedCluster {
         id
     }
 
+    /// Something scales a revision, and wants so many replicas of it.
+    pub fn autoscale(&self, environment: &str, name: &str, target: &RevisionId, wants: usize) {
+        let mut inside = self.caught_up();
+        inside.place_mut(&EnvironmentName::new(environment)).autoscaler = Some(Scales {
+            name: name.to_owned(),
+            target: target.clone(),
+            wants,
+            held: false,
+            fence: Fence::default(),
+        });
+        inside.catch_up(self.clock.now());
+    }
+
+    /// The load changes, and it wants another number.
+    pub fn autoscaler_wants(&self, environment: &str, wants: usize) {
+        let mut inside = self.caught_up();
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        if let Some(by) = &mut place.autoscaler {
+            by.wants = wants;
+        }
+        inside.catch_up(self.clock.now());
+    }
+
     /// How revisions of this commit behave.
     pub fn behave(&self, commit: &Commit, behaviour: Behaviour) {
         self.inside().behaviours.insert(commit.clone(), behaviour);
@@ -244,6 +268,13 @@ impl SimulatedCluster {
         let revision = place.and_then(|place| place.revisions.get(revision));
         let pods = revision.into_iter().flat_map(|revision| &revision.pods);
         pods.map(|pod| pod.number).collect()
+    }
+
+    /// Whom the autoscaler scales, unless it is held.
+    pub fn autoscaled(&self, environment: &str) -> Option<RevisionId> {
+        let inside = self.inside();
+        let by = inside.place(environment)?.autoscaler.as_ref()?;
+        (!by.held).then(|| by.target.clone())
     }
 
     /// Variants that have a Service.

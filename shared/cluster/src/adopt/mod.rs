@@ -24,6 +24,7 @@ use crate::traffic::{Failure, write};
 use crate::variant::target_port;
 
 use judge::selects;
+pub(crate) use owner::owned;
 pub(crate) use release::release;
 
 /// What the plain Service selected before it was held to the adopted pods, as JSON.

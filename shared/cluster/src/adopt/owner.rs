@@ -1,4 +1,4 @@
-//! Who else writes an object, as its metadata says: two who set its replicas would undo each other's work.
+//! Who else writes an object, as its metadata says: two who write it would undo each other's work.
 
 use serde_json::Value;
 use weir_domain::ids::LaneKey;
@@ -77,7 +77,7 @@ const fn keeper(
 }
 
 /// Who else writes it, if anybody does, as a sentence with the fix.
-pub(super) fn owned(object: &str, value: &Value, lane: &LaneKey) -> Option<String> {
+pub(crate) fn owned(object: &str, value: &Value, lane: &LaneKey) -> Option<String> {
     let metadata = &value["metadata"];
     let owners = metadata["ownerReferences"].as_array().into_iter().flatten();
     if let Some(owner) = owners.into_iter().next() {
@@ -101,7 +101,7 @@ pub(super) fn owned(object: &str, value: &Value, lane: &LaneKey) -> Option<Strin
     };
     KEEPERS.iter().find(says).map(|keeper| {
         let (who, fix) = (keeper.who, keeper.fix);
-        format!("{object} belongs to {who}, so that two would set its replicas: {fix}")
+        format!("{object} belongs to {who}, so that two would write it: {fix}")
     })
 }
 
@@ -128,7 +128,7 @@ mod tests {
             ),
             (
                 json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}}),
-                "belongs to Helm, so that two would set its replicas: annotate it with `helm.sh/resource-policy: keep`",
+                "belongs to Helm, so that two would write it: annotate it with `helm.sh/resource-policy: keep`",
             ),
             (
                 json!({"annotations": {"argocd.argoproj.io/tracking-id": "x"}}),

@@ -6,18 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moves::{enter_step, wait};
 use super::phases::Rollout;
-use super::revert::revert_now;
 use super::stable::StableSide;
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::Effect;
 use crate::ids::StepId;
 use crate::lane::Served;
-use crate::people::Actor;
 use crate::pipeline::RolloutRule;
-use crate::seen::Scene;
 use crate::workload::Workload;
 
 /// What serves was not made by Weir, and this rollout takes it over.
@@ -25,8 +21,8 @@ use crate::workload::Workload;
 pub struct Adoption {
     /// What it consists of, as it was found.
     pub workload: Workload,
-    /// Its own Service was seen to have all of its pods.
-    pub stands: bool,
+    /// It was ordered to be taken over.
+    pub ordered: bool,
 }
 
 /// What is to be taken over was found. Where something of Weir's serves already, there is nothing to take over.
@@ -41,16 +37,16 @@ pub(super) fn found(rollout: &mut Rollout, workload: Option<&Workload>) {
     });
     rollout.adoption = Some(Box::new(Adoption {
         workload: workload.clone(),
-        stands: false,
+        ordered: false,
     }));
 }
 
-/// Orders what the adoption needs, if it is still to be done. Says whether it is.
-pub(super) fn begins(draft: &mut Draft, rollout: &mut Rollout, id: StepId) -> bool {
-    let (Some(adoption), Some(stable)) = (&rollout.adoption, &rollout.stable) else {
+/// Orders what the adoption needs, unless that was done. Says whether it does.
+pub(super) fn order(draft: &mut Draft, rollout: &mut Rollout, id: StepId) -> bool {
+    let (Some(adoption), Some(stable)) = (&mut rollout.adoption, &rollout.stable) else {
         return false;
     };
-    if adoption.stands {
+    if std::mem::replace(&mut adoption.ordered, true) {
         return false;
     }
     let adopted = adoption.workload.adopted.as_ref();
@@ -69,32 +65,6 @@ pub(super) fn begins(draft: &mut Draft, rollout: &mut Rollout, id: StepId) -> bo
         revision,
         fence: rollout.fence,
     });
-    true
-}
-
-/// Whether the candidate must wait until what is taken over stands on its own. Once it does, the candidate grows.
-pub(super) fn waits_for_adoption(
-    draft: &mut Draft,
-    rollout: &mut Rollout,
-    id: StepId,
-    rule: &RolloutRule,
-    scene: &Scene,
-    step: usize,
-) -> bool {
-    let Some(adoption) = rollout.adoption.as_mut().filter(|adoption| !adoption.stands) else {
-        return false;
-    };
-    match &scene.adoption_lacks {
-        None => {
-            adoption.stands = true;
-            enter_step(draft, rollout, id, step);
-        }
-        Some(lacks) if draft.now.since(rollout.since) >= rule.warm_within => {
-            let why = format!("not adopted within {}: {lacks}", rule.warm_within);
-            revert_now(draft, rollout, id, rule, &why, Actor::Weir);
-        }
-        Some(lacks) => wait(draft, rollout, &format!("adoption: {lacks}")),
-    }
     true
 }
 

@@ -1,9 +1,9 @@
 //! The candidate grows to what a step needs, and is waited for until it is warm.
 
-use super::adopt::waits_for_adoption;
 use super::evidence::danger;
 use super::moves::{enter, reason, set_weight, wait, waits_for_places};
 use super::phases::{Phase, Rollout};
+use super::prepare;
 use super::replace::waits_for_leaving;
 use super::revert::revert_now;
 use super::share::correct_weight;
@@ -36,8 +36,8 @@ pub(super) fn growing(
         doubt(draft, rollout, id, rule, &why);
     } else if correct_weight(draft, rollout, id, rule, scene, held(rollout, step)) {
         // What goes on is decided at the next look, on what the new share shows.
-    } else if waits_for_adoption(draft, rollout, id, rule, scene, step) {
-        // Without a candidate, until what serves stands on its own.
+    } else if prepare::waits(draft, rollout, id, rule, scene, step) {
+        // Without a candidate, until what it needs beside itself stands.
     } else if waits_for_leaving(draft, rollout, id, rule, scene, planned.candidate_replicas) {
         // Without traffic, until another replica is warm.
     } else if waits_for_places(draft, rollout, id, step) {

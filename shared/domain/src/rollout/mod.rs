@@ -12,6 +12,7 @@
 //! a revert gives them back (`restore`).
 
 mod adopt;
+mod autoscaler;
 mod baking;
 mod borrow;
 pub(crate) mod claims;
@@ -25,6 +26,7 @@ mod passing;
 mod pause;
 mod phases;
 mod plan;
+mod prepare;
 mod preview;
 mod replace;
 mod restore;
@@ -42,6 +44,7 @@ mod watch;
 mod watching;
 
 pub use adopt::Adoption;
+pub use autoscaler::{Autoscaler, AutoscalerKind, Scaled};
 pub use claims::Ahead;
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
 pub(crate) use moves::leave_lane;

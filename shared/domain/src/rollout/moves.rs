@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use super::adopt;
+use super::autoscaler::{let_scale, sized};
 use super::claims::{claim, let_go};
 use super::evidence::power;
 use super::forecast::{ForecastStep, Timing, forecast};
 use super::phases::{CHANGES_LIMIT, Phase, Rollout};
 use super::plan::{Plan, StepKind};
+use super::prepare;
 use super::restore::scale_stable;
 use super::told::told;
 use crate::audit::Action;
@@ -95,8 +97,8 @@ fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
 pub(super) fn enter_step(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     let planned = rollout.plan.steps[step].clone();
     enter(draft, rollout, Phase::Growing { step });
-    // What it takes over must be told from the candidate's pods before there is one.
-    if adopt::begins(draft, rollout, id) {
+    // What is taken over must be told from the candidate's pods before there is one, and nobody else may scale meanwhile.
+    if prepare::begins(draft, rollout, id) {
         return;
     }
     let has = rollout
@@ -223,7 +225,7 @@ pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule
         run,
         commit,
         since: now,
-        workload: rule.workload.clone(),
+        workload: sized(rule, rollout).workload,
     };
     let oldest = lane.previous.take().map(|served| served.revision);
     let taken_over = adopt::served(rollout, &served);
@@ -276,6 +278,7 @@ pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule
 /// Gives the lane free and wakes who comes next. What was claimed is free too.
 pub(super) fn release(draft: &mut Draft, rollout: &Rollout, id: StepId, rule: &RolloutRule) {
     let_go(draft, id, rule);
+    let_scale(draft, rollout, id, rule);
     draft.release_lane(id, &rule.lane, rollout.fence);
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::adopt::Adoption;
+use super::autoscaler::Scaled;
 use super::passing::Inconclusive;
 use super::pause::Paused;
 use super::plan::{Plan, PlannedStep};
@@ -99,6 +100,12 @@ pub struct Rollout {
     /// What serves was not made by Weir, and this rollout takes it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Box<Adoption>>,
+    /// What scales stable, if that is not Weir.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<Scaled>,
+    /// Something that must stand before a candidate is asked for was ordered, and was not seen to stand yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preparing: bool,
     /// Steps, and the GPUs they may hold together.
     pub plan: Plan,
     /// Where it stands.
@@ -206,6 +213,8 @@ impl Rollout {
             candidate,
             stable: None,
             adoption: None,
+            scaled: None,
+            preparing: false,
             plan: Plan::default(),
             phase: Phase::Queued,
             since: now,

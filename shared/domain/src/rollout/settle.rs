@@ -197,7 +197,7 @@ mod tests {
             traffic: TrafficSeen::Counts(counts(100 + stable, 10 + candidate)),
             values: BTreeMap::new(),
             replicas: Vec::new(),
-            adoption_lacks: None,
+            unprepared: None,
         };
         moved_over(&rollout, &scene, weight)
     }

@@ -1,6 +1,7 @@
 //! What fits is asked before anything moves, and the plan follows from the answer.
 
 use super::adopt;
+use super::autoscaler::{self, sized};
 use super::borrow::borrowing;
 use super::claims::{Ahead, ahead, claim, claim_rest};
 use super::moves::{enter, leave_lane, start, wait};
@@ -43,11 +44,16 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
         return;
     };
     let mut refused = None;
-    if let SiteSeen::Seen { problems, adopts } = seen
+    if let SiteSeen::Seen {
+        problems,
+        adopts,
+        scaled,
+    } = seen
         && problems.is_empty()
         && rollout.lacks_site()
     {
         adopt::found(&mut rollout, adopts.as_deref());
+        autoscaler::found(&mut rollout, scaled.as_ref());
     }
     let nothing = nothing_to_copy(draft, &rollout, id);
     match seen {
@@ -90,6 +96,7 @@ pub(crate) fn surveyed(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: 
         return;
     };
     let stable = rollout.stable.as_ref().map(|stable| stable.replicas);
+    let rule = &sized(rule, &rollout);
     let choice = match seen {
         _ if rollout.phase != Phase::Surveying || !rollout.site_clear => None,
         GroundSeen::Unreachable(why) => {

@@ -89,7 +89,7 @@ async fn what_is_missing_or_somebody_elses_is_told_by_name_with_the_fix() {
     let told = problems(&world, &adopting, Role::MetricCheck).await;
     let told = told.join("; ");
     assert!(
-        told.contains("Deployment live-site/legacy belongs to Helm, so that two would set its replicas"),
+        told.contains("Deployment live-site/legacy belongs to Helm, so that two would write it"),
         "{told}"
     );
     assert!(

@@ -9,26 +9,26 @@ use weir_live::{Shape, World, eventually};
 use crate::stage::{REPLICAS, Stage, rollout};
 
 /// The Deployment.
-const LEGACY: &str = "chat-legacy";
+pub(crate) const LEGACY: &str = "chat-legacy";
 
-fn canary() -> Value {
+pub(crate) fn canary() -> Value {
     json!({"canary": {
         "steps": [{"weight": 10, "interval": 10_000}], "threshold": 0.95, "min_samples": 20,
     }})
 }
 
 /// Weir takes over what serves. Its own pods carry the label by which the user's Service selects.
-fn adopts(rule: &mut RolloutRule) {
+pub(crate) fn adopts(rule: &mut RolloutRule) {
     rule.adopts = Some(LEGACY.to_owned());
     rule.workload.template["metadata"]["labels"]["app"] = json!("chat");
 }
 
-fn deployment(world: &World) -> String {
+pub(crate) fn deployment(world: &World) -> String {
     world.path("apps/v1", &format!("deployments/{LEGACY}"))
 }
 
 /// Somebody runs it, without Weir.
-async fn run_legacy(world: &World) {
+pub(crate) async fn run_legacy(world: &World) {
     let mut object = Shape::rollout("v0", None).deployment("v0", REPLICAS);
     let labels = json!({"app": "chat"});
     object["metadata"]["name"] = json!(LEGACY);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod adoption;
+mod autoscaler;
 mod blue_green;
 mod faults;
 mod replica;
