@@ -65,6 +65,12 @@ pub fn canary_of_another_service(commit: &Commit) -> Pipeline {
 /// The same with an approval by `ml-team` in between.
 pub fn with_approval(commit: &Commit) -> Pipeline {
     let mut pipeline = canary_to_production(commit);
+    pipeline.stages.insert(1, approval());
+    pipeline
+}
+
+/// Somebody of `ml-team` is asked, for a day.
+fn approval() -> Stage {
     let rule = ApprovalRule {
         needs: vec![Quorum {
             group: GroupName::new("ml-team"),
@@ -74,13 +80,16 @@ pub fn with_approval(commit: &Commit) -> Pipeline {
         pusher_may_approve: false,
         opens: vec!["Production".into()],
     };
-    pipeline.stages.insert(
-        1,
-        Stage {
-            name: "Approval".into(),
-            work: StageWork::Approval(rule),
-        },
-    );
+    Stage {
+        name: "Approval".into(),
+        work: StageWork::Approval(rule),
+    }
+}
+
+/// The same experiment, whose metrics are collected once `ml-team` has approved: its variants have their shares meanwhile.
+pub fn experiment_with_approval(variants: &[(&str, u8)], duration: Span) -> Pipeline {
+    let mut pipeline = experiment(variants, duration);
+    pipeline.stages.insert(variants.len(), approval());
     pipeline
 }
 
