@@ -18,13 +18,14 @@ demo: doctor-demo ## three pushes on a real control plane with live traffic; sta
 	cargo build -p weir-local -p weir-simulator -p weir-demo
 	$(if $(BY_ITSELF),CI=true) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-demo $(if $(KILL),--kill $(KILL))
 
-demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes; KILL=20 kills 20 of them meanwhile
+demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes; KILL=20 kills 20 of them, on a bad day at AWS; CUTS=8 cuts 8 reverts short
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
-	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL))
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL) --faults) $(if $(CUTS),--cuts $(CUTS))
 
-soak: doctor ## the same until KILL=1000 functions were killed, reverts cut short among them
+soak: doctor ## the same until KILL=1000 functions were killed and CUTS=100 reverts cut short; the API server is away for minutes
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
-	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000)
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000) \
+		--faults --away 120 --cuts $(or $(CUTS),100)
 
 bench-cost: doctor ## what a rollout of 20 steps with 12 looks each costs on AWS, with the programs of the package; 25 min
 	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-functions --bins

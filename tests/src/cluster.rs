@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -23,6 +24,7 @@ use crate::faults::Faults;
 pub struct FakeCluster {
     inner: SimulatedCluster,
     faults: Arc<Faults>,
+    mute: AtomicBool,
 }
 
 impl FakeCluster {
@@ -30,7 +32,13 @@ impl FakeCluster {
         Self {
             inner: SimulatedCluster::new(clock),
             faults,
+            mute: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it takes every write and answers none, nor does it: whoever asks waits until their own patience ends.
+    pub fn mute(&self, mute: bool) {
+        self.mute.store(mute, Ordering::SeqCst);
     }
 }
 
@@ -71,6 +79,9 @@ impl Clusters for FakeCluster {
     }
 
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
+        if self.mute.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let n = self.faults.before_effect();
         if self.faults.dead() {
             return Err(EffectError::later("reach", "the cluster", "the process is dead"));

@@ -14,6 +14,10 @@ pub enum Fault {
     Reordered,
     /// No message arrives; only the store's own sweep wakes anybody.
     LostMessages,
+    /// Messages for later than a quarter of an hour come at once: on AWS these are schedules, and one fires before its time.
+    EarlySchedules,
+    /// Every message comes half a minute late.
+    LateMessages,
     /// The process dies after its n-th commit, before anything else happens.
     CrashAfterCommit(usize),
     /// The process dies before its n-th effect.

@@ -1,8 +1,8 @@
 //! The kit of the stories: a world in memory around the real handlers, with a clock that only the story moves.
 //!
 //! A story reads aloud: `world.push(good()); world.run_until_idle(); world.expect_serving("production", good)`. The
-//! harness ([`replay`]) tells every story again with each message twice, with messages out of order, with a crash after
-//! each commit and around each effect, and with a conflict on each write; it must end in the same place (invariants 6
+//! harness ([`replay`]) tells every story again with each message twice, with messages out of order, lost, early and late, with a
+//! crash after each commit and around each effect, and with a conflict on each write; it must end in the same place (invariants 6
 //! to 8). Every story ends in silence: nothing left to deliver, nothing left to do.
 
 mod cluster;
@@ -22,7 +22,7 @@ pub use events::{github_push, push_of, sample, samples, slack_press, slack_reaso
 pub use faults::{Fault, Faults};
 pub use pipelines::{
     adopting, canary_of_another_service, canary_to_production, canary_with, commit, experiment,
-    with_approval, with_approval_of, workload,
+    experiment_with_approval, with_approval, with_approval_of, workload,
 };
 pub use ports::{FakePeople, FakeSource};
 pub use replay::{once, replay, with_one_older};

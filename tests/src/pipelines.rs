@@ -74,6 +74,12 @@ pub fn with_approval(commit: &Commit) -> Pipeline {
 
 /// A pipeline with an approval by `ml-team` before its second stage.
 pub fn with_approval_of(mut pipeline: Pipeline) -> Pipeline {
+    pipeline.stages.insert(1, approval());
+    pipeline
+}
+
+/// Somebody of `ml-team` is asked, for a day.
+fn approval() -> Stage {
     let rule = ApprovalRule {
         needs: vec![Quorum {
             group: GroupName::new("ml-team"),
@@ -83,13 +89,16 @@ pub fn with_approval_of(mut pipeline: Pipeline) -> Pipeline {
         pusher_may_approve: false,
         opens: vec!["Production".into()],
     };
-    pipeline.stages.insert(
-        1,
-        Stage {
-            name: "Approval".into(),
-            work: StageWork::Approval(rule),
-        },
-    );
+    Stage {
+        name: "Approval".into(),
+        work: StageWork::Approval(rule),
+    }
+}
+
+/// The same experiment, whose metrics are collected once `ml-team` has approved: its variants have their shares meanwhile.
+pub fn experiment_with_approval(variants: &[(&str, u8)], duration: Span) -> Pipeline {
+    let mut pipeline = experiment(variants, duration);
+    pipeline.stages.insert(variants.len(), approval());
     pipeline
 }
 

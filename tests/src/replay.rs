@@ -6,8 +6,8 @@ use crate::faults::Fault;
 use crate::version::Owner;
 use crate::world::World;
 
-/// Tells `story` without a fault, then with each of them: duplicates, reordering, lost messages, a crash after each
-/// commit, before and after each effect, and a conflict on each commit. Every telling must satisfy the story's own
+/// Tells `story` without a fault, then with each of them: duplicates, reordering, messages that are lost, early or late, a
+/// crash after each commit, before and after each effect, and a conflict on each commit. Every telling must satisfy the story's own
 /// expectations and end in silence.
 pub fn replay<F, Fut>(story: F)
 where
@@ -28,6 +28,8 @@ where
         Fault::Duplicates,
         Fault::Reordered,
         Fault::LostMessages,
+        Fault::EarlySchedules,
+        Fault::LateMessages,
         Fault::ConflictOnEveryCommit,
     ] {
         tell(fault);

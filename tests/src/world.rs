@@ -29,6 +29,12 @@ use crate::version::{Ledger, Owner, Version};
 /// Looks a story may need; more means that it does not come to rest.
 const LOOKS_LIMIT: usize = 20_000;
 
+/// Longer waits than this are schedules.
+const SCHEDULED: Span = Span::minutes(15);
+
+/// How late messages come that come late.
+const LATE: Span = Span::seconds(30);
+
 /// A world in memory around the real handlers.
 pub struct World {
     /// The cluster and its traffic.
@@ -265,51 +271,44 @@ impl World {
 
     /// What is delivered next: a hint, or what the sweep finds.
     async fn next(&self) -> Option<(Timestamp, RunId, Duty)> {
-        let lost = matches!(self.faults.plan(), Fault::LostMessages);
-        let mut hints = self
-            .queue
-            .0
-            .lock()
-            .expect("no story panics while it holds this")
-            .clone();
-        if lost {
-            hints.clear();
-        }
-        let first = match self.faults.plan() {
-            Fault::Reordered => {
-                let now = self.clock.now();
-                hints
-                    .iter()
-                    .rev()
-                    .find(|(at, ..)| *at <= now)
-                    .or(hints.first())
-                    .cloned()
-            }
-            _ => hints.first().cloned(),
-        };
-        if let Some(hint) = &first {
-            self.queue
-                .0
-                .lock()
-                .expect("no story panics while it holds this")
-                .remove(hint);
-        }
+        let hint = self.next_hint();
+        let arrives = hint.as_ref().map(|(at, ..)| self.arrives(*at));
         let swept = match self.store.next_due().await.expect("memory answers") {
             Some(at) => self.store.inner.due(at, 1).await.expect("memory answers").pop(),
             None => None,
         };
         let swept = swept.map(|lookout| (lookout.at, lookout.run, lookout.duty));
-        match (first, swept) {
-            (Some(hint), Some(due)) if due.0 < hint.0 => {
-                self.queue
-                    .0
-                    .lock()
-                    .expect("no story panics while it holds this")
-                    .insert(hint);
-                Some(due)
+        match (hint, arrives, swept) {
+            (Some(_), Some(arrives), Some(due)) if due.0 < arrives => Some(due),
+            (Some(hint), Some(arrives), _) => {
+                let mut hints = self.queue.0.lock().expect("no story panics while it holds this");
+                hints.remove(&hint);
+                Some((arrives, hint.1, hint.2))
             }
-            (Some(hint), _) => Some(hint),
-            (None, due) => due,
+            (_, _, due) => due,
+        }
+    }
+
+    /// The hint that comes next, if any does.
+    fn next_hint(&self) -> Option<(Timestamp, RunId, Duty)> {
+        let hints = self.queue.0.lock().expect("no story panics while it holds this");
+        match self.faults.plan() {
+            Fault::LostMessages => None,
+            Fault::Reordered => {
+                let now = self.clock.now();
+                let due = hints.iter().rev().find(|(at, ..)| *at <= now);
+                due.or(hints.first()).cloned()
+            }
+            _ => hints.first().cloned(),
+        }
+    }
+
+    /// When a hint comes that was to come then.
+    fn arrives(&self, at: Timestamp) -> Timestamp {
+        match self.faults.plan() {
+            Fault::EarlySchedules if at.since(self.clock.now()) > SCHEDULED => self.clock.now(),
+            Fault::LateMessages => at + LATE,
+            _ => at,
         }
     }
 

@@ -4,6 +4,7 @@ mod alarms;
 mod by_hand;
 mod definitions;
 mod github;
+mod patience;
 mod pushes;
 mod scenario_one;
 mod slack;

@@ -5,13 +5,14 @@ mod kit;
 
 use std::sync::Arc;
 
+use serde_json::json;
 use weir_app::{Classified, Commit, Retry, Store, StoreError};
 use weir_aws::DynamoStore;
 use weir_aws::store::table;
 use weir_contracts::sample::{START, commit, effect, first, lane, log, outbox, run, run_id};
 use weir_domain::Duty;
 use weir_domain::time::Span;
-use weir_emulators::Lossy;
+use weir_emulators::{Canned, Lossy};
 
 /// A store whose answers can get lost.
 async fn lossy_store() -> (DynamoStore, Lossy) {
@@ -77,6 +78,57 @@ async fn a_store_whose_answers_never_arrive_is_unavailable() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     assert_eq!(error.retry(), Retry::Now);
     assert_eq!(lossy.lost(), 3);
+}
+
+/// How a call is throttled, and how an action of a transaction is.
+const CALL_CODES: [&str; 5] = [
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "TransactionInProgressException",
+    "LimitExceededException",
+];
+const ACTION_CODES: [&str; 2] = ["ThrottlingError", "ProvisionedThroughputExceeded"];
+
+/// A store whose table says this, and nothing else, each time that it is asked.
+async fn refusing(body: serde_json::Value) -> (DynamoStore, Canned) {
+    // The client tries three times.
+    let server = Canned::serve(vec![(400, body.to_string()); 3]).await;
+    let client = aws_sdk_dynamodb::Client::new(&kit::config(&server.url).await);
+    (DynamoStore::new(client, "weir", kit::clock()), server)
+}
+
+/// It is left in peace for a second, whatever it was asked.
+fn expect_patience(error: &StoreError, code: &str) {
+    assert!(matches!(error, StoreError::Busy { .. }), "{code}: {error}");
+    assert_eq!(error.retry(), Retry::After(Span::seconds(1)), "{code}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_throttled_is_left_in_peace() {
+    let each = CALL_CODES.map(|code| async move {
+        let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
+        let (store, server) = refusing(json!({"__type": kind, "message": "slower"})).await;
+        expect_patience(&store.load(&run_id("a")).await.unwrap_err(), code);
+        assert_eq!(server.requests().len(), 3, "{code}: the client tried again first");
+    });
+    futures::future::join_all(each).await;
+}
+
+#[tokio::test]
+async fn a_transaction_of_which_an_action_is_throttled_is_tried_later() {
+    for code in ACTION_CODES {
+        let (store, server) = refusing(json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            "Message": "cancelled",
+            "CancellationReasons": [{"Code": "None"}, {"Code": code, "Message": "slower"}],
+        }))
+        .await;
+        let mut begun = first("a");
+        log(&mut begun, 1);
+        expect_patience(&store.commit(begun).await.unwrap_err(), code);
+        assert_eq!(server.requests().len(), 1, "{code}");
+    }
 }
 
 /// Commits until it is stored, as the loop does.

@@ -21,7 +21,7 @@ use weir_contracts::sample::run_id;
 use weir_domain::Duty;
 use weir_domain::ids::RunId;
 use weir_domain::time::{Span, Timestamp};
-use weir_emulators::Canned;
+use weir_emulators::{Canned, Lossy};
 
 /// Keeps schedules, for tests to fire.
 #[derive(Default)]
@@ -212,6 +212,24 @@ async fn the_trace_goes_along_with_a_hint() {
         attributes.get(&MessageSystemAttributeName::AwsTraceHeader),
         Some(&header.to_owned())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hint_that_was_sent_although_nobody_heard_comes_out_and_may_do_so_twice() {
+    let sqs = Sqs::fresh().await;
+    let lossy = Lossy::to(kit::elasticmq().address()).await.unwrap();
+    let client = Client::new(&kit::config(&lossy.url()).await);
+    let (steps, traffic) = (sqs.steps.clone(), sqs.traffic.clone());
+    let queue = SqsQueue::new(client, steps, traffic, sqs.schedules.clone(), kit::clock());
+    lossy.lose_the_answer_to("SendMessage");
+    queue.hint(&run_id("a"), Duty::Steps, Timestamp(0)).await;
+    assert_eq!(lossy.lost(), 1);
+    let mut taken = 0;
+    while let Some(run) = sqs.take(Duty::Steps).await {
+        assert_eq!(run, run_id("a"));
+        taken += 1;
+    }
+    assert_eq!(taken, 2, "it was sent again, for nobody could know");
 }
 
 /// A batch as Lambda hands it over, of everything that is in a queue.

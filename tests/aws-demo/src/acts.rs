@@ -19,7 +19,7 @@ use crate::stage::Stage;
 const LOOK: Duration = Duration::from_millis(300);
 
 /// A run that is not over by then never will be.
-pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(400);
+pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(600);
 
 /// Times that a sender whose function was killed sends again.
 const TRIES: u32 = 10;

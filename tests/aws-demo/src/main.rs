@@ -7,8 +7,9 @@
 //!                                                ▼
 //!           users ─▶ gateway ─▶ pods ◀── API server of a real control plane ◀─▶ aws-iam-authenticator's verifier
 //! ```
-//! It ends with 0 only if the states read back from the table and what the cluster shows agree. `--kill N` kills N
-//! functions in the middle of what they do, one of them between the commit of a revert and its patch; the end must be the same.
+//! It ends with 0 only if the states read back from the table and what the cluster shows agree. The end must be the same
+//! with `--kill N`, which kills N functions in the middle of what they do, and with `--faults`, by which AWS and the API server
+//! do their worst. `--cuts N` kills a function between the commit of a revert and its patch, N times, of which `--kill` does one.
 //! `--long` rolls out 20 steps instead and says what that costs, `--programs FOLDER` with programs from there.
 #![allow(
     clippy::print_stdout,
@@ -25,15 +26,15 @@ mod price;
 mod report;
 mod rights;
 mod stage;
+mod weather;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use acts::{Act, RUN_LIMIT};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use args::Args;
-use cut::Cut;
+use cut::{Cut, Took};
 use kills::Kills;
 use stage::{Places, Stage};
 use weir_demo::model;
@@ -52,10 +53,11 @@ async fn main() -> ExitCode {
 
 async fn demonstrate() -> Result<bool> {
     let args = Args::read(std::env::args().skip(1))?;
-    let mut stage = Stage::start(&Places::of_this_build(args.programs)?, args.kills > 0).await?;
+    let places = Places::of_this_build(args.programs.clone())?;
+    let mut stage = Stage::start(&places, &args).await?;
     let told = match args.long {
         true => long::measure(&mut stage).await,
-        false => tell(&mut stage, args.kills).await,
+        false => tell(&mut stage, &args).await,
     };
     stage.stop().await?;
     told
@@ -64,37 +66,83 @@ async fn demonstrate() -> Result<bool> {
 /// Functions that are killed during one push, at most: more would leave it no time to do anything.
 const KILLS_A_PUSH: u32 = 20;
 
-/// A good model that is promoted, and a bad one that is sent back.
-pub(crate) struct Round {
-    good: Act,
-    bad: Act,
-    /// From the death of the function that stored the revert until traffic was back.
-    back: Option<Duration>,
+/// What was told.
+pub(crate) struct Told {
+    first: Act,
+    /// Good models that were promoted, and bad ones that were sent back.
+    goods: Vec<Act>,
+    bads: Vec<Act>,
+    killed: u32,
+    /// From the death of a function that stored a revert until traffic was back.
+    back: Took,
 }
 
-/// Tells the story, again until enough were killed; whether it went as it must.
-async fn tell(stage: &mut Stage, kills: u32) -> Result<bool> {
+/// Tells the story, again until enough were killed and cut short; whether it went as it must.
+async fn tell(stage: &mut Stage, args: &Args) -> Result<bool> {
     let first = acts::push(stage, "first", "The first model", &model::good(), RUN_LIMIT).await?;
     stage.open().await?;
-    let (mut rounds, mut killed) = (Vec::new(), 0);
-    while rounds.is_empty() || killed < kills {
-        let left = kills.saturating_sub(killed);
+    let mut told = Told {
+        first,
+        goods: Vec::new(),
+        bads: Vec::new(),
+        killed: 0,
+        back: Took::default(),
+    };
+    while told.goods.is_empty() || told.killed < args.kills {
+        let left = args.kills.saturating_sub(told.killed);
         // Half of them while a good model is promoted, the rest while a bad one is sent back.
-        let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(left - left / 2));
-        let good = acts::push(stage, "good", "A better model", &model::good(), RUN_LIMIT).await?;
-        killed += killing.ended().await;
-        let cut = (kills > 0).then(|| Cut::set(stage));
-        let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(left / 2));
-        let bad = model::errs_under_load();
-        let bad = acts::push(stage, "bad", "A model that errs under load", &bad, RUN_LIMIT).await?;
-        killed += killing.ended().await;
-        let back = match cut {
-            Some(cut) => cut.took().await?,
-            None => None,
-        };
-        killed += u32::from(back.is_some());
-        stage.settle().await?;
-        rounds.push(Round { good, bad, back });
+        good(stage, args, &mut told, left - left / 2).await?;
+        bad(stage, &mut told, left / 2).await?;
     }
-    report::report(stage, &first, &rounds, killed, kills).await
+    if args.cuts > 0 {
+        cut::lengthen_the_step(stage)?;
+    }
+    while told.back.count() < args.cuts {
+        crash(stage, &mut told).await?;
+    }
+    report::report(stage, &mut told, args).await
+}
+
+/// A better model is promoted, while functions are killed and the API server is away for a while.
+async fn good(stage: &mut Stage, args: &Args, told: &mut Told, kills: u32) -> Result<()> {
+    let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(kills));
+    let away = stage.weather().away_in_between(args.away);
+    let good = acts::push(stage, "good", "A better model", &model::good(), RUN_LIMIT).await?;
+    away.abort();
+    told.killed += killing.ended().await;
+    told.goods.push(good);
+    Ok(())
+}
+
+/// A bad model is sent back, while functions are killed.
+async fn bad(stage: &mut Stage, told: &mut Told, kills: u32) -> Result<()> {
+    let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(kills));
+    let model = model::errs_under_load();
+    let bad = acts::push(stage, "bad", "A model that errs under load", &model, RUN_LIMIT).await?;
+    told.killed += killing.ended().await;
+    stage.settle().await?;
+    told.bads.push(bad);
+    Ok(())
+}
+
+/// A bad model is sent back, and whoever stores that does not live to do it. Nothing else goes wrong meanwhile.
+async fn crash(stage: &mut Stage, told: &mut Told) -> Result<()> {
+    stage.weather().calm(true);
+    let cut = Cut::set(stage);
+    let model = model::crashes_after(cut::REQUESTS);
+    let bad = acts::push(
+        stage,
+        "crash",
+        "A model that crashes while serving",
+        &model,
+        RUN_LIMIT,
+    )
+    .await?;
+    let took = cut.took().await?;
+    told.back
+        .note(took.context("no function was killed between the commit of a revert and its patch")?);
+    told.killed += 1;
+    stage.settle().await?;
+    told.bads.push(bad);
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Whether table and cluster agree, and what it took.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::slice;
 
 use anyhow::{Context, Result};
 use weir_app::Store;
@@ -8,21 +9,15 @@ use weir_demo::cluster::backend;
 use weir_domain::audit::{self, Action};
 use weir_domain::run::Run;
 
-use crate::Round;
+use crate::Told;
 use crate::acts::Act;
-use crate::cut::BACK_LIMIT;
+use crate::args::Args;
 use crate::stage::Stage;
 
 /// Prints how it went; whether it went as it must.
-pub(crate) async fn report(
-    stage: &Stage,
-    first: &Act,
-    rounds: &[Round],
-    killed: u32,
-    kills: u32,
-) -> Result<bool> {
-    let last = rounds.last().context("there is a round")?;
-    let serves = revision(&last.good.run).context("the good run moved nothing")?;
+pub(crate) async fn report(stage: &Stage, told: &mut Told, args: &Args) -> Result<bool> {
+    let last = told.goods.last().context("a good model was pushed")?;
+    let serves = revision(&last.run).context("the good run moved nothing")?;
     let backend = backend(&serves);
     let (shares, pods) = (stage.cluster.shares().await?, stage.cluster.pods().await?);
     println!(
@@ -31,8 +26,7 @@ pub(crate) async fn report(
     let alone = shares.len() == 1 && shares.contains_key(&backend);
     let only = pods.keys().all(|revision| *revision == serves) && pods.contains_key(&serves);
     let mut intact = true;
-    let acts = rounds.iter().flat_map(|round| [&round.good, &round.bad]);
-    for act in [first].into_iter().chain(acts) {
+    for act in [&told.first].into_iter().chain(&told.goods).chain(&told.bads) {
         intact &= logged(stage, &act.run).await?;
         println!(
             "table: {} {}; GitHub shows {}; users {}",
@@ -48,21 +42,33 @@ pub(crate) async fn report(
         println!("denied: {words}");
     }
     let let_in = entered(stage)?;
-    let back = back(rounds, kills);
-    let word = |act: &Act| act.run.status.word();
+    let met = stage.weather().told();
+    let back = told.back.told();
+    let (first, good, bad) = (
+        words(slice::from_ref(&told.first)),
+        words(&told.goods),
+        words(&told.bads),
+    );
     println!(
-        "demo-aws: first={} good={} bad={} killed={killed} audit={} denied={} let_in={let_in} back={back}",
-        word(first),
-        word(&last.good),
-        word(&last.bad),
+        "demo-aws: first={first} good={good} bad={bad} killed={} audit={} denied={} let_in={let_in} faults={} back={back}",
+        told.killed,
         if intact { "intact" } else { "broken" },
         denied.len(),
+        match (args.faults, met) {
+            (false, _) => "none",
+            (true, true) => "all met",
+            (true, false) => "not all met",
+        },
     );
-    let ends = rounds.iter().all(|round| {
-        let told = (word(first), word(&round.good), word(&round.bad));
-        told == ("succeeded", "succeeded", "rolled_back")
-    });
-    Ok(ends && alone && only && intact && denied.is_empty() && let_in && back && killed >= kills)
+    let ends = (first.as_str(), good.as_str(), bad.as_str()) == ("succeeded", "succeeded", "rolled_back");
+    let enough = told.killed >= args.kills && told.back.count() >= args.cuts;
+    Ok(ends && alone && only && intact && denied.is_empty() && let_in && met && back && enough)
+}
+
+/// How acts ended, each way once.
+fn words(acts: &[Act]) -> String {
+    let all: BTreeSet<&str> = acts.iter().map(|act| act.run.status.word()).collect();
+    all.into_iter().collect::<Vec<_>>().join("+")
 }
 
 /// Whether every token was taken, and those came who have something to do there.
@@ -75,18 +81,6 @@ fn entered(stage: &Stage) -> Result<bool> {
     // Whoever has nothing to do there need not enter: no client is made before it is needed.
     let let_in = ["MetricCheck", "StageExecutor"].map(|name| entered.by.contains_key(name));
     Ok(let_in == [true; 2] && entered.refused.is_empty())
-}
-
-/// Whether traffic was back in time, each time that who sent it back was killed over it.
-fn back(rounds: &[Round], kills: u32) -> bool {
-    let mut took: Vec<Duration> = rounds.iter().filter_map(|round| round.back).collect();
-    took.sort_unstable();
-    if let Some(longest) = took.last() {
-        let seconds: Vec<f64> = took.iter().map(Duration::as_secs_f64).collect();
-        println!("traffic back after the function that stored the revert was killed: {seconds:.1?} s");
-        return *longest <= BACK_LIMIT && took.len() == rounds.len();
-    }
-    kills == 0
 }
 
 fn users(counted: &serde_json::Value) -> String {

@@ -15,9 +15,11 @@ use weir_demo::load::Load;
 use weir_demo::repository::Repository;
 use weir_demo::slack::{self, Slack};
 use weir_lambda_host::{Given, Stack, Template, entrance};
-use weir_live::GitServer;
+use weir_live::{Gate, GitServer};
 
+use crate::args::Args;
 use crate::rights::{self, Entered};
+use crate::weather::{self, Weather};
 
 /// The functions' programs.
 const PROGRAMS: [&str; 4] = [
@@ -36,7 +38,7 @@ const EKS_CLUSTER: &str = "prod-1";
 /// Events of one function that are handled at once.
 const AT_ONCE: usize = 2;
 
-/// Where functions are killed, the sweep finds what was lost within this instead of within a minute.
+/// Where functions are killed or things go wrong, the sweep finds what was lost within this instead of within a minute.
 const SHORT_MINUTE: Duration = Duration::from_secs(5);
 
 /// Where the programs are and where files go.
@@ -89,6 +91,7 @@ pub(crate) struct Stage {
     pub(crate) stack: Arc<Stack>,
     pub(crate) store: DynamoStore,
     api: github::Api,
+    gate: Option<Arc<Gate>>,
     state: PathBuf,
     load_binary: PathBuf,
     load: Option<Load>,
@@ -96,7 +99,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Starts everything but the users.
-    pub(crate) async fn start(places: &Places, kills: bool) -> Result<Self> {
+    pub(crate) async fn start(places: &Places, args: &Args) -> Result<Self> {
         let state = &places.state;
         if state.exists() {
             std::fs::remove_dir_all(state).with_context(|| format!("could not empty {}", state.display()))?;
@@ -116,8 +119,17 @@ impl Stage {
             Slack::start().await?,
             github::Api::serve(repository.path.clone()).await?,
         );
+        let gate = match args.faults {
+            true => Some(Arc::new(weather::gate(&cluster, state).await?)),
+            false => None,
+        };
+        let address = match &gate {
+            Some(gate) => format!("https://{}", gate.address),
+            None => cluster.address.clone(),
+        };
         println!("   making the stack of infra/aws/template.yaml …");
-        let given = given(places, kills, &cluster, &slack, &api);
+        let entered = (address, cluster.authority.clone());
+        let given = given(places, args, entered, &slack, &api);
         let mut stack = Stack::make(template, given).await?;
         stack.run()?;
         let store = DynamoStore::new(
@@ -137,6 +149,7 @@ impl Stage {
             stack: Arc::new(stack),
             store,
             api,
+            gate,
             state: state.clone(),
             load_binary: places.bin.join("weir-load"),
             load: None,
@@ -148,6 +161,14 @@ impl Stage {
         let log = self.state.join("load.log");
         self.load = Some(Load::start(&self.load_binary, &self.cluster.gateway, &log).await?);
         Ok(())
+    }
+
+    /// What goes wrong, and when.
+    pub(crate) fn weather(&self) -> Weather {
+        Weather {
+            stack: self.stack.clone(),
+            gate: self.gate.clone(),
+        }
     }
 
     /// The users, if they have come.
@@ -181,7 +202,8 @@ impl Stage {
     }
 }
 
-fn given(places: &Places, kills: bool, cluster: &Cluster, slack: &Slack, api: &github::Api) -> Given {
+/// What the stack is made with; the cluster is entered at an address, by the authority of its certificate.
+fn given(places: &Places, args: &Args, cluster: (String, String), slack: &Slack, api: &github::Api) -> Given {
     let parameters = [
         (
             "SecretArn",
@@ -214,12 +236,10 @@ fn given(places: &Places, kills: bool, cluster: &Cluster, slack: &Slack, api: &g
         parameters: parameters.collect(),
         programs,
         secret: secret.to_string(),
-        clusters: BTreeMap::from([(
-            EKS_CLUSTER.to_owned(),
-            (cluster.address.clone(), cluster.authority.clone()),
-        )]),
+        clusters: BTreeMap::from([(EKS_CLUSTER.to_owned(), cluster)]),
         at_once: AT_ONCE,
-        minute: kills.then_some(SHORT_MINUTE),
+        minute: (args.kills > 0 || args.faults).then_some(SHORT_MINUTE),
+        trouble: args.faults,
         logs: Some(places.state.join("logs")),
         ..Given::default()
     }

@@ -25,8 +25,13 @@ pub fn errs_under_load() -> Value {
 
 /// A model that crashes at its thirtieth request.
 pub fn crashes_while_serving() -> Value {
+    crashes_after(30)
+}
+
+/// A model that crashes at this request.
+pub fn crashes_after(requests: u64) -> Value {
     let mut settings = good();
-    settings["crash_after_requests"] = json!(30);
+    settings["crash_after_requests"] = json!(requests);
     settings
 }
 

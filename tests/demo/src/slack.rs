@@ -26,7 +26,7 @@ pub const TEAM: &str = "T0ACME";
 pub const CHANNEL: &str = "C0RELEASES";
 
 /// Time until a message that must come has come.
-const MESSAGE_LIMIT: Duration = Duration::from_secs(180);
+const MESSAGE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Times that a person presses.
 const TRIES: u32 = 10;

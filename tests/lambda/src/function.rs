@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use crate::runtime::Outcome;
-use crate::sandbox::{Program, Sandbox};
+use crate::sandbox::{Program, Sandbox, Sleep};
 
 /// What came of a request to a function URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,6 +74,11 @@ impl Function {
     /// # Errors
     /// The program answered with an error, ended, or took longer than it may; then it is ended.
     pub async fn invoke(&self, payload: Value) -> Outcome {
+        self.invoke_and_let_sleep(payload, None).await
+    }
+
+    /// The same for an event whose program falls asleep over it.
+    pub(crate) async fn invoke_and_let_sleep(&self, payload: Value, asleep: Option<Sleep>) -> Outcome {
         let _turn = self
             .inner
             .turns
@@ -83,7 +88,7 @@ impl Function {
         let sandbox = self.inner.take().await.map_err(|error| error.to_string())?;
         self.inner.started.notify_waiters();
         let begun = Instant::now();
-        let outcome = sandbox.invoke(payload).await;
+        let outcome = sandbox.invoke(payload, asleep).await;
         let mut tally = locked(&self.inner.tally);
         tally.events += 1;
         tally.millis += u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, Notify, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::runtime::{Event, Outcome, Runtime};
 
@@ -26,6 +27,42 @@ pub struct Program {
     pub limit: Duration,
     /// Where it writes; to whoever runs this, without.
     pub log: Option<PathBuf>,
+}
+
+/// A program is stopped in the middle of its event and goes on later, as one does whose machine was short of time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sleep {
+    /// From the event's coming.
+    pub(crate) after: Duration,
+    /// How long.
+    pub(crate) time: Duration,
+}
+
+impl Sleep {
+    /// Lets a program sleep. Never ends; whoever drops it wakes the program.
+    async fn befalls(self, program: Pid) {
+        sleep(self.after).await;
+        let stopped = Stopped::stop(program);
+        sleep(self.time).await;
+        drop(stopped);
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A program that does nothing until this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn stop(program: Pid) -> Option<Self> {
+        kill_process(program, Signal::STOP).ok().map(|()| Self(program))
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // One that has ended meanwhile needs no more.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
 
 pub(crate) struct Sandbox {
@@ -46,7 +83,7 @@ impl Sandbox {
         })
     }
 
-    pub(crate) async fn invoke(&self, payload: Value) -> Outcome {
+    pub(crate) async fn invoke(&self, payload: Value, asleep: Option<Sleep>) -> Outcome {
         let mut child = self.start().await.map_err(|error| error.to_string())?;
         let (answer, answered) = oneshot::channel();
         let event = Event {
@@ -59,6 +96,13 @@ impl Sandbox {
             sent.map_err(|_| "the interface is gone".to_owned())?;
             answered.await.unwrap_or_else(|_| Err("no answer".to_owned()))
         };
+        let program = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        let sleeps = async {
+            match asleep.zip(program) {
+                Some((asleep, program)) => asleep.befalls(program).await,
+                None => std::future::pending().await,
+            }
+        };
         let failed = tokio::select! {
             outcome = timeout(self.program.limit, over) => match outcome {
                 Ok(outcome) => {
@@ -69,6 +113,7 @@ impl Sandbox {
             },
             ended = child.wait() => format!("the program ended: {ended:?}"),
             () = self.killed.notified() => "the program was killed".to_owned(),
+            () = sleeps => unreachable!("a sleep never ends"),
         };
         let _ = child.kill().await;
         self.runtime.ended(&failed).await;

@@ -18,6 +18,7 @@ use crate::function::{Function, Tally};
 use crate::mapping::Mapping;
 use crate::sandbox::Program;
 use crate::template::{Names, Template};
+use crate::trouble::{Fault, Place, Trouble};
 
 pub use entrance::{Key, entrance};
 
@@ -53,6 +54,8 @@ pub struct Given {
     pub minute: Option<Duration>,
     /// The folder that functions log to, a file each.
     pub logs: Option<PathBuf>,
+    /// Whether things go wrong now and then, in all ways of [`Fault`].
+    pub trouble: bool,
 }
 
 /// A stack.
@@ -65,6 +68,7 @@ pub struct Stack {
     template: Template,
     given: Given,
     account: Account,
+    trouble: Arc<Trouble>,
     functions: BTreeMap<String, Function>,
     doors: BTreeMap<String, Door>,
     running: Vec<JoinHandle<()>>,
@@ -97,7 +101,9 @@ impl Stack {
             clusters: given.clusters.clone(),
             web_token: given.web_token.clone(),
         };
-        let account = Account::serve(behind).await.map_err(StackError::of)?;
+        let trouble = Arc::new(Trouble::new(given.trouble));
+        let account = Account::serve(behind, trouble.clone());
+        let account = account.await.map_err(StackError::of)?;
         let functions = functions(&template, &names, &given, &account)?;
         let mut doors = BTreeMap::new();
         for (_, url) in template.of_kind("AWS::Lambda::Url") {
@@ -117,6 +123,7 @@ impl Stack {
             template,
             given,
             account,
+            trouble,
             functions,
             doors,
             running: Vec::new(),
@@ -154,8 +161,8 @@ impl Stack {
             let input = serde_json::from_str(target["Input"].as_str().unwrap_or_default());
             let every = self.given.minute.unwrap_or(Duration::from_secs(60));
             let input = input.map_err(StackError::of)?;
-            self.running
-                .push(tokio::spawn(repeat(function.clone(), input, every)));
+            let again = repeat(function.clone(), input, every, self.trouble.clone());
+            self.running.push(tokio::spawn(again));
         }
         Ok(())
     }
@@ -198,6 +205,7 @@ impl Stack {
                     url: self.reference(queue),
                     batch: batch.unwrap_or(10),
                     function: self.function(id),
+                    trouble: self.trouble.clone(),
                 })
             })
             .collect()
@@ -224,6 +232,16 @@ impl Stack {
             }
             function.kill_all().await;
         }
+    }
+
+    /// From now on nothing goes wrong but what is asked for by name, and nothing is called every minute; or all of it again.
+    pub fn calm(&self, calm: bool) {
+        self.trouble.set_calm(calm);
+    }
+
+    /// How often what went wrong, if anything is to.
+    pub fn met(&self) -> Vec<(Fault, u64)> {
+        self.trouble.all_met()
     }
 
     /// What functions asked for and their roles did not grant, in words.
@@ -304,10 +322,35 @@ fn functions(
     .collect()
 }
 
-/// Calls a function again and again. What fails is not repeated: the next call comes.
-async fn repeat(function: Function, input: Value, every: Duration) {
+/// Calls a function again and again, or as badly as a schedule may. What fails is not repeated: the next call comes.
+async fn repeat(function: Function, input: Value, every: Duration, trouble: Arc<Trouble>) {
+    const WAYS: [Fault; 4] = [Fault::Late, Fault::Twice, Fault::Never, Fault::Early];
+    let call = || async {
+        let _ = function.invoke(input.clone()).await;
+    };
     loop {
         tokio::time::sleep(every).await;
-        let _ = function.invoke(input.clone()).await;
+        trouble.until_rough().await;
+        let fault = trouble.strikes(Place::Schedule, &WAYS);
+        if let Some(fault) = fault {
+            trouble.met(fault);
+        }
+        match fault {
+            Some(Fault::Late) => {
+                tokio::time::sleep(every / 2).await;
+                call().await;
+            }
+            Some(Fault::Twice) => {
+                tokio::join!(call(), call());
+            }
+            Some(Fault::Never) => {}
+            // The next one, long before its time.
+            Some(Fault::Early) => {
+                call().await;
+                tokio::time::sleep(every / 4).await;
+                call().await;
+            }
+            _ => call().await,
+        }
     }
 }

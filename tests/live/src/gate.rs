@@ -1,12 +1,13 @@
 //! A way to the API server on which an answer can be held, and on which requests go wrong.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod weather;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -14,11 +15,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::api::Api;
+pub use weather::Fault;
+use weather::Weather;
 
 /// Passes requests on, keeps a list of them, and holds one answer if it is asked to.
 pub struct Gate {
@@ -32,58 +40,6 @@ struct State {
     passed: Mutex<Vec<String>>,
     trap: Mutex<Option<Trap>>,
     weather: Mutex<Weather>,
-}
-
-/// How requests fare.
-#[derive(Default)]
-struct Weather {
-    away: bool,
-    seen: u64,
-    every: u64,
-    met: Vec<Fault>,
-}
-
-/// What goes wrong with a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fault {
-    /// 429: the server has too much to do.
-    Busy,
-    /// 500: etcd's leader changed, say.
-    Failing,
-    /// 503: nobody is behind the load balancer.
-    Nobody,
-    /// The connection breaks before the request arrives.
-    Unheard,
-    /// The request is done, and the connection breaks before the answer arrives.
-    Unanswered,
-}
-
-impl Fault {
-    /// All of them, as they come in turn.
-    pub const ALL: [Self; 5] = [
-        Self::Busy,
-        Self::Unanswered,
-        Self::Failing,
-        Self::Unheard,
-        Self::Nobody,
-    ];
-}
-
-impl Weather {
-    /// What befalls the next request.
-    fn next(&mut self) -> Option<Fault> {
-        if self.away {
-            return Some(Fault::Unheard);
-        }
-        self.seen += 1;
-        // Spread, and the same each time: exactly every ninth would be the same request of each look that makes nine.
-        let mut spread = DefaultHasher::new();
-        self.seen.hash(&mut spread);
-        let hit = self.every > 0 && spread.finish().is_multiple_of(self.every);
-        let fault = hit.then(|| Fault::ALL[self.met.len() % Fault::ALL.len()]);
-        self.met.extend(fault);
-        fault
-    }
 }
 
 struct Trap {
@@ -125,6 +81,18 @@ impl Gate {
     /// # Errors
     /// No port is free, or the file cannot be used.
     pub async fn open(kubeconfig: &Path) -> Result<Self> {
+        Self::listen(kubeconfig, None).await
+    }
+
+    /// The same over TLS, as the server itself: with the certificate that it has in this folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or the folder holds no certificate with its key.
+    pub async fn in_its_name(kubeconfig: &Path, pki: &Path) -> Result<Self> {
+        Self::listen(kubeconfig, Some(certified(pki)?)).await
+    }
+
+    async fn listen(kubeconfig: &Path, tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let state = Arc::new(State {
             api: Api::nobody(kubeconfig).await?,
@@ -133,7 +101,7 @@ impl Gate {
             weather: Mutex::default(),
         });
         let address = listener.local_addr()?;
-        tokio::spawn(accept(listener, state.clone()));
+        tokio::spawn(accept(listener, state.clone(), tls));
         Ok(Self { address, state })
     }
 
@@ -152,9 +120,15 @@ impl Gate {
         }
     }
 
-    /// From now on about one request of so many goes wrong, each time in another way; with 0 none does.
-    pub fn trouble_every(&self, requests: u64) {
-        self.state.weather().every = requests;
+    /// From now on about one of so many requests that read goes wrong, and one of so many that write, in these ways by turns.
+    pub fn trouble_every(&self, reads: u64, writes: u64, faults: &'static [Fault]) {
+        let mut weather = self.state.weather();
+        (weather.every, weather.faults) = (Some((reads, writes)), faults);
+    }
+
+    /// Whether nothing goes wrong for now.
+    pub fn calm(&self, calm: bool) {
+        self.state.weather().calm = calm;
     }
 
     /// Nobody reaches the server for so long.
@@ -167,9 +141,9 @@ impl Gate {
         });
     }
 
-    /// Everything that went wrong while the server was there.
-    pub fn met(&self) -> Vec<Fault> {
-        self.state.weather().met.clone()
+    /// How often what went wrong while the server was there; being away is not counted.
+    pub fn met(&self) -> Vec<(Fault, u64)> {
+        self.state.weather().met()
     }
 
     /// Methods and answers so far, in the order in which the server gave them: `GET 200`.
@@ -178,17 +152,41 @@ impl Gate {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+/// The server's own certificate and key.
+fn certified(pki: &Path) -> Result<TlsAcceptor> {
+    let file = |name: &str| pki.join(name);
+    let certificate = CertificateDer::from_pem_file(file("apiserver.crt")).context("no apiserver.crt")?;
+    let key = PrivateKeyDer::from_pem_file(file("apiserver.key")).context("no apiserver.key")?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>, tls: Option<TlsAcceptor>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let state = state.clone();
+        let (state, tls) = (state.clone(), tls.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| pass(state.clone(), request));
-            // A connection that breaks is the client's affair.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match tls {
+                None => serve(stream, state).await,
+                // Whoever does not trust the certificate is not served.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, state).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, state: Arc<State>) {
+    let service = service_fn(move |request| pass(state.clone(), request));
+    // A connection that breaks is the client's affair.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 /// The connection breaks.
@@ -205,20 +203,13 @@ impl std::error::Error for Broken {}
 
 async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
     let method = request.method().clone();
-    let fault = state.weather().next();
-    let refused = |status: StatusCode| {
-        let said = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "etcdserver: leader changed"});
-        (status, Bytes::from(said.to_string()))
-    };
-    let (status, body) = match fault {
-        Some(Fault::Unheard) => return Err(Broken),
-        Some(Fault::Busy) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            Bytes::from_static(b"Too many requests, please try again later.\n"),
-        ),
-        Some(Fault::Failing) => refused(StatusCode::INTERNAL_SERVER_ERROR),
-        Some(Fault::Nobody) => refused(StatusCode::SERVICE_UNAVAILABLE),
-        Some(Fault::Unanswered) | None => match forward(&state, request).await {
+    let fault = state.weather().next(&request);
+    if fault == Some(Fault::Unheard) {
+        return Err(Broken);
+    }
+    let (status, body) = match fault.and_then(Fault::answer) {
+        Some(answer) => answer,
+        None => match forward(&state, request).await {
             Ok(answer) => answer,
             Err(error) => (StatusCode::BAD_GATEWAY, Bytes::from(format!("{error:#}"))),
         },

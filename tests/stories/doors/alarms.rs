@@ -8,7 +8,7 @@ use weir_domain::units::Weight;
 use weir_tests::{Behaviour, World, canary_to_production, commit, once, replay, sample};
 
 /// A rollout whose candidate has had requests for a minute.
-async fn under_way(world: &World) -> RunId {
+pub(super) async fn under_way(world: &World) -> RunId {
     let model = canary_to_production(&commit(2));
     let run = world.push(&commit(2), Behaviour::default(), model).await;
     let has_traffic = |run: &Run| {
@@ -21,7 +21,7 @@ async fn under_way(world: &World) -> RunId {
 }
 
 /// Alertmanager's sample, raised at this moment.
-fn raised(at: Timestamp) -> Value {
+pub(super) fn raised(at: Timestamp) -> Value {
     let text = sample("alertmanager", "valid/firing.json");
     let mut group: Value = serde_json::from_slice(&text).expect("the sample is JSON");
     group["alerts"][0]["startsAt"] = at.0.into();

@@ -11,6 +11,7 @@ use weir_emulators::decoded;
 use super::{ACCOUNT, REGION};
 
 /// A call of a service.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) access_key: String,
     pub(crate) service: String,

@@ -3,16 +3,19 @@
 //!
 //! ```text
 //!   program ─▶ who signed it? ─▶ what does it ask for? ─▶ does the role grant that? ─▶ the emulator, or a stand-in
+//!                                                                     trouble, rarely ─┘
 //! ```
 //! Signatures are not verified here: a program says who it is by its access key.
 
 mod asked;
 mod rights;
 mod served;
+mod troubled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -25,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::trouble::Trouble;
 use asked::Call;
 pub(crate) use rights::Rights;
 
@@ -75,10 +79,21 @@ pub(crate) struct Trap {
 struct Shared {
     behind: Behind,
     trap: Mutex<Option<Trap>>,
+    trouble: Arc<Trouble>,
+    /// Calls of which each try is throttled.
+    given_up: Mutex<BTreeSet<String>>,
+    turns: AtomicU64,
     http: reqwest::Client,
     bill: Mutex<Bill>,
     denied: Mutex<Vec<String>>,
     schedules: Mutex<BTreeSet<String>>,
+}
+
+impl Shared {
+    /// Another number each time.
+    fn turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// A served account.
@@ -89,10 +104,13 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) async fn serve(behind: Behind) -> io::Result<Self> {
+    pub(crate) async fn serve(behind: Behind, trouble: Arc<Trouble>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             behind,
             trap: Mutex::default(),
+            trouble,
+            given_up: Mutex::default(),
+            turns: AtomicU64::default(),
             http: reqwest::Client::new(),
             bill: Mutex::default(),
             denied: Mutex::default(),
@@ -169,7 +187,11 @@ async fn answer(
         *locked(&shared.bill).actions.entry(action).or_default() += 1;
     }
     let trap = locked(&shared.trap).take_if(|trap| trap.function == *function && (trap.is_it)(&call.parsed));
-    let response = served::answer(&shared, call).await;
+    let response = match trap {
+        // What is to be caught meets no other trouble.
+        Some(_) => served::answer(&shared, call).await,
+        None => troubled::answer(&shared, call).await,
+    };
     match trap {
         Some(trap) if response.status().is_success() => {
             // If nobody waits for it any more, nobody is killed either, and the answer must not get lost.

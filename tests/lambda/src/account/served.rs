@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::primitives::{DateTime, DateTimeFormat};
 use axum::body::Bytes;
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::asked::Call;
 use super::{Shared, failed, locked};
+use crate::trouble::Fault;
 
 pub(super) async fn answer(shared: &Arc<Shared>, call: Call) -> Response {
     match call.service.as_str() {
@@ -39,12 +41,23 @@ async fn counted(shared: &Shared, mut call: Call) -> Response {
         Value::Array(all) => all.clone(),
         one => vec![one.clone()],
     };
+    if unmet(&answer) {
+        shared.trouble.met(Fault::Unmet);
+    }
     let units = consumed.iter().filter_map(|one| one["CapacityUnits"].as_f64());
     let mut bill = locked(&shared.bill);
     let (calls, taken) = bill.units.entry(operation).or_default();
     *calls += 1;
     *taken += units.sum::<f64>();
     response
+}
+
+/// Whether a condition of a write did not hold.
+fn unmet(answer: &Value) -> bool {
+    let kind = answer["__type"].as_str().unwrap_or_default();
+    let mut reasons = answer["CancellationReasons"].as_array().into_iter().flatten();
+    kind.ends_with("ConditionalCheckFailedException")
+        || reasons.any(|reason| reason["Code"] == "ConditionalCheckFailed")
 }
 
 /// Hands a call on; the answer, and its body once more.
@@ -80,25 +93,46 @@ fn scheduled(shared: &Arc<Shared>, call: &Call) -> Response {
     if !locked(&shared.schedules).insert(name.clone()) {
         return conflict();
     }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let at = text(&call.parsed["ScheduleExpression"]);
     let at = at.trim_start_matches("at(").trim_end_matches(')');
     let Ok(at) = DateTime::from_str(&format!("{at}Z"), DateTimeFormat::DateTime) else {
         return failed("ValidationException", "the expression is no time");
     };
-    let target = &call.parsed["Target"];
-    let queue = text(&target["Arn"]);
-    let Some((url, _)) = shared.behind.queues.iter().find(|(_, arn)| **arn == queue) else {
+    let Some(send) = sending(shared, call) else {
         return failed("ValidationException", "the target is no queue");
     };
-    let send = shared.behind.sender.send_message().queue_url(url);
-    let send = send.message_body(text(&target["Input"]));
     let shared = shared.clone();
     tokio::spawn(async move {
         tokio::time::sleep(until(at)).await;
         locked(&shared.schedules).remove(&name);
         let _ = send.send().await;
     });
+    made()
+}
+
+/// A schedule sends its message now, whenever its time is.
+pub(super) async fn fired(shared: &Shared, call: &Call) -> Response {
+    if let Some(send) = sending(shared, call) {
+        // A queue that is away loses it, as one that never fires does.
+        let _ = send.send().await;
+    }
+    made()
+}
+
+/// What a schedule sends, if there is such a queue.
+fn sending(shared: &Shared, call: &Call) -> Option<SendMessageFluentBuilder> {
+    let target = &call.parsed["Target"];
+    let queue = text(&target["Arn"]);
+    let (url, _) = shared.behind.queues.iter().find(|(_, arn)| **arn == queue)?;
+    let send = shared.behind.sender.send_message().queue_url(url);
+    Some(send.message_body(text(&target["Input"])))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn made() -> Response {
     said(&json!({ "ScheduleArn": "arn" }))
 }
 
