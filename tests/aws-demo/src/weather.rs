@@ -58,11 +58,12 @@ impl Weather {
         let aws = aws.iter().map(|(fault, times)| (fault.words(), *times));
         let gate = self.gate.as_ref().map(|gate| gate.met()).unwrap_or_default();
         let gate = gate.iter().map(|(fault, times)| (fault.words(), *times));
-        line("AWS", aws.collect()) && line("API server", gate.collect())
+        // Both, whatever the first comes to.
+        line("AWS", &aws.collect::<Vec<_>>()) & line("API server", &gate.collect::<Vec<_>>())
     }
 }
 
-fn line(place: &str, met: Vec<(&'static str, u64)>) -> bool {
+fn line(place: &str, met: &[(&'static str, u64)]) -> bool {
     if !met.is_empty() {
         let each: Vec<String> = met
             .iter()
