@@ -29,8 +29,8 @@ pub enum Fault {
 impl Fault {
     /// What befalls whoever enters with what never expires.
     pub const ALL: [Self; 6] = [
-        Self::Unanswered,
         Self::Conflict,
+        Self::Unanswered,
         Self::Busy,
         Self::Failing,
         Self::Unheard,
@@ -39,8 +39,8 @@ impl Fault {
 
     /// What befalls whoever can get another token.
     pub const WITH_TOKENS: [Self; 7] = [
-        Self::Unanswered,
         Self::Conflict,
+        Self::Unanswered,
         Self::Busy,
         Self::Failing,
         Self::Unheard,
@@ -66,10 +66,10 @@ impl Fault {
         matches!(self, Self::Conflict | Self::Unanswered)
     }
 
-    fn befalls(self, method: &Method) -> bool {
+    fn befalls(self, kind: Kind) -> bool {
         match self {
-            Self::Conflict => *method == Method::PATCH || *method == Method::PUT,
-            _ => !self.is_of_writes() || *method != Method::GET,
+            Self::Conflict => kind == Kind::Change,
+            _ => !self.is_of_writes() || kind != Kind::Read,
         }
     }
 
@@ -99,6 +99,25 @@ impl Fault {
     }
 }
 
+/// Requests that fare by themselves, so that the few that change something meet everything.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Kind {
+    Read,
+    Change,
+    /// Objects that are made or removed, and questions that are asked like that.
+    Other,
+}
+
+impl Kind {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Read,
+            Method::PATCH | Method::PUT => Self::Change,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// How requests fare.
 #[derive(Default)]
 pub(super) struct Weather {
@@ -108,9 +127,8 @@ pub(super) struct Weather {
     /// One of so many that read, and one of so many that write.
     pub(super) every: Option<(u64, u64)>,
     pub(super) faults: &'static [Fault],
-    seen: u64,
-    /// By whether it was a read, so that writes meet everything.
-    met: BTreeMap<(bool, Fault), u64>,
+    seen: BTreeMap<Kind, u64>,
+    met: BTreeMap<(Kind, Fault), u64>,
     expired: BTreeSet<Vec<u8>>,
 }
 
@@ -124,33 +142,41 @@ impl Weather {
         if token.is_some_and(|token| self.expired.contains(token.as_bytes())) {
             return Some(Fault::Expired);
         }
-        self.seen += 1;
-        // Spread, and the same each time: exactly every ninth would be the same request of each look that makes nine.
-        let mut spread = DefaultHasher::new();
-        self.seen.hash(&mut spread);
         let (reads, writes) = self.every.filter(|_| !self.calm)?;
-        let is_read = *request.method() == Method::GET;
-        if !spread
-            .finish()
-            .is_multiple_of(if is_read { reads } else { writes })
-        {
+        let kind = Kind::of(request.method());
+        let seen = self.seen.entry(kind).or_default();
+        *seen += 1;
+        let hit = match kind {
+            // Spread, and the same each time: exactly every ninth would be the same request of each look that makes nine.
+            Kind::Read => spread(*seen).is_multiple_of(reads),
+            Kind::Change | Kind::Other => seen.is_multiple_of(writes),
+        };
+        if !hit {
             return None;
         }
         // What was met least is next.
-        let met = |fault: &&Fault| self.met.get(&(is_read, **fault)).copied().unwrap_or_default();
-        let possible = self.faults.iter().filter(|fault| fault.befalls(request.method()));
+        let met = |fault: &&Fault| self.met.get(&(kind, **fault)).copied().unwrap_or_default();
+        let possible = self.faults.iter().filter(|fault| fault.befalls(kind));
         let fault = *possible.min_by_key(met)?;
         if fault == Fault::Expired {
             self.expired.insert(token?.as_bytes().to_vec());
         }
-        *self.met.entry((is_read, fault)).or_default() += 1;
+        *self.met.entry((kind, fault)).or_default() += 1;
         Some(fault)
     }
 
     /// How often each has befallen somebody while the server was there.
     pub(super) fn met(&self) -> Vec<(Fault, u64)> {
-        let of = |is_read, fault| self.met.get(&(is_read, fault)).copied().unwrap_or_default();
-        let times = |fault: &Fault| (*fault, of(true, *fault) + of(false, *fault));
-        self.faults.iter().map(times).collect()
+        let times = |fault: Fault| {
+            let all = self.met.iter().filter(|((_, met), _)| *met == fault);
+            all.map(|(_, times)| *times).sum::<u64>()
+        };
+        self.faults.iter().map(|fault| (*fault, times(*fault))).collect()
     }
+}
+
+fn spread(n: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    n.hash(&mut hasher);
+    hasher.finish()
 }
