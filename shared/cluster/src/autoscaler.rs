@@ -13,7 +13,8 @@ use crate::adopt::owned;
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::names;
-use crate::split::{Change, fence_of, guarded};
+use crate::revision::deployment_path;
+use crate::split::{Change, annotation_path, fence_of, forget, guarded};
 use crate::traffic::{Failure, write};
 
 /// What stood there before it was held, as JSON.
@@ -44,11 +45,7 @@ pub(crate) async fn find(
             }
         }
     }
-    let path = format!(
-        "/apis/apps/v1/namespaces/{}/deployments/{deployment}",
-        rule.target.namespace
-    );
-    let target = match api.find(&path).await {
+    let target = match api.find(&deployment_path(rule, deployment)).await {
         Ok(target) => target.unwrap_or_default(),
         Err(Fault::Away(why)) => return Err(why),
         // It is told of by who looks at it for itself.
@@ -245,9 +242,8 @@ fn freed(
             put_back("/spec/behavior", &object["spec"]["behavior"], &before["behavior"]);
         }
         AutoscalerKind::ScaledObject => {
-            let path = format!("/metadata/annotations/{}", escaped(PAUSED));
             put_back(
-                &path,
+                &annotation_path(PAUSED),
                 &object["metadata"]["annotations"][PAUSED],
                 &before["paused"],
             );
@@ -255,9 +251,7 @@ fn freed(
     }
     for annotation in [HELD, names::LANE] {
         if !object["metadata"]["annotations"][annotation].is_null() {
-            edits.push(
-                json!({"op": "remove", "path": format!("/metadata/annotations/{}", escaped(annotation))}),
-            );
+            edits.push(forget(annotation));
         }
     }
     Ok(Change::Patch(guarded(
@@ -265,10 +259,6 @@ fn freed(
         edits,
         &[(names::FENCE, fence.to_string())],
     )))
-}
-
-fn escaped(annotation: &str) -> String {
-    annotation.replace('/', "~1")
 }
 
 fn done(
@@ -281,8 +271,7 @@ fn done(
     match result {
         // Whoever removed it wants nothing scaled.
         Ok(()) | Err(Failure::Fault(Fault::Missing(_))) => Ok(()),
-        Err(Failure::Fault(fault)) => Err(fault.on(operation, object)),
-        Err(Failure::Unfit(why)) => Err(EffectError::never(operation, object, why)),
+        Err(failure) => Err(failure.on(operation, object)),
     }
 }
 

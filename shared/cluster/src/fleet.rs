@@ -232,10 +232,7 @@ impl Clusters for Fleet {
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
-                let deployment = match run.adopted(*step, target) {
-                    Some(adopted) => adopted.deployment.clone(),
-                    None => names::revision_name(&rule.lane, target),
-                };
+                let deployment = names::deployment_name(&rule.lane, target, run.adopted(*step, target));
                 autoscaler::free(&api, rule, by, &deployment, *fence).await
             }
             Effect::SetWeights {

@@ -67,8 +67,6 @@ pub(crate) async fn raise(api: &Api, rule: &RolloutRule, fence: Fence) -> Result
             Err(Fault::Exists) => Err(failed(Fault::Conflict("it was made in between".into()))),
             other => other.map_err(failed),
         },
-        Err(Failure::Fault(fault)) => Err(failed(fault)),
-        Err(Failure::Unfit(why)) => Err(EffectError::never("write", object(rule), why)),
-        Ok(()) => Ok(()),
+        written => written.map_err(|failure| failure.on("write", object(rule))),
     }
 }

@@ -4,7 +4,8 @@
 //! every external name is `w-` and a short hash, and the full key stands in an annotation.
 
 use weir_domain::digest::short;
-use weir_domain::ids::{LaneKey, RunId, StepId};
+use weir_domain::ids::{LaneKey, RevisionId, RunId, StepId};
+use weir_domain::workload::Adopted;
 pub(crate) use weir_domain::workload::revision_key;
 pub use weir_domain::workload::revision_name;
 
@@ -40,6 +41,14 @@ const LABEL_LIMIT: usize = 63;
 /// Value of the label [`LANE`].
 pub fn lane_label(lane: &LaneKey) -> String {
     short(&lane_key(lane))
+}
+
+/// Name of the Deployment of a revision: Weir's own, or that which somebody else made.
+pub(crate) fn deployment_name(lane: &LaneKey, revision: &RevisionId, adopted: Option<&Adopted>) -> String {
+    adopted.map_or_else(
+        || revision_name(lane, revision),
+        |adopted| adopted.deployment.clone(),
+    )
 }
 
 /// The lane in full, for annotations.

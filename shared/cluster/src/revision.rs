@@ -26,6 +26,15 @@ pub(crate) struct Hand<'a> {
     fence: Fence,
 }
 
+fn deployments(rule: &RolloutRule) -> String {
+    format!("/apis/apps/v1/namespaces/{}/deployments", rule.target.namespace)
+}
+
+/// Where a Deployment beside the route is.
+pub(crate) fn deployment_path(rule: &RolloutRule, name: &str) -> String {
+    format!("{}/{name}", deployments(rule))
+}
+
 impl<'a> Hand<'a> {
     pub(crate) fn new(api: &'a Api, rule: &'a RolloutRule, revision: &'a RevisionId, fence: Fence) -> Self {
         Self {
@@ -52,16 +61,12 @@ impl<'a> Hand<'a> {
     }
 
     fn deployments(&self) -> String {
-        format!(
-            "/apis/apps/v1/namespaces/{}/deployments",
-            self.rule.target.namespace
-        )
+        deployments(self.rule)
     }
 
     /// Name of its Deployment.
     fn workload(&self) -> String {
-        self.adopted
-            .map_or_else(|| self.name(), |adopted| adopted.deployment.clone())
+        names::deployment_name(&self.rule.lane, self.revision, self.adopted)
     }
 
     fn object(&self, kind: &str, name: &str) -> String {
@@ -187,8 +192,7 @@ impl<'a> Hand<'a> {
         };
         match write(self.api, &format!("{}/{pod}", self.core("pods")), decide).await {
             Ok(()) | Err(Failure::Fault(Fault::Missing(_))) => Ok(()),
-            Err(Failure::Fault(fault)) => Err(fault.on("mark", self.object("Pod", pod))),
-            Err(Failure::Unfit(why)) => Err(EffectError::never("mark", self.object("Pod", pod), why)),
+            Err(failure) => Err(failure.on("mark", self.object("Pod", pod))),
         }
     }
 
@@ -230,9 +234,7 @@ impl<'a> Hand<'a> {
                 object,
                 format!("{said}; somebody removed it"),
             )),
-            Err(Failure::Fault(fault)) => Err(fault.on(OPERATION, object)),
-            Err(Failure::Unfit(why)) => Err(EffectError::never(OPERATION, object, why)),
-            Ok(()) => Ok(()),
+            written => written.map_err(|failure| failure.on(OPERATION, object)),
         }
     }
 

@@ -15,6 +15,7 @@ use weir_domain::workload::Adopted;
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::pods::{is_over, is_terminating, revision_seen};
+use crate::revision::deployment_path;
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
 use crate::{adopt, autoscaler, names};
@@ -181,14 +182,9 @@ fn pods_of<'a>(all: &'a [Value], lane: &LaneKey, side: &Side<'_>) -> Vec<&'a Val
 }
 
 async fn find_deployment(api: &Api, rule: &RolloutRule, side: &Side<'_>) -> Result<Option<Value>, String> {
-    let namespace = &rule.target.namespace;
-    let name = match side.adopted {
-        Some(adopted) => adopted.deployment.clone(),
-        None => names::revision_name(&rule.lane, side.revision),
-    };
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
-    let found = api.find(&path).await;
-    found.map_err(|fault| failed("read a Deployment", namespace, &fault))
+    let name = names::deployment_name(&rule.lane, side.revision, side.adopted);
+    let found = api.find(&deployment_path(rule, &name)).await;
+    found.map_err(|fault| failed("read a Deployment", &rule.target.namespace, &fault))
 }
 
 pub(crate) async fn find_route(api: &Api, rule: &RolloutRule) -> Result<Option<Value>, String> {

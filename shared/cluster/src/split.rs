@@ -225,14 +225,23 @@ pub(crate) fn guarded(object: &Value, edits: Vec<Value>, notes: &[(&str, String)
     let changed = notes
         .iter()
         .filter(|(key, value)| metadata["annotations"][key] != *value);
-    patch.extend(changed.map(|(key, value)| {
-        let path = format!(
-            "/metadata/annotations/{}",
-            key.replace('~', "~0").replace('/', "~1")
-        );
-        json!({"op": "add", "path": path, "value": value})
-    }));
+    patch.extend(
+        changed.map(|(key, value)| json!({"op": "add", "path": annotation_path(key), "value": value})),
+    );
     patch
+}
+
+/// Where an annotation stands, as JSON Patch spells it.
+pub(crate) fn annotation_path(key: &str) -> String {
+    format!(
+        "/metadata/annotations/{}",
+        key.replace('~', "~0").replace('/', "~1")
+    )
+}
+
+/// The edit that takes out an annotation that is there.
+pub(crate) fn forget(annotation: &str) -> Value {
+    json!({"op": "remove", "path": annotation_path(annotation)})
 }
 
 impl Wanted {

@@ -65,12 +65,10 @@ pub(crate) async fn set_weights(
     };
     let decide = |route: &Value| change(route, &wanted).map_err(|unfit| unfit.to_string());
     match write(api, &route_path(rule), decide).await {
-        Err(Failure::Unfit(why)) => Err(EffectError::never(OPERATION, object, why)),
         Err(Failure::Fault(Fault::Missing(said))) => {
             Err(EffectError::never(OPERATION, object, no_route(rule, &said)))
         }
-        Err(Failure::Fault(fault)) => Err(fault.on(OPERATION, object)),
-        Ok(()) => Ok(()),
+        written => written.map_err(|failure| failure.on(OPERATION, object)),
     }
 }
 
@@ -110,15 +108,13 @@ pub(crate) async fn retarget(
     )
     .await
     {
-        Err(Failure::Unfit(why)) => Err(EffectError::never(OPERATION, object, why)),
         Err(Failure::Fault(Fault::Missing(said))) => {
             let why = format!(
                 "{said}; create the plain Service `{service}`: callers that bypass the route need it"
             );
             Err(EffectError::never(OPERATION, object, why))
         }
-        Err(Failure::Fault(fault)) => Err(fault.on(OPERATION, object)),
-        Ok(()) => Ok(()),
+        written => written.map_err(|failure| failure.on(OPERATION, object)),
     }
 }
 
@@ -126,6 +122,16 @@ pub(crate) async fn retarget(
 pub(crate) enum Failure {
     Unfit(String),
     Fault(Fault),
+}
+
+impl Failure {
+    /// As the failure of an effect: an object that is not fit for a change stays so until somebody changes it.
+    pub(crate) fn on(self, operation: &'static str, object: String) -> EffectError {
+        match self {
+            Self::Unfit(why) => EffectError::never(operation, object, why),
+            Self::Fault(fault) => fault.on(operation, object),
+        }
+    }
 }
 
 /// Reads, decides, writes what was decided to the object as it was read; reads again if somebody else wrote in between. Where

@@ -18,9 +18,10 @@ use crate::api::Api;
 use crate::fault::Fault;
 use crate::names;
 use crate::render::Subject;
+use crate::revision::deployment_path;
 use crate::scenery::{failed, find_route};
 use crate::split::{Change, fence_of, guarded};
-use crate::traffic::{Failure, write};
+use crate::traffic::write;
 use crate::variant::target_port;
 
 use judge::selects;
@@ -148,11 +149,8 @@ pub(crate) async fn take_over(
         let edit = json!({"op": "replace", "path": "/spec/selector", "value": adopted.selector});
         Ok(Change::Patch(guarded(plain, vec![edit], &notes)))
     };
-    done(
-        write(api, &plain_path(rule), decide).await,
-        "hold to what is adopted",
-        object,
-    )
+    let narrowed = write(api, &plain_path(rule), decide).await;
+    narrowed.map_err(|failure| failure.on("hold to what is adopted", object))
 }
 
 /// Notes on the Deployment whose it is, so that nobody else adopts it, and the fence.
@@ -182,7 +180,8 @@ async fn mark(
         })
     };
     let path = deployment_path(rule, &adopted.deployment);
-    done(write(api, &path, decide).await, "adopt", object)
+    let marked = write(api, &path, decide).await;
+    marked.map_err(|failure| failure.on("adopt", object))
 }
 
 /// Makes its own Service, if that is missing.
@@ -210,21 +209,6 @@ pub(crate) async fn ensure_service(
             Err(fault.on("create", format!("Service {}/{name}", rule.target.namespace)))
         }
     }
-}
-
-fn done(result: Result<(), Failure>, operation: &'static str, object: String) -> Result<(), EffectError> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(Failure::Unfit(why)) => Err(EffectError::never(operation, object, why)),
-        Err(Failure::Fault(fault)) => Err(fault.on(operation, object)),
-    }
-}
-
-fn deployment_path(rule: &RolloutRule, name: &str) -> String {
-    format!(
-        "/apis/apps/v1/namespaces/{}/deployments/{name}",
-        rule.target.namespace
-    )
 }
 
 fn core(rule: &RolloutRule, kind: &str) -> String {

@@ -9,10 +9,11 @@ use weir_domain::pipeline::RolloutRule;
 use weir_domain::run::Run;
 use weir_domain::workload::Adopted;
 
-use super::{SELECTED, deployment_path, done, plain_path};
+use super::{SELECTED, plain_path};
 use crate::api::Api;
 use crate::names;
-use crate::split::{Change, Wanted, change, fence_of, guarded};
+use crate::revision::deployment_path;
+use crate::split::{Change, Wanted, change, fence_of, forget, guarded};
 use crate::traffic::{route_path, write};
 
 /// Puts back what the adoption and the weights changed. Its own Service stays: the gateway may still ask it, and the next
@@ -27,7 +28,7 @@ pub(crate) async fn release(
     let namespace = &rule.target.namespace;
     let service = format!("Service {namespace}/{}", rule.target.service);
     let widened = write(api, &plain_path(rule), |plain| widen(plain, fence)).await;
-    done(widened, "put back", service)?;
+    widened.map_err(|failure| failure.on("put back", service))?;
     let wanted = Wanted {
         namespace: namespace.to_string(),
         plain: rule.target.service.clone(),
@@ -44,11 +45,12 @@ pub(crate) async fn release(
         false => change(route, &wanted).map_err(|unfit| unfit.to_string()),
     };
     let route = format!("HTTPRoute {namespace}/{}", rule.target.route);
-    done(write(api, &route_path(rule), back).await, "put back", route)?;
+    let given_back = write(api, &route_path(rule), back).await;
+    given_back.map_err(|failure| failure.on("put back", route))?;
     let deployment = format!("Deployment {namespace}/{}", adopted.deployment);
     let path = deployment_path(rule, &adopted.deployment);
     let freed = write(api, &path, |deployment| free(deployment, rule, fence)).await;
-    done(freed, "give free", deployment)
+    freed.map_err(|failure| failure.on("give free", deployment))
 }
 
 /// The plain Service selects again what it did.
@@ -85,10 +87,6 @@ fn free(deployment: &Value, rule: &RolloutRule, fence: Fence) -> Result<Change, 
         }
         false => Change::Nothing,
     })
-}
-
-fn forget(annotation: &str) -> Value {
-    json!({"op": "remove", "path": format!("/metadata/annotations/{}", annotation.replace('/', "~1"))})
 }
 
 #[cfg(test)]
