@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use weir_demo::chance::Chance;
 use weir_lambda_host::Stack;
 
 /// Who may be killed. Those that do most of the work come up most.
@@ -36,7 +37,7 @@ impl Kills {
         let done = Arc::new(AtomicU32::new(0));
         let counter = done.clone();
         let task = tokio::spawn(async move {
-            let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+            let mut chance = Chance::default();
             for turn in (0..VICTIMS.len()).cycle() {
                 if counter.load(Ordering::Relaxed) >= count {
                     return;
@@ -45,7 +46,7 @@ impl Kills {
                 if tokio::time::timeout(PATIENCE, function.started()).await.is_err() {
                     continue;
                 }
-                tokio::time::sleep(Duration::from_millis(next(&mut random) % WITHIN_MS)).await;
+                tokio::time::sleep(Duration::from_millis(chance.number() % WITHIN_MS)).await;
                 if function.kill().await {
                     counter.fetch_add(1, Ordering::Relaxed);
                 }
@@ -60,12 +61,4 @@ impl Kills {
         let _ = self.task.await;
         self.done.load(Ordering::Relaxed)
     }
-}
-
-/// Marsaglia's xorshift: the same moments every time, as far as the machine lets them be the same.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
 }

@@ -6,8 +6,9 @@ use std::slice;
 use anyhow::{Context, Result};
 use weir_app::Store;
 use weir_demo::cluster::backend;
-use weir_domain::audit::{self, Action};
+use weir_domain::audit;
 use weir_domain::run::Run;
+use weir_live::raised_after_revert;
 
 use crate::Told;
 use crate::acts::Act;
@@ -101,11 +102,5 @@ async fn logged(stage: &Stage, run: &Run) -> Result<bool> {
     let entries = stage.store.entries(&run.id).await?;
     let lines: Result<Vec<String>, _> = entries.iter().map(serde_json::to_string).collect();
     let whole = audit::verify(&lines?.join("\n")).is_ok_and(|verified| verified.valid);
-    let reverted = entries
-        .iter()
-        .skip_while(|entry| entry.action != Action::RevertDecided);
-    let raised = reverted
-        .filter(|entry| entry.action == Action::WeightAccepted && !entry.detail.starts_with("weight 0 %"))
-        .count();
-    Ok(whole && raised == 0)
+    Ok(whole && raised_after_revert(&entries) == 0)
 }

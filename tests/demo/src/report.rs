@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use weir_demo::cluster::backend;
+use weir_domain::audit::Entry;
+use weir_live::raised_after_revert;
 
 use crate::acts::Act;
 use crate::stage::{Stage, status_word};
@@ -37,12 +39,10 @@ impl Told {
             .find(|entry| entry["action"] == action && fits(entry))
     }
 
-    /// Whether the candidate got traffic after it was decided that it gets none.
-    fn raised_after_revert(&self) -> bool {
-        let decided = |entry: &Value| entry["action"] == "revert_decided";
-        let after = self.entries.iter().skip_while(|entry| !decided(entry));
-        let mut raised = after.filter(|entry| entry["action"] == "weight_accepted" && !is_zero(entry));
-        raised.next().is_some()
+    /// How often the candidate got traffic after it was decided that it gets none.
+    fn raised_after_revert(&self) -> Result<usize> {
+        let entries: Vec<Entry> = serde_json::from_value(self.entries.clone().into())?;
+        Ok(raised_after_revert(&entries))
     }
 }
 
@@ -93,16 +93,8 @@ fn picture(act: &Act, told: &Told) -> Result<()> {
     let Some(folder) = std::env::var_os("WEIR_PLOTS") else {
         return Ok(());
     };
-    let failures = act.counted["failures"].as_array().into_iter().flatten();
-    let failed: Vec<i64> = failures.filter_map(|failure| failure["t"].as_i64()).collect();
     let title = format!("Canary, a model that is {}", act.name);
-    // Only what came last is the canary: staging was rolled out before it.
-    let last = told
-        .entries
-        .iter()
-        .rposition(|entry| entry["action"] == "lane_taken");
-    let entries = &told.entries[last.unwrap_or(0)..];
-    if let Some(svg) = weir_plot::rollout(&title, entries, &failed) {
+    if let Some(svg) = weir_plot::rollout(&title, &told.entries, &act.counted["failures"]) {
         let file = Path::new(&folder).join(format!("canary-{}.svg", act.name));
         std::fs::write(&file, svg).with_context(|| format!("could not write {}", file.display()))?;
     }
@@ -187,7 +179,8 @@ async fn outcome(stage: &Stage, act: &Act, told: &[Told]) -> Result<(String, boo
         "steps at once in the parallel stage: {at_once}; pods of {serves} until it was promoted: {pods_seen}, of which \
          {disturbed} ended or were started again"
     );
-    let raised = told.iter().filter(|told| told.raised_after_revert()).count();
+    let raised: Result<Vec<usize>> = told.iter().map(Told::raised_after_revert).collect();
+    let raised: usize = raised?.into_iter().sum();
     let lost = |key: &str| act.counted[key].as_u64().unwrap_or(u64::MAX);
     let failed = lost("failed").saturating_add(lost("cut"));
     let line = format!(

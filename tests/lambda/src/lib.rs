@@ -27,4 +27,4 @@ pub use mapping::Mapping;
 pub use sandbox::Program;
 pub use stack::{Given, Key, Stack, StackError, entrance};
 pub use template::{Names, Resource, Template, TemplateError, Unknown};
-pub use trouble::Fault;
+pub use trouble::{Fault, spread};

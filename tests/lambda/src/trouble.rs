@@ -176,9 +176,9 @@ impl Trouble {
     }
 }
 
-/// The same for the same each time, and without a pattern: exactly every thirtieth call would be the same call of each look
-/// that makes thirty.
-pub(crate) fn spread(what: impl Hash) -> u64 {
+/// A number for a number or a name: the same each time, and without a pattern. Exactly every thirtieth call would be the same
+/// call of each look that makes thirty.
+pub fn spread(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()

@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use crate::svg::{Line, Panel, draw};
 
-/// Draws a run of one rollout from its log, as `weir audit` prints it, and the moments in which requests failed,
-/// milliseconds since 1970. Nothing for a run that moved no traffic.
+/// Draws the last rollout of a run from its log, as `weir audit` prints it, and the requests that failed, as the load driver
+/// lists them: each with its moment `t`, milliseconds since 1970. Nothing for one that moved no traffic.
 ///
-/// Time counts from the first moment in which the log tells of the rollout; GPUs are those that the run held then.
-pub fn rollout(title: &str, entries: &[Value], failed: &[i64]) -> Option<String> {
+/// Time counts from the moment in which it took its lane; GPUs are those that the run held then.
+pub fn rollout(title: &str, entries: &[Value], failures: &Value) -> Option<String> {
     let of_traffic = |entry: &&Value| entry["action"] == "weight_accepted";
-    let begun = entries.iter().position(|entry| entry["action"] == "lane_taken");
+    let begun = entries.iter().rposition(|entry| entry["action"] == "lane_taken");
     let entries = &entries[begun.unwrap_or(0)..];
     entries.iter().find(of_traffic)?;
     let start = entries.first()?["at"].as_i64()?;
@@ -36,7 +36,9 @@ pub fn rollout(title: &str, entries: &[Value], failed: &[i64]) -> Option<String>
         .filter_map(|entry| Some((seconds(entry["at"].as_i64()?), entry["gpus"].as_f64()?)));
     let held: Vec<(f64, f64)> = held.collect();
     let most = held.iter().map(|(_, gpus)| *gpus).fold(1.0, f64::max);
-    let lost = lost_by_second(failed.iter().map(|at| seconds(*at)), end);
+    let failures = failures.as_array().into_iter().flatten();
+    let failed = failures.filter_map(|failure| failure["t"].as_i64());
+    let lost = lost_by_second(failed.map(seconds), end);
     let worst = lost.iter().map(|(_, lost)| *lost).fold(4.0, f64::max);
     let panel = |unit, most: f64, parts, height, name: &str, points| Panel {
         unit,
@@ -97,11 +99,16 @@ mod tests {
             json!({"at": 80_000, "action": "weight_accepted", "detail": "weight 0 % accepted", "gpus": 5}),
             json!({"at": 100_000, "action": "run_ended", "gpus": 4}),
         ];
-        let svg = rollout("Canary", &log, &[75_000, 75_400, 500_000]).unwrap_or_default();
+        let svg = rollout(
+            "Canary",
+            &log,
+            &json!([{"t": 75_000}, {"t": 75_400}, {"t": 500_000}]),
+        )
+        .unwrap_or_default();
         assert!(
             svg.contains(">failed requests a second<") && svg.contains(">5 GPUs<"),
             "{svg}"
         );
-        assert_eq!(rollout("None", &log[..2], &[]), None);
+        assert_eq!(rollout("None", &log[..2], &json!([])), None);
     }
 }

@@ -1,11 +1,11 @@
 //! How requests to an API server fare: rarely something goes wrong, in another way each time, and it is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use serde_json::json;
+use weir_lambda_host::spread;
 
 /// What goes wrong with a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -173,10 +173,4 @@ impl Weather {
         };
         self.faults.iter().map(|fault| (*fault, times(*fault))).collect()
     }
-}
-
-fn spread(n: u64) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    n.hash(&mut hasher);
-    hasher.finish()
 }

@@ -196,9 +196,7 @@ impl Stage {
         let log = self.host.log(run).await;
         let entries: Vec<Value> = log.iter().map(|entry| json!(entry)).collect();
         let totals = load.totals().await;
-        let failures = totals["failures"].as_array().into_iter().flatten();
-        let failed: Vec<i64> = failures.filter_map(|failure| failure["t"].as_i64()).collect();
-        let svg = weir_plot::rollout(title, &entries, &failed).unwrap();
+        let svg = weir_plot::rollout(title, &entries, &totals["failures"]).unwrap();
         std::fs::write(std::path::Path::new(&folder).join(file), svg).unwrap();
     }
 
