@@ -1,15 +1,14 @@
 //! load → decide → commit, again on conflict; then perform.
 
-use std::collections::BTreeMap;
-
 use weir_domain::audit::chain;
 use weir_domain::event::{Event, Moment};
-use weir_domain::ids::{LaneKey, RunId, StepId};
+use weir_domain::ids::{RunId, StepId};
 use weir_domain::run::State;
 use weir_domain::seen::{Replica, RolloutSeen, Scene};
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::{Decision, Duty, Rejected, Reply, Wanted, decide, next_look, wants};
 
+use crate::changed;
 use crate::perform::Rights;
 use crate::ports::Ports;
 use crate::retry::{Classified, Retry};
@@ -271,14 +270,16 @@ impl Engine {
         let commit = Commit {
             run: state.run.clone(),
             expected: before.version,
-            lanes: changed_lanes(&before, &state),
-            pools: changed_pools(&before, &state),
+            lanes: changed::lanes(&before, &state),
+            pools: changed::pools(&before, &state),
             entries,
             outbox: outbox.clone(),
             looks,
             scrape: scrape.clone(),
+            closed: changed::closed_stages(&before, &state),
             push,
         };
+        let forgotten: Vec<StepId> = commit.forgotten().collect();
         // Before the commit: whoever is killed right after it has moved no traffic and sent no hint. If the commit fails,
         // somebody looks for nothing.
         if outbox.iter().any(|row| row.effect.moves_traffic()) {
@@ -286,21 +287,21 @@ impl Engine {
             self.ports.queue.hint(run, Duty::Traffic, now + GUARD).await;
         }
         let (lanes, pools) = (
-            keys(&commit.lanes, |lane| &lane.key),
-            keys(&commit.pools, |pool| &pool.key),
+            changed::keys(&commit.lanes, |lane| &lane.key),
+            changed::keys(&commit.pools, |pool| &pool.key),
         );
         self.ports.store.commit(commit).await?;
         self.hint(&state.run.id, &outbox, &before, looks, now).await;
         Ok(Loaded {
             version,
-            lanes: moved(before.lanes, lanes),
-            pools: moved(before.pools, pools),
+            lanes: changed::moved(before.lanes, lanes),
+            pools: changed::moved(before.pools, pools),
             looks: looks
                 .into_iter()
                 .filter_map(|(duty, at)| Some((duty, at?)))
                 .collect(),
             outbox: before.outbox.into_iter().chain(outbox).collect(),
-            scrapes: replaced(before.scrapes, scrape),
+            scrapes: changed::scrapes(before.scrapes, scrape, &forgotten),
             state,
         })
     }
@@ -419,62 +420,4 @@ impl Engine {
             scrape,
         ))
     }
-}
-
-/// The items that a commit writes, by key, with the versions they have after it.
-fn keys<T, K: Clone>(written: &[(T, u64)], key: impl Fn(&T) -> &K) -> Vec<(K, u64)> {
-    let after = written
-        .iter()
-        .map(|(item, version)| (key(item).clone(), version + 1));
-    after.collect()
-}
-
-/// Versions after some have moved.
-fn moved<K: PartialEq>(before: Vec<(K, u64)>, written: Vec<(K, u64)>) -> Vec<(K, u64)> {
-    let stay = before
-        .into_iter()
-        .filter(|(key, _)| !written.iter().any(|(own, _)| own == key));
-    let mut all: Vec<(K, u64)> = stay.collect();
-    all.extend(written);
-    all
-}
-
-/// The scrapes after that of one step has been replaced.
-fn replaced(before: Vec<Scrape>, scrape: Option<Scrape>) -> Vec<Scrape> {
-    let Some(scrape) = scrape else { return before };
-    let stay = before.into_iter().filter(|own| own.step != scrape.step);
-    let mut all: Vec<Scrape> = stay.collect();
-    all.push(scrape);
-    all
-}
-
-/// The lanes that a decision changed, with the versions they were read at.
-fn changed_lanes(before: &Loaded, after: &State) -> Vec<(weir_domain::lane::Lane, u64)> {
-    let versions: BTreeMap<&LaneKey, u64> = before
-        .lanes
-        .iter()
-        .map(|(key, version)| (key, *version))
-        .collect();
-    after
-        .lanes
-        .iter()
-        .filter(|(key, lane)| before.state.lanes.get(*key) != Some(*lane))
-        .map(|(key, lane)| (lane.clone(), versions.get(key).copied().unwrap_or(0)))
-        .collect()
-}
-
-/// The same of pools. Rollouts of many lanes share a pool, so it is written only when a claim changes.
-fn changed_pools(before: &Loaded, after: &State) -> Vec<(weir_domain::pool::Pool, u64)> {
-    let version = |key| {
-        before
-            .pools
-            .iter()
-            .find(|(own, _)| own == key)
-            .map_or(0, |(_, version)| *version)
-    };
-    let changed = after
-        .pools
-        .iter()
-        .filter(|(key, pool)| before.state.pools.get(*key) != Some(*pool));
-    changed.map(|(key, pool)| (pool.clone(), version(key))).collect()
 }

@@ -9,6 +9,7 @@
 //! performed at once by whoever may, and again by the next who looks, until it is settled. So a crash anywhere costs
 //! time and nothing else (invariants 6 to 8).
 
+mod changed;
 pub mod door;
 mod engine;
 mod experiment;

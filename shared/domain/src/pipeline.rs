@@ -44,20 +44,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// The lanes that its rollout steps move in, sorted, each once.
     pub fn lanes(&self) -> Vec<LaneKey> {
-        let mut keys: Vec<LaneKey> = self.rules().map(|rule| rule.lane.clone()).collect();
-        keys.sort();
-        keys.dedup();
-        keys
-    }
-}
-
-impl Pipeline {
-    /// The pools that its rollout steps claim GPUs of, sorted, each once.
-    pub fn pools(&self) -> Vec<PoolKey> {
-        let mut keys: Vec<PoolKey> = self.rules().filter_map(RolloutRule::pool).collect();
-        keys.sort();
-        keys.dedup();
-        keys
+        sorted(self.rules().map(|rule| rule.lane.clone()))
     }
 
     fn rules(&self) -> impl Iterator<Item = &RolloutRule> {
@@ -70,6 +57,14 @@ impl Pipeline {
             _ => None,
         })
     }
+}
+
+/// Keys in order, each once.
+pub(crate) fn sorted<K: Ord>(keys: impl Iterator<Item = K>) -> Vec<K> {
+    let mut keys: Vec<K> = keys.collect();
+    keys.sort();
+    keys.dedup();
+    keys
 }
 
 /// What a newer push of the same pipeline does.

@@ -11,7 +11,7 @@ use crate::experiment::collect::Collecting;
 use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RevisionId, RunId, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
-use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork};
+use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork, sorted};
 use crate::pool::Pool;
 use crate::rollout::Rollout;
 use crate::time::Timestamp;
@@ -233,6 +233,18 @@ pub struct StepRun {
     pub foreseen: String,
 }
 
+impl StepRun {
+    /// Whether it has not ended, or still moves something: a version that was promoted may be watched for days.
+    pub fn is_open(&self) -> bool {
+        let rollout = self.rollout.as_ref().is_some_and(|rollout| !rollout.is_over());
+        let experiment = self
+            .experiment
+            .as_ref()
+            .is_some_and(|experiment| !experiment.is_over());
+        !self.status.is_over() || rollout || experiment
+    }
+}
+
 /// How a stage or step stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -361,14 +373,27 @@ impl Run {
             })
     }
 
-    /// The lanes that its rollout steps move in.
+    /// The lanes that its rollout steps may still move in, sorted, each once; of a run that is over, all: it may be undone.
     pub fn lanes(&self) -> Vec<LaneKey> {
-        self.pipeline.lanes()
+        sorted(self.open_rules().map(|rule| rule.lane.clone()))
     }
 
-    /// The pools that its rollout steps claim GPUs of.
+    /// The pools that they may claim GPUs of, sorted, each once.
     pub fn pools(&self) -> Vec<PoolKey> {
-        self.pipeline.pools()
+        sorted(self.open_rules().filter_map(RolloutRule::pool))
+    }
+
+    fn open_rules(&self) -> impl Iterator<Item = &RolloutRule> {
+        let open = self
+            .steps()
+            .filter(|(.., state)| self.is_over() || state.is_open());
+        open.filter_map(|(id, ..)| self.rule(id))
+    }
+
+    /// Whether a stage has ended, and nothing of it moves any more.
+    pub fn is_closed(&self, stage: usize) -> bool {
+        let closed = |stage: &StageRun| stage.status.is_over() && !stage.steps.iter().any(StepRun::is_open);
+        self.stages.get(stage).is_some_and(closed)
     }
 
     /// Whether its status is final.

@@ -1,5 +1,7 @@
 //! What a look at the world showed: the only way in which clusters and metrics reach a decision.
 
+mod within_ms;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -289,7 +291,7 @@ pub struct Counts {
     /// Failed ones, as the gateway saw them.
     pub bad: u64,
     /// Latencies: per upper edge in milliseconds, how many took at most that long (cumulative).
-    #[serde(default)]
+    #[serde(default, with = "within_ms")]
     pub within_ms: BTreeMap<u64, u64>,
     /// How many latencies were counted.
     #[serde(default)]

@@ -181,6 +181,7 @@ pub fn commit(run: Run, expected: u64) -> Commit {
         outbox: Vec::new(),
         looks: [(Duty::Traffic, None), (Duty::Steps, None)],
         scrape: None,
+        closed: Vec::new(),
         push: None,
     }
 }

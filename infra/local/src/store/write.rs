@@ -76,6 +76,11 @@ pub(super) fn commit(sp: &Savepoint<'_>, commit: &Commit) -> Result<(), StoreErr
         put.execute(params![pk, keys::scrape(scrape.step), json(&scrape.value)?])
             .map_err(failed)?;
     }
+    for step in commit.forgotten() {
+        let sql = "delete from item where pk = ?1 and sk = ?2";
+        let mut delete = sp.prepare_cached(sql).map_err(failed)?;
+        delete.execute(params![pk, keys::scrape(step)]).map_err(failed)?;
+    }
     Ok(())
 }
 

@@ -77,6 +77,7 @@ impl Table {
     }
 
     fn write(&mut self, commit: Commit) {
+        let forgotten: Vec<StepId> = commit.forgotten().collect();
         let Commit {
             run,
             expected,
@@ -87,6 +88,7 @@ impl Table {
             looks,
             scrape,
             push,
+            closed: _,
         } = commit;
         if expected == 0 {
             self.order.push(run.id.clone());
@@ -115,6 +117,9 @@ impl Table {
         }
         if let Some(scrape) = scrape {
             self.scrapes.insert((run.id.clone(), scrape.step), scrape.value);
+        }
+        for step in forgotten {
+            self.scrapes.remove(&(run.id.clone(), step));
         }
         self.runs.insert(run.id.clone(), (run, expected + 1));
     }

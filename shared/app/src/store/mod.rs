@@ -120,8 +120,23 @@ pub struct Commit {
     pub looks: [(Duty, Option<Timestamp>); 2],
     /// Replaces the scrape of its step.
     pub scrape: Option<Scrape>,
+    /// Closed stages ([`Run::is_closed`]) that this decision changed; of a run that is stored first, all. What was scraped
+    /// for their steps is forgotten ([`Commit::forgotten`]).
+    pub closed: Vec<usize>,
     /// The push that a new run belongs to. One push starts a pipeline once, whatever is delivered again.
     pub push: Option<PushKey>,
+}
+
+impl Commit {
+    /// Steps whose scrapes are forgotten. What was collected for days is handed to steps of later stages, and stays.
+    pub fn forgotten(&self) -> impl Iterator<Item = StepId> {
+        self.closed.iter().flat_map(|&stage| {
+            let steps = self.run.stages.get(stage).into_iter();
+            let steps = steps.flat_map(|stage| &stage.steps).enumerate();
+            let counted = steps.filter(|(_, state)| state.collecting.is_none());
+            counted.map(move |(step, _)| StepId { stage, step })
+        })
+    }
 }
 
 /// The store failed.

@@ -1,15 +1,17 @@
 //! A decision as the actions of one transaction.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use weir_app::{Commit, OutboxRow, StoreError};
 use weir_domain::approval::{Approval, ApprovalState};
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PoolKey, PushKey, RunId};
-use weir_domain::run::Run;
+use weir_domain::ids::{LaneKey, PoolKey, PushKey, RunId, StepId};
+use weir_domain::run::{Run, StageRun};
 use weir_domain::time::{Span, Timestamp};
 
-use super::decode::PINNED;
+use super::decode::{PINNED, STAGES};
 use super::fault::unavailable;
 use super::item::{Attributes, Change, fits, key, name, number, size, text};
 use super::pack::{json, pack};
@@ -64,7 +66,8 @@ pub(super) enum Write {
 /// Whether a decision only says how the run stands and when to look next. Whoever asks, notes, moves or starts
 /// something also records it (invariant 10), so that nothing but the run itself changes.
 pub(super) fn is_quiet(commit: &Commit) -> bool {
-    let only_the_run = commit.entries.is_empty()
+    let only_the_run = commit.closed.is_empty()
+        && commit.entries.is_empty()
         && commit.outbox.is_empty()
         && commit.lanes.is_empty()
         && commit.pools.is_empty();
@@ -82,6 +85,7 @@ pub(super) fn of(commit: &Commit, token: &str, born: Timestamp) -> Result<Vec<Ac
         actions.push(pipeline(run)?);
         actions.push(numbered(run)?);
     }
+    actions.extend(closed(commit)?);
     if let Some(push) = &commit.push {
         actions.push(pushed(run, push)?);
     }
@@ -158,8 +162,20 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
             .set(keys::DUE_SHARD, text(keys::shard_of(&run.id, table::DUE_SHARDS))),
         None => change.remove(keys::DUE).remove(keys::DUE_SHARD),
     };
-    if let Some(scrape) = &commit.scrape {
+    let forgotten: Vec<StepId> = commit.forgotten().collect();
+    // One expression may name an attribute once.
+    let kept = commit
+        .scrape
+        .as_ref()
+        .filter(|scrape| !forgotten.contains(&scrape.step));
+    if let Some(scrape) = kept {
         change = change.set(&keys::scrape(scrape.step), pack(&scrape.value)?);
+    }
+    for step in forgotten {
+        change = change.remove(&keys::scrape(step));
+    }
+    if !commit.closed.is_empty() {
+        change = change.set(keys::CLOSED, number(commit.expected + 1));
     }
     Ok(Action {
         role: Role::Run,
@@ -175,7 +191,25 @@ fn moving(run: &Run) -> Result<AttributeValue, StoreError> {
     for name in PINNED {
         fields.remove(name);
     }
+    if let Some(Value::Array(stages)) = fields.get_mut(STAGES) {
+        for (_, stage) in stages.iter_mut().enumerate().filter(|(n, _)| run.is_closed(*n)) {
+            *stage = Value::Null;
+        }
+    }
     pack(&fields)
+}
+
+/// All closed stages, if one of them changed.
+fn closed(commit: &Commit) -> Result<Option<Action>, StoreError> {
+    if commit.closed.is_empty() {
+        return Ok(None);
+    }
+    let run = &commit.run;
+    let stages = run.stages.iter().enumerate();
+    let stages: BTreeMap<usize, &StageRun> = stages.filter(|(n, _)| run.is_closed(*n)).collect();
+    let (pk, sk) = (keys::run(&run.id), keys::CLOSED_STAGES.to_owned());
+    let action = put(Role::Rest, pk, sk, false, pack(&stages)?);
+    Ok(Some(action.with(keys::CLOSED, number(commit.expected + 1))))
 }
 
 fn fields(run: &Run) -> Result<Map<String, Value>, StoreError> {

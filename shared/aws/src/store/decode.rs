@@ -1,5 +1,7 @@
 //! Items to values. An item that contradicts its key, or that a newer Weir wrote, is an error that names the item.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use weir_app::{EffectKey, OutboxRow, Scrape, StoreError};
@@ -11,12 +13,15 @@ use weir_domain::pool::Pool;
 use weir_domain::run::{Run, SCHEMA};
 use weir_domain::time::Timestamp;
 
-use super::item::{Attributes, name, name_of, number_of, text_of};
+use super::item::{Attributes, name, name_of, number_of, text, text_of};
 use super::keys;
 use super::pack::unpack;
 
 /// Newest form of a run that is read; it is kept as it is, so that a fleet can be updated one by one (invariant 13).
 const NEWEST: u32 = SCHEMA + 1;
+
+/// Field of a run with its stages. Closed ones are an item of their own, and null in the run's.
+pub(super) const STAGES: &str = "stages";
 
 /// Fields of a run that never change: they are an item of their own, which is written once.
 pub(super) const PINNED: [&str; 2] = ["cause", "pipeline"];
@@ -44,9 +49,39 @@ pub(super) fn version(item: &Attributes) -> Result<u64, StoreError> {
     }
 }
 
-/// A run from its two items.
-pub(super) fn run(pk: &str, state: &Attributes, pipeline: Option<&Attributes>) -> Result<Run, StoreError> {
-    let mut fields: Map<String, Value> = body(state)?;
+/// The items of a run, of those that one query found.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) state: &'a Attributes,
+    pub(super) closed: Option<&'a Attributes>,
+    pub(super) pipeline: Option<&'a Attributes>,
+}
+
+impl<'a> Parts<'a> {
+    /// None if the run is not there.
+    pub(super) fn of(items: &'a [Attributes]) -> Option<Self> {
+        let find = |sk: &str| items.iter().find(|item| item.get(keys::SK) == Some(&text(sk)));
+        Some(Self {
+            state: find(keys::STATE)?,
+            closed: find(keys::CLOSED_STAGES),
+            pipeline: find(keys::PIPELINE),
+        })
+    }
+
+    /// Whether the run was read after a commit and its closed stages before it: a query reads item by item.
+    pub(super) fn are_torn(&self) -> Result<bool, StoreError> {
+        let wanted = number_of(self.state, keys::CLOSED)?;
+        let found = self
+            .closed
+            .map(|item| number_of(item, keys::CLOSED))
+            .transpose()?;
+        Ok(found.flatten() < wanted)
+    }
+}
+
+/// A run from its items.
+pub(super) fn run(pk: &str, parts: Parts<'_>) -> Result<Run, StoreError> {
+    let mut fields: Map<String, Value> = body(parts.state)?;
     let schema = fields.get("schema").and_then(Value::as_u64).unwrap_or(0);
     if !(1..=u64::from(NEWEST)).contains(&schema) {
         let why = format!(
@@ -54,8 +89,16 @@ pub(super) fn run(pk: &str, state: &Attributes, pipeline: Option<&Attributes>) -
         );
         return Err(decode(pk, why));
     }
-    let pipeline = pipeline.ok_or_else(|| decode(pk, "its pipeline is missing"))?;
+    let pipeline = parts
+        .pipeline
+        .ok_or_else(|| decode(pk, "its pipeline is missing"))?;
     fields.extend(body::<Map<String, Value>>(pipeline)?);
+    if let (Some(closed), Some(Value::Array(stages))) = (parts.closed, fields.get_mut(STAGES)) {
+        let mut closed: BTreeMap<usize, Value> = body(closed)?;
+        for (n, stage) in stages.iter_mut().enumerate().filter(|(_, stage)| stage.is_null()) {
+            *stage = closed.remove(&n).unwrap_or_default();
+        }
+    }
     let run: Run =
         serde_json::from_value(Value::Object(fields)).map_err(|error| decode(pk, error.to_string()))?;
     if keys::run(&run.id) != pk {
@@ -143,4 +186,36 @@ pub(super) fn outbox(run: &RunId, item: &Attributes) -> Result<OutboxRow, StoreE
         due: Timestamp(due),
         attempts,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::item::number;
+    use super::*;
+
+    #[test]
+    fn a_run_is_torn_when_it_is_ahead_of_its_closed_stages() {
+        let item = |closed: Option<u64>| -> Attributes {
+            let closed = closed.map(|version| (keys::CLOSED.to_owned(), number(version)));
+            closed.into_iter().collect()
+        };
+        let cases = [
+            (None, None, false),
+            (Some(4), Some(4), false),
+            // The commit was seen late: the run is as it was before, and its next commit will say so.
+            (None, Some(4), false),
+            (Some(4), Some(7), false),
+            (Some(7), Some(4), true),
+            (Some(4), None, true),
+        ];
+        for (of_run, of_stages, expected) in cases {
+            let (state, closed) = (item(of_run), of_stages.map(|version| item(Some(version))));
+            let parts = Parts {
+                state: &state,
+                closed: closed.as_ref(),
+                pipeline: None,
+            };
+            assert_eq!(parts.are_torn().unwrap(), expected, "{of_run:?} {of_stages:?}");
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub(super) const VERSION: &str = "version";
 pub(crate) const BODY: &str = "body";
 /// Token of the commit that wrote a run last.
 pub(super) const COMMIT: &str = "commit";
+/// Version of the run at which its closed stages were written last; in the run and in their item.
+pub(super) const CLOSED: &str = "closed";
 /// When an item is due, milliseconds since 1970: sort key of the index. A run's is the minute of its earlier look.
 pub(super) const DUE: &str = "due";
 /// Partition key of the index of what is due; there as long as `due` is.
@@ -31,7 +33,9 @@ pub(super) const EXPIRES: &str = "expires";
 
 /// Sort key of an item that stands alone under its partition key, and of a run itself.
 pub(crate) const STATE: &str = "STATE";
-/// Sort key of a run's pipeline: next to the run, so that one query reads both and nothing else.
+/// Sort key of a run's closed stages: next to the run, so that one query reads all of it and nothing else.
+pub(super) const CLOSED_STAGES: &str = "STATE#CLOSED";
+/// Sort key of a run's pipeline, after these.
 pub(super) const PIPELINE: &str = "STATE#PIPELINE";
 /// What the sort keys of entries begin with.
 pub(super) const EVENTS: &str = "EVENT#";

@@ -6,6 +6,7 @@
 //!                             due                      the minute of the earlier of both
 //!                             scrape#<step>            what the metrics source wants to see again
 //!                             born                     when it began
+//!             STATE#CLOSED    body, closed             stages in which nothing moves any more
 //!             STATE#PIPELINE  body                     its pipeline and its cause, written once
 //!             EVENT#<n>       body                     the entries of one commit; n is the first's
 //!             OUTBOX#<v>#<n>  version, body, due, duty an effect that is not settled
@@ -19,8 +20,8 @@
 //! **What is written.** A decision that only says when to look next is one `UpdateItem` of `STATE`, because the looks
 //! and the scrapes are attributes of it and no items of their own: that is what most decisions are, and what a rollout
 //! costs. Any other decision is one `TransactWriteItems`, conditioned on every version. A run's pipeline is pinned
-//! (invariant 13), and what caused it is past: both are written once and read with the run; every other write carries
-//! only what changes.
+//! (invariant 13), and what caused it is past: both are written once and read with the run. Stages in which nothing moves any
+//! more are written when one is added. Every other write carries only what changes.
 //!
 //! A body of half a KB or more is deflated with a dictionary of what stands in every run (`deflate`): units are counted by
 //! size, and a run shrinks to a fifth. Logs stay text.
@@ -29,7 +30,8 @@
 //! not come back as a conflict. A transaction carries a token by which DynamoDB knows the repeat for ten minutes; the
 //! single write leaves the same token in `commit` and finds it there.
 //!
-//! **What is read.** Items by key, and items of one partition, are read strongly consistent. A run is read before its
+//! **What is read.** A query may see one item of a commit and not yet another: the run and its closed stages say at which version
+//! those were written last, and are read again if the run is ahead. Items by key, and items of one partition, are read strongly consistent. A run is read before its
 //! lanes: its version is a condition of every commit, so if the commit succeeds the run had not changed when its lanes
 //! were read. The two indexes are eventually consistent, which DynamoDB does not let one choose:
 //! - `due` is rounded down to the minute, and what it names is read where it stands. It may miss what was written within

@@ -11,11 +11,14 @@ use weir_domain::pool::Pool;
 use weir_domain::run::{Run, State};
 use weir_domain::time::Timestamp;
 
-use super::decode::{self, decode};
+use super::decode::{self, Parts, decode};
 use super::dynamo::DynamoStore;
-use super::fault::failed;
+use super::fault::{busy, failed};
 use super::item::{Attributes, key, name_of, text, text_of};
 use super::keys;
+
+/// Times that a run is read because it was being written. A commit takes milliseconds.
+const READ_TRIES: u32 = 4;
 
 async fn item(
     store: &DynamoStore,
@@ -66,31 +69,38 @@ async fn all(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<A
     }
 }
 
-/// A run with its pipeline, in one query.
+/// The items of a query of a run, read again while a commit is half seen.
+async fn whole(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<Attributes>, StoreError> {
+    for _ in 0..READ_TRIES {
+        let items = all(operation, query.clone()).await?;
+        match Parts::of(&items).map_or(Ok(false), |parts| parts.are_torn())? {
+            false => return Ok(items),
+            true => {}
+        }
+    }
+    Err(busy(operation, "the run is being written all the time"))
+}
+
+/// A run without what is not settled, in one query.
 pub(super) async fn run(store: &DynamoStore, pk: &str) -> Result<Option<Run>, StoreError> {
     // Not the scrapes: they are read by who counts, and are the largest part.
     let query = range(store, pk, keys::STATE, keys::PIPELINE)
-        .projection_expression("pk, sk, #body")
-        .expression_attribute_names("#body", keys::BODY);
-    let items = all("read a run", query).await?;
-    let Some(state) = find(&items, keys::STATE) else {
-        return Ok(None);
-    };
-    decode::run(pk, state, find(&items, keys::PIPELINE)).map(Some)
-}
-
-fn find<'a>(items: &'a [Attributes], sk: &str) -> Option<&'a Attributes> {
-    items.iter().find(|item| item.get(keys::SK) == Some(&text(sk)))
+        .projection_expression("pk, sk, #body, #closed")
+        .expression_attribute_names("#body", keys::BODY)
+        .expression_attribute_names("#closed", keys::CLOSED);
+    let items = whole("read a run", query).await?;
+    Parts::of(&items).map(|parts| decode::run(pk, parts)).transpose()
 }
 
 /// A run with everything that is its own but its log: neighbours, so one query reads them.
 pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loaded>, StoreError> {
     let pk = keys::run(id);
-    let items = all("load a run", range(store, &pk, keys::EFFECTS, keys::PIPELINE)).await?;
-    let Some(state) = find(&items, keys::STATE) else {
+    let query = range(store, &pk, keys::EFFECTS, keys::PIPELINE);
+    let items = whole("load a run", query).await?;
+    let Some(parts) = Parts::of(&items) else {
         return Ok(None);
     };
-    let run = decode::run(&pk, state, find(&items, keys::PIPELINE))?;
+    let (run, state) = (decode::run(&pk, parts)?, parts.state);
     let is_effect =
         |item: &&Attributes| text_of(item, keys::SK).is_ok_and(|sk| sk.starts_with(keys::EFFECTS));
     let effects = items.iter().filter(is_effect);

@@ -89,6 +89,11 @@ pub struct Experiment {
 pub(super) const CHANGES_LIMIT: usize = 100;
 
 impl Experiment {
+    /// Whether traffic is back and nothing of it needs looking after any more.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
     /// One that has not asked for its lane yet.
     pub(super) fn new(sides: Vec<Side>, now: Timestamp) -> Self {
         Self {

@@ -3,6 +3,7 @@
 mod commits;
 mod looks;
 mod lookups;
+mod stages;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ where
         commits::a_commit_that_conflicts_stores_nothing,
         commits::of_many_commits_at_one_version_exactly_one_wins,
         commits::runs_that_race_for_a_lane_lose_whole,
+        stages::closed_stages_are_read_as_they_stand,
+        stages::what_was_scraped_in_a_closed_stage_is_forgotten,
         lookups::an_approval_is_found_by_its_token,
         lookups::numbers_are_counted_per_pipeline,
         lookups::entries_come_in_order_and_as_they_were,
