@@ -28,6 +28,7 @@ pub struct RatioBounds {
     /// Bad requests of the candidate, bursts discounted.
     candidate: f64,
     /// The sum at each ratio, in units.
+    #[serde(with = "super::curve")]
     sums: Vec<i64>,
 }
 

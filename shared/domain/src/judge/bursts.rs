@@ -13,7 +13,7 @@ use super::Tally;
 /// Blocks that are looked at together.
 const SCALES: [u32; 3] = [1, 4, 16];
 /// Jumps of a longer scale that must have been seen before it is believed.
-const ENOUGH: f64 = 3.0;
+const ENOUGH: f32 = 3.0;
 
 /// What the stable arm's jumps showed so far.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -28,11 +28,12 @@ struct Scale {
     blocks: u32,
     /// The last full part.
     before: Tally,
-    jumps: f64,
+    /// Half the digits: every look stores them, and chance moves the first.
+    jumps: f32,
     /// Sum of squared jumps beyond chance, of the chance's own variance, and of the squared level.
-    beyond: f64,
-    noise: f64,
-    level: f64,
+    beyond: f32,
+    noise: f32,
+    level: f32,
 }
 
 impl Bursts {
@@ -65,9 +66,9 @@ impl Scale {
         };
         let chance = level * (1.0 - level) * (1.0 / one.total as f64 + 1.0 / two.total as f64);
         self.jumps += 1.0;
-        self.beyond += (b - a) * (b - a) - chance;
-        self.noise += 2.0 * chance * chance;
-        self.level += 2.0 * level * level;
+        self.beyond += ((b - a) * (b - a) - chance) as f32;
+        self.noise += (2.0 * chance * chance) as f32;
+        self.level += (2.0 * level * level) as f32;
     }
 
     /// Squared coefficient of variation of the share beyond chance, less one standard error of it.
@@ -75,7 +76,7 @@ impl Scale {
         if self.level <= 0.0 || (length > 1 && self.jumps < ENOUGH) {
             return 0.0;
         }
-        ((self.beyond - self.noise.sqrt()) / self.level).max(0.0)
+        f64::from((self.beyond - self.noise.sqrt()) / self.level).max(0.0)
     }
 }
 

@@ -17,6 +17,7 @@ mod budget;
 mod bursts;
 pub mod carried;
 pub mod condition;
+mod curve;
 pub mod detector;
 pub mod experiment;
 pub mod hardware;

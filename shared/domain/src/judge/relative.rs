@@ -18,18 +18,18 @@ const ALTERNATIVES: [(f64, f64); 6] = [
     (15.0, 0.1),
 ];
 /// What is remembered of the level from block to block: half of it after about 34 blocks.
-const MEMORY: f64 = 0.98;
+const MEMORY: f32 = 0.98;
 /// Bad requests of the stable arm from which on its level is known well enough to be an alternative.
 const LEVEL_KNOWN: f64 = 20.0;
 
-/// State of one comparison.
+/// State of one comparison. Half the digits: every look stores them, and a bound needs the first three.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Relative {
     /// Bad and all requests of the stable arm, older ones faded.
-    bad: f64,
-    all: f64,
+    bad: f32,
+    all: f32,
     /// ln of the product of each alternative.
-    ln_e: [f64; ALTERNATIVES.len()],
+    ln_e: [f32; ALTERNATIVES.len()],
 }
 
 impl Relative {
@@ -42,34 +42,31 @@ impl Relative {
             let level = self.level();
             let share = 1.0 / factor;
             for (ln_e, (times, _)) in self.ln_e.iter_mut().zip(ALTERNATIVES) {
-                *ln_e += share
-                    * match level {
-                        Some(level) => ln_e_two_by_two(arms, times_odds(level, times), level),
-                        None => ln_e_by_arm(arms, 1.0, times),
-                    };
+                let block = match level {
+                    Some(level) => ln_e_two_by_two(arms, times_odds(level, times), level),
+                    None => ln_e_by_arm(arms, 1.0, times),
+                };
+                *ln_e += (share * block) as f32;
             }
         }
         self.remember(arms.stable);
     }
 
     fn level(&self) -> Option<f64> {
-        let known = self.bad >= LEVEL_KNOWN && self.bad <= self.all - LEVEL_KNOWN;
-        known.then(|| self.bad / self.all)
+        let (bad, all) = (f64::from(self.bad), f64::from(self.all));
+        let known = bad >= LEVEL_KNOWN && bad <= all - LEVEL_KNOWN;
+        known.then(|| bad / all)
     }
 
     fn remember(&mut self, stable: Tally) {
-        self.bad = self.bad * MEMORY + stable.bad as f64;
-        self.all = self.all * MEMORY + stable.total as f64;
+        self.bad = self.bad * MEMORY + stable.bad as f32;
+        self.all = self.all * MEMORY + stable.total as f32;
     }
 
     /// ln of the evidence so far.
     pub fn ln_e(&self) -> f64 {
-        ln_mean(
-            self.ln_e
-                .iter()
-                .copied()
-                .zip(ALTERNATIVES.map(|(_, weight)| weight)),
-        )
+        let each = self.ln_e.iter().map(|ln_e| f64::from(*ln_e));
+        ln_mean(each.zip(ALTERNATIVES.map(|(_, weight)| weight)))
     }
 
     /// A new step: evidence starts again, the level stays known.
