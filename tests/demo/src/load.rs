@@ -12,6 +12,9 @@ use crate::process::Process;
 /// The driver connects to nothing before its first line.
 const UP_LIMIT: Duration = Duration::from_secs(10);
 
+/// It stops by itself after this, if whoever started it does not: longer than any soak.
+const LONGEST: &str = "360m";
+
 /// Requests a second.
 pub const RPS: u32 = 80;
 
@@ -44,7 +47,7 @@ impl Load {
             ])
             .args([
                 "--duration",
-                "30m",
+                LONGEST,
                 "--stop-on-stdin-close",
                 "--stats-listen",
                 "127.0.0.1:0",
