@@ -158,4 +158,13 @@ fn wrong_arguments_are_refused_with_their_reason() {
     let (_, errors) =
         output(Command::new(LOAD).args(["--target", "http://127.0.0.1:1", "--duration", "31m"]));
     assert!(errors.contains("at most 30m"), "{errors}");
+    let held = [
+        "--target",
+        "http://127.0.0.1:1",
+        "--stop-on-stdin-close",
+        "--duration",
+        "361m",
+    ];
+    let (_, errors) = output(Command::new(LOAD).args(held));
+    assert!(errors.contains("is 361, expected at most 360m"), "{errors}");
 }

@@ -40,7 +40,7 @@ struct Args {
     #[arg(long, default_value_t = 20.0)]
     tokens_per_second: f64,
     /// Stops by itself after this, and on SIGTERM or SIGINT
-    #[arg(long, default_value = "30m", value_parser = duration)]
+    #[arg(long, default_value = "30m", value_parser = parse_duration)]
     duration: Duration,
     /// Stops also when its standard input is closed: when whoever started it is gone
     #[arg(long)]
@@ -60,16 +60,9 @@ struct Args {
 }
 
 /// Longest load: a driver that somebody forgot ends by itself.
-const DURATION_MAX: Duration = Duration::from_secs(30 * 60);
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = parse_duration(text).map_err(|error| error.to_string())?;
-    if duration <= DURATION_MAX {
-        Ok(duration)
-    } else {
-        Err("at most 30m".to_owned())
-    }
-}
+const LONGEST: Duration = Duration::from_secs(30 * 60);
+/// Longest load of one that ends with whoever started it, such as a soak.
+const LONGEST_HELD: Duration = Duration::from_secs(6 * 60 * 60);
 
 impl Args {
     fn options(self) -> Result<Options, OptionsError> {
@@ -86,6 +79,17 @@ impl Args {
             seed: self.seed,
             ..Options::new(self.target)
         };
+        let (longest, expected) = match self.stop_on_stdin_close {
+            true => (LONGEST_HELD, "at most 360m"),
+            false => (LONGEST, "at most 30m, or 360m with --stop-on-stdin-close"),
+        };
+        if options.duration > longest {
+            return Err(OptionsError::Number {
+                key: "duration in minutes",
+                found: options.duration.as_secs_f64() / 60.0,
+                expected,
+            });
+        }
         options.check()?;
         Ok(options)
     }
