@@ -2,7 +2,7 @@
 # Each of these has a cluster of its own.
 LIVE := live-variants live-strategies live-room live-adapter
 STAGES := live-variants demo-aws demo live-strategies live-room live-adapter cluster-check fit
-.PHONY: help demo demo-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm plots prometheus
+.PHONY: help demo demo-aws local-aws soak package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm bench-breach plots prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,9 @@ demo: doctor-demo ## three pushes on a real control plane with live traffic; sta
 demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes; KILL=20 kills 20 of them, on a bad day at AWS; CUTS=8 cuts 8 reverts short
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo $(if $(KILL),--kill $(KILL) --faults) $(if $(CUTS),--cuts $(CUTS))
+
+local-aws: ## the table and the queues of infra/aws/template.yaml on this machine, for functions run by hand (docs/aws.md), until Ctrl-C
+	cargo run -p weir-lambda-host --bin local-aws
 
 soak: doctor ## the same until KILL=1000 functions were killed and CUTS=100 reverts cut short; the API server is away for minutes
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
@@ -69,9 +72,17 @@ plots: ## the pictures of docs/strategies.md, from rollouts on the real control 
 	mkdir -p docs/plots
 	WEIR_PLOTS=$(CURDIR)/docs/plots $(MAKE) --no-print-directory BY_ITSELF=1 demo live-strategies
 
-bench-storm: ## 300 canaries breach at once on a real control plane; how long until each route is at weight 0
+define breach
 	cargo build --release -p weir-storm
-	WEIR_STORM=$(CURDIR)/target/release/weir-storm WEIR_CANARIES=$(or $(CANARIES),300) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test breach -- --nocapture
+	WEIR_STORM=$(CURDIR)/target/release/weir-storm WEIR_CANARIES=$(or $(CANARIES),300) WEIR_BREACHES=$(or $(BREACHES),20) \
+		WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test breach $(1) -- --nocapture
+endef
+
+bench-storm: ## CANARIES=300 canaries breach at once on a real control plane; how long until each route is at weight 0
+	$(call breach,at_once)
+
+bench-breach: ## BREACHES=20 canaries breach one after another at any moment; how long until its route is at weight 0
+	$(call breach,at_any_moment)
 
 cluster: ## a real control plane with GPU nodes and a gateway, until Ctrl-C
 	tests/cluster/up.sh

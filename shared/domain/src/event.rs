@@ -157,6 +157,19 @@ pub struct Limits {
     pub slow: Span,
 }
 
+impl Limits {
+    /// A look at this interval, whatever happens; what is on its way is still looked at each second.
+    pub fn every(interval: Span) -> Self {
+        let usual = Self::default();
+        Self {
+            settle: usual.settle.min(interval),
+            quick: interval,
+            slow: interval,
+            ..usual
+        }
+    }
+}
+
 impl Default for Limits {
     /// Design §6: every 5 s for 2 min after a change, else every 15 s.
     fn default() -> Self {

@@ -97,6 +97,11 @@ impl Function {
         outcome
     }
 
+    /// Its environment, which is all of it.
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.inner.program.variables
+    }
+
     /// Waits until the next event comes.
     pub async fn started(&self) {
         self.inner.started.notified().await;

@@ -12,7 +12,6 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use weir_app::{Clock, Engine, Ports, Queue, Start, Store, SystemClock};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::Duty;
-use weir_domain::event::Limits;
 use weir_domain::ids::{Commit, PushKey, RunId};
 use weir_domain::people::Actor;
 use weir_domain::pipeline::Pipeline;
@@ -22,7 +21,7 @@ use weir_domain::time::Timestamp;
 use weir_local::{LocalQueue, Look, SqliteStore, sweep, work};
 use weir_simulation::{CountedIds, History, Nobody};
 
-use crate::Order;
+use crate::order::Order;
 use crate::played::Played;
 
 /// Services that begin together. A person's cluster is not asked for hundreds of releases at once.
@@ -51,7 +50,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// The loop of `weir up` with its default limits; steps and traffic enter as who they are. Nothing is rolled out yet.
+    /// The loop of `weir up`; steps and traffic enter as who they are. Nothing is rolled out yet.
     pub(crate) fn new(order: &Order) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let store = Arc::new(SqliteStore::open(&folder.path().join("weir.db"))?);
@@ -65,6 +64,7 @@ impl Crowd {
             Arc::new(LocalQueue::default()),
             Arc::new(Played::new(traffic.clone())),
         );
+        let limits = order.limits();
         let ports = |clusters| Ports {
             store: store.clone(),
             clusters,
@@ -74,7 +74,7 @@ impl Crowd {
             queue: queue.clone(),
             clock: Arc::new(SystemClock),
             ids: Arc::new(CountedIds::default()),
-            limits: Limits::default(),
+            limits,
         };
         let steps = Arc::new(weir_stage_executor::engine(ports(steps)));
         let traffic = Arc::new(weir_metric_check::engine(ports(traffic)));
@@ -148,7 +148,7 @@ impl Crowd {
 
     /// Lets every candidate fail, and makes the checks of all runs due at that moment, which it gives. No look goes on then: one
     /// that had counted before would take its own time as that of the last check.
-    pub(crate) async fn breach(&self, runs: &[RunId]) -> Result<Timestamp> {
+    pub(crate) async fn breach_together(&self, runs: &[RunId]) -> Result<Timestamp> {
         let alone = self.gate.write().await;
         let mut stored = JoinSet::new();
         for run in runs {
@@ -158,13 +158,27 @@ impl Crowd {
         while let Some(end) = stored.join_next().await {
             end??;
         }
-        self.played.breach();
+        self.played.breach(runs);
         let now = SystemClock.now();
         drop(alone);
         for run in runs {
             self.queue.hint(run, Duty::Traffic, now).await;
         }
         Ok(now)
+    }
+
+    /// Lets one candidate fail at a moment that no check knows of, and gives it.
+    pub(crate) fn breach(&self, run: &RunId) -> Timestamp {
+        let now = SystemClock.now();
+        self.played.breach(std::slice::from_ref(run));
+        now
+    }
+
+    /// When the source first said that a run's candidate fails.
+    pub(crate) fn told(&self, run: &RunId) -> Result<Timestamp> {
+        self.played
+            .told(run)
+            .with_context(|| format!("{run} was sent back before its source said why"))
     }
 
     async fn rollout(&self, run: &RunId) -> Result<Rollout> {

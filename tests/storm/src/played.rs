@@ -2,20 +2,20 @@
 //!
 //! The gateway's counters come from the gateway, through the API server. Pods are pretended, so a page of theirs is too. What
 //! was read goes through the direct source as always; in its place stand counts by which every candidate is as good as
-//! stable, until all of them fail every request.
+//! stable, until it breaches: then every request to it fails.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Traffic};
+use weir_app::{Clock, Counting, Placed, PodRef, Proxy, ProxyError, SystemClock, Traffic};
 use weir_cluster::Fleet;
-use weir_domain::ids::{ClusterName, RevisionId, StepId};
+use weir_domain::ids::{ClusterName, RevisionId, RunId, StepId};
 use weir_domain::run::Run;
 use weir_domain::seen::{Counts, TrafficSeen};
+use weir_domain::time::Timestamp;
 use weir_metrics::Direct;
 
 /// Requests of a service between two looks.
@@ -28,7 +28,8 @@ const EDGES: u64 = 22;
 /// The source. What it counted stands in the scrape, as that of a real one does.
 pub(crate) struct Played {
     direct: Direct,
-    breached: AtomicBool,
+    /// Runs whose candidates fail, and when the source said so first.
+    breached: Mutex<BTreeMap<RunId, Option<Timestamp>>>,
 }
 
 impl Played {
@@ -36,19 +37,34 @@ impl Played {
     pub(crate) fn new(fleet: Arc<Fleet>) -> Self {
         Self {
             direct: Direct::new(Arc::new(Pages { fleet, pod: page() })),
-            breached: AtomicBool::new(false),
+            breached: Mutex::default(),
         }
     }
 
-    /// From now on every candidate fails.
-    pub(crate) fn breach(&self) {
-        self.breached.store(true, Ordering::Relaxed);
+    /// From now on the candidates of these runs fail.
+    pub(crate) fn breach(&self, runs: &[RunId]) {
+        let runs = runs.iter().map(|run| (run.clone(), None));
+        self.breached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(runs);
+    }
+
+    /// When the source first said that a run's candidate fails.
+    pub(crate) fn told(&self, run: &RunId) -> Option<Timestamp> {
+        let breached = self.breached.lock().unwrap_or_else(PoisonError::into_inner);
+        *breached.get(run)?
     }
 
     fn play(&self, run: &Run, step: StepId, counts: &mut BTreeMap<RevisionId, Counts>) {
         let Some(rollout) = run.rollout(step) else { return };
         let weight = u64::from(rollout.weight.percent());
-        let failed = u64::from(self.breached.load(Ordering::Relaxed));
+        let mut breached = self.breached.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = breached.get_mut(&run.id);
+        let failed = u64::from(told.is_some());
+        if let Some(told) = told {
+            told.get_or_insert_with(|| SystemClock.now());
+        }
         if let Some(stable) = &rollout.stable {
             add(counts, &stable.revision, REQUESTS / 100 * (100 - weight), 0);
         }

@@ -48,7 +48,7 @@ pub(crate) fn ports(
         queue,
         clock,
         ids: Arc::new(RandomIds),
-        limits: limits(args),
+        limits: args.check_every.map_or_else(Limits::default, Limits::every),
     })
 }
 
@@ -62,19 +62,6 @@ fn places(args: &Up) -> Places {
         }
     }
     places
-}
-
-fn limits(args: &Up) -> Limits {
-    let usual = Limits::default();
-    match args.check_every {
-        Some(every) => Limits {
-            settle: usual.settle.min(every),
-            quick: every,
-            slow: every,
-            ..usual
-        },
-        None => usual,
-    }
 }
 
 fn repositories(args: &Up, secrets: &Secrets) -> Result<Repositories, Failure> {

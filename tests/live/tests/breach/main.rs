@@ -1,4 +1,4 @@
-//! All canaries of a cluster breach at once: real rollouts on a real API server with its gateway's controller, the host's own
+//! Canaries breach, all at once or each at a moment of its own: real rollouts on a real API server with its gateway's controller, the host's own
 //! store, queue and workers in a process of its own, the shipped rights and the admission policy. Pods are pretended. What a
 //! look reads is read, the gateway's counters too; what it counts is played.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
@@ -11,46 +11,81 @@ use weir_live::{World, shared_with};
 
 use shares::{furnish, shares};
 use spent::Spent;
-use storm::Storm;
+use storm::{Breach, Storm};
 
 /// Pods that kwok lets a node have, less some for others.
 const PODS_OF_A_NODE: usize = 240;
-/// Canaries, unless `WEIR_CANARIES` says another number.
+/// Canaries that breach at once, unless `WEIR_CANARIES` says another number.
 const CANARIES: usize = 30;
+/// Canaries that breach in turn, unless `WEIR_BREACHES` says another number.
+const BREACHES: usize = 3;
 /// The candidates' share, in percent.
 const SHARE: u8 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn canaries_that_all_breach_at_once_all_lose_their_traffic() {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark's size is its caller's")]
-    let asked = std::env::var("WEIR_CANARIES").ok();
-    let canaries = asked.map_or(CANARIES, |asked| {
-        asked.parse().expect("WEIR_CANARIES is a number")
-    });
-    shared_with(2 * canaries / PODS_OF_A_NODE + 1);
-    let world = World::new("breach").await;
-    let services: Vec<String> = (0..canaries).map(|n| format!("chat-{n:03}")).collect();
-    furnish(&world, &services).await;
-
-    let mut storm = Storm::start(&world, &services, SHARE).await;
-    let had = shares(&world).await;
-    assert_eq!(had.len(), canaries);
-    assert!(had.values().all(|share| *share == u64::from(SHARE)), "{had:?}");
+    let (world, mut storm) = rolled_out("storm", asked("WEIR_CANARIES", CANARIES), None).await;
     let before = Spent::now();
-    let mut back = storm.breach().await;
+    let back = storm.breach(Breach::Together).await;
     let spent = Spent::now().since(&before);
     assert!(shares(&world).await.values().all(|share| *share == 0));
 
-    let mut write = back.writes();
-    println!("{canaries} canaries, from the check");
-    println!("to the decision             {}", told(&mut back.decided));
-    println!("from there to weight 0      {}", told(&mut write));
-    println!("to weight 0 at the API      {}", told(&mut back.accepted));
+    println!("{} canaries, from the check", back.accepted.len());
+    println!("to the decision             {}", told(&back.decided));
+    println!(
+        "from there to weight 0      {}",
+        told(&back.accepted_since(&back.decided))
+    );
+    println!("to weight 0 at the API      {}", told(&back.accepted));
     println!("CPU until all were there    {spent}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_breaches_at_any_moment_loses_its_traffic() {
+    for (name, check_every) in [("ten", Some(10_000)), ("usual", None)] {
+        let (world, mut storm) = rolled_out(name, asked("WEIR_BREACHES", BREACHES), check_every).await;
+        let back = storm.breach(Breach::InTurn).await;
+        assert!(shares(&world).await.values().all(|share| *share == 0));
+
+        match check_every {
+            Some(ms) => println!("{} breaches, a look every {} s", back.told.len(), ms / 1_000),
+            None => println!("{} breaches, looks as a host takes them", back.told.len()),
+        }
+        println!("from the breach to weight 0      {}", told(&back.accepted));
+        println!(
+            "from the source's answer to it   {}",
+            told(&back.accepted_since(&back.told))
+        );
+    }
+}
+
+/// Services with a canary each that has its share, on a cluster of their own.
+async fn rolled_out(name: &str, canaries: usize, check_every: Option<u64>) -> (World, Storm) {
+    shared_with(2 * canaries / PODS_OF_A_NODE + 1);
+    let world = World::new(name).await;
+    let services: Vec<String> = (0..canaries).map(|n| format!("chat-{n:03}")).collect();
+    furnish(&world, &services).await;
+    let storm = Storm::start(&world, &services, SHARE, check_every).await;
+    let had = shares(&world).await;
+    assert_eq!(had.len(), canaries);
+    assert!(had.values().all(|share| *share == u64::from(SHARE)), "{had:?}");
+    (world, storm)
+}
+
+/// A number that whoever runs this may choose.
+fn asked(name: &str, usual: usize) -> usize {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark's size is its caller's")]
+    let asked = std::env::var(name).ok();
+    asked.map_or(usual, |asked| {
+        asked
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is `{asked}`: expected a number"))
+    })
+}
+
 /// `min 61 ms, median 1402 ms, p99 2710 ms, max 2755 ms`
-fn told(ms: &mut [u64]) -> String {
+fn told(ms: &[u64]) -> String {
+    let mut ms = ms.to_vec();
     ms.sort_unstable();
     let at = |share: f64| ms[((ms.len() - 1) as f64 * share).round() as usize];
     format!(

@@ -19,9 +19,20 @@ pub(crate) struct Storm {
     output: Lines<BufReader<ChildStdout>>,
 }
 
-/// How long each route took, in milliseconds from the check.
+/// How the candidates begin to fail.
+#[derive(Clone, Copy)]
+pub(crate) enum Breach {
+    /// All at the same moment, at which all are checked.
+    Together,
+    /// One after another, each at a moment that no check knows of.
+    InTurn,
+}
+
+/// How long each route took, in milliseconds from the check or from the breach.
 #[derive(Deserialize)]
 pub(crate) struct Back {
+    /// Until the source said that the candidate fails.
+    pub(crate) told: Vec<u64>,
     /// Until weight 0 was decided.
     pub(crate) decided: Vec<u64>,
     /// Until the API server had it.
@@ -29,16 +40,22 @@ pub(crate) struct Back {
 }
 
 impl Back {
-    /// From the decision to the API server's answer.
-    pub(crate) fn writes(&self) -> Vec<u64> {
-        let both = self.accepted.iter().zip(&self.decided);
-        both.map(|(accepted, decided)| accepted - decided).collect()
+    /// To the API server's answer from what was before it.
+    pub(crate) fn accepted_since(&self, before: &[u64]) -> Vec<u64> {
+        let both = self.accepted.iter().zip(before);
+        both.map(|(accepted, before)| accepted - before).collect()
     }
 }
 
 impl Storm {
-    /// Rolls out a first version and a canary of this share on every service, and waits until each has its share.
-    pub(crate) async fn start(world: &World, services: &[String], share: u8) -> Self {
+    /// Rolls out a first version and a canary of this share on every service, and waits until each has its share. `check_every`
+    /// is the option of `weir up`, in milliseconds.
+    pub(crate) async fn start(
+        world: &World,
+        services: &[String],
+        share: u8,
+        check_every: Option<u64>,
+    ) -> Self {
         let mut process = Command::new(program())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,6 +69,7 @@ impl Storm {
         };
         let order = json!({
             "services": services,
+            "check_every": check_every,
             "first": pipeline(world, "v1", share),
             "second": pipeline(world, "v2", share),
             "kubeconfigs": {
@@ -63,9 +81,13 @@ impl Storm {
         storm
     }
 
-    /// Lets all canaries breach at once, and waits until each route is at weight 0.
-    pub(crate) async fn breach(&mut self) -> Back {
-        serde_json::from_value(self.ask(&json!({})).await).unwrap()
+    /// Lets all canaries breach, and waits until each route is at weight 0.
+    pub(crate) async fn breach(&mut self, breach: Breach) -> Back {
+        let how = match breach {
+            Breach::Together => "together",
+            Breach::InTurn => "in_turn",
+        };
+        serde_json::from_value(self.ask(&json!(how)).await).unwrap()
     }
 
     async fn ask(&mut self, line: &Value) -> Value {
