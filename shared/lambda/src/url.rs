@@ -57,6 +57,8 @@ pub(crate) fn request(event: &Value) -> Result<Request, Response> {
 pub(crate) fn response(response: &Response) -> Value {
     json!({
         "statusCode": response.status,
+        // Lambda can do without; `cargo lambda watch` cannot.
+        "cookies": [],
         "headers": { "content-type": response.content_type },
         "body": response.body,
         "isBase64Encoded": false,
