@@ -253,6 +253,8 @@ impl Engine {
             let kept = before.due(duty).filter(|_| by != By::Duty(duty));
             (duty, next.map(|next| kept.map_or(next, |kept| kept.min(next))))
         });
+        // A look that comes late counts once more for a stage that is closed.
+        let scrape = scrape.filter(|scrape| state.run.is_counted(scrape.step));
         let version = before.version + 1;
         let outbox: Vec<OutboxRow> = (0..)
             .zip(effects)

@@ -396,6 +396,13 @@ impl Run {
         self.stages.get(stage).is_some_and(closed)
     }
 
+    /// Whether somebody may still ask what was counted for a step. What was collected for days is handed to steps of later
+    /// stages.
+    pub fn is_counted(&self, step: StepId) -> bool {
+        let collects = |state: &StepRun| state.collecting.is_some();
+        !self.is_closed(step.stage) || self.step_run(step).is_some_and(collects)
+    }
+
     /// Whether its status is final.
     pub fn is_over(&self) -> bool {
         self.status != RunStatus::Running

@@ -128,14 +128,13 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Steps whose scrapes are forgotten. What was collected for days is handed to steps of later stages, and stays.
+    /// Steps whose scrapes are forgotten.
     pub fn forgotten(&self) -> impl Iterator<Item = StepId> {
-        self.closed.iter().flat_map(|&stage| {
-            let steps = self.run.stages.get(stage).into_iter();
-            let steps = steps.flat_map(|stage| &stage.steps).enumerate();
-            let counted = steps.filter(|(_, state)| state.collecting.is_none());
-            counted.map(move |(step, _)| StepId { stage, step })
-        })
+        let all = self.closed.iter().flat_map(|&stage| {
+            let steps = self.run.stages.get(stage).map_or(0, |stage| stage.steps.len());
+            (0..steps).map(move |step| StepId { stage, step })
+        });
+        all.filter(|step| !self.run.is_counted(*step))
     }
 }
 
