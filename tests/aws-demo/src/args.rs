@@ -17,7 +17,7 @@ pub(crate) struct Args {
     pub(crate) faults: bool,
     /// Reverts that are cut short, at least.
     pub(crate) cuts: usize,
-    /// Time that the API server is away, once for each model that is promoted.
+    /// Time that the API server is away.
     pub(crate) away: Duration,
     /// One rollout of 20 steps in place of the story, for what it costs.
     pub(crate) long: bool,

@@ -22,6 +22,9 @@ const VICTIMS: [&str; 6] = [
 /// take little more for one, and who has answered cannot be cut short any more.
 const WITHIN_MS: u64 = 150;
 
+/// The kills of a push are spread over this: its run takes about twice as long.
+const SPREAD: Duration = Duration::from_secs(60);
+
 /// Time that somebody waits for a function that no event comes to.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -42,6 +45,7 @@ impl Kills {
                 if counter.load(Ordering::Relaxed) >= count {
                     return;
                 }
+                tokio::time::sleep(2 * SPREAD / count * (chance.number() % 1_000) as u32 / 1_000).await;
                 let function = stack.function(VICTIMS[turn]);
                 if tokio::time::timeout(PATIENCE, function.started()).await.is_err() {
                     continue;

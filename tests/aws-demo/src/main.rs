@@ -64,7 +64,10 @@ async fn demonstrate() -> Result<bool> {
 }
 
 /// Functions that are killed during one push, at most: more would leave it no time to do anything.
-const KILLS_A_PUSH: u32 = 20;
+const KILLS_A_PUSH: u32 = 60;
+
+/// The API server is away during one promotion of so many.
+const AWAY_EVERY: usize = 5;
 
 /// What was told.
 pub(crate) struct Told {
@@ -93,6 +96,7 @@ async fn tell(stage: &mut Stage, args: &Args) -> Result<bool> {
         // Half of them while a good model is promoted, the rest while a bad one is sent back.
         good(stage, args, &mut told, left - left / 2).await?;
         bad(stage, &mut told, left / 2).await?;
+        println!("   functions killed so far: {}", told.killed);
     }
     if args.cuts > 0 {
         cut::lengthen_the_step(stage)?;
@@ -106,9 +110,12 @@ async fn tell(stage: &mut Stage, args: &Args) -> Result<bool> {
 /// A better model is promoted, while functions are killed and the API server is away for a while.
 async fn good(stage: &mut Stage, args: &Args, told: &mut Told, kills: u32) -> Result<()> {
     let killing = Kills::start(Arc::clone(&stage.stack), KILLS_A_PUSH.min(kills));
-    let away = stage.weather().away_in_between(args.away);
+    let is_away = told.goods.len().is_multiple_of(AWAY_EVERY);
+    let away = is_away.then(|| stage.weather().away_in_between(args.away));
     let good = acts::push(stage, "good", "A better model", &model::good(), RUN_LIMIT).await?;
-    away.abort();
+    if let Some(away) = away {
+        away.abort();
+    }
     told.killed += killing.ended().await;
     told.goods.push(good);
     Ok(())

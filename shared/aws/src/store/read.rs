@@ -73,9 +73,9 @@ async fn all(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<A
 async fn whole(operation: &'static str, query: QueryFluentBuilder) -> Result<Vec<Attributes>, StoreError> {
     for _ in 0..READ_TRIES {
         let items = all(operation, query.clone()).await?;
-        match Parts::of(&items).map_or(Ok(false), |parts| parts.are_torn())? {
-            false => return Ok(items),
-            true => {}
+        let is_torn = Parts::of(&items).map_or(Ok(false), |parts| parts.are_torn())?;
+        if !is_torn {
+            return Ok(items);
         }
     }
     Err(busy(operation, "the run is being written all the time"))
