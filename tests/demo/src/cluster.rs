@@ -57,7 +57,15 @@ impl Cluster {
     ) -> Result<Self> {
         let mut command = Command::new(bin.join("weir-cluster"));
         command
-            .args(["up", "--gpu-nodes", "3", "--gpus-per-node", "4", "--state"])
+            .args([
+                "up",
+                "--stop-on-stdin-close",
+                "--gpu-nodes",
+                "3",
+                "--gpus-per-node",
+                "4",
+                "--state",
+            ])
             .arg(state.join("cluster"))
             .arg("--image")
             .arg(format!("ai-service={}", simulator.display()))

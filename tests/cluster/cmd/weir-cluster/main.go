@@ -55,6 +55,7 @@ func up(args []string) error {
 	flags.IntVar(&o.KwokNodes, "kwok-nodes", 0, "number of pretended nodes for scale")
 	flags.IntVar(&o.APIPort, "api-port", 0, "port of 127.0.0.1 for the API server; 0 takes a free one")
 	flags.IntVar(&o.GatewayPort, "gateway-port", 0, "port of 127.0.0.1 for the gateway; 0 takes a free one")
+	flags.BoolVar(&o.Held, "stop-on-stdin-close", false, "end also when the standard input is closed: when whoever started it is gone")
 	flags.BoolVar(&o.NoGateway, "no-gateway", false, "leave the Gateway API and Envoy out")
 	flags.Func("eks", "file that says which roles of AWS are let in with tokens of EKS; see authenticator/config.go", func(value string) error {
 		path, err := filepath.Abs(value)

@@ -22,6 +22,8 @@ type Options struct {
 	NoGateway   bool     `json:"noGateway"`
 	EKS         string   `json:"eks"`
 	JWT         string   `json:"jwt"`
+	// Held: the cluster ends when its standard input is closed, by whoever started it or by his end.
+	Held bool `json:"-"`
 }
 
 // maxNodes is what the nodes' address range holds.
