@@ -5,18 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use weir_demo::chance::Chance;
-use weir_lambda_host::Stack;
-
-/// Who may be killed. Those that do most of the work come up most.
-const VICTIMS: [&str; 6] = [
-    "MetricCheck",
-    "StageExecutor",
-    "MetricCheck",
-    "ApprovalCallback",
-    "StageExecutor",
-    "WebhookIntake",
-];
+use weir_lambda_host::{Function, Stack};
 
 /// A function is killed at most this long after an event came to it: on an idle machine programs that were built for tests
 /// take little more for one, and who has answered cannot be cut short any more.
@@ -24,9 +15,6 @@ const WITHIN_MS: u64 = 150;
 
 /// The kills of a push are spread over this: its run takes about twice as long.
 const SPREAD: Duration = Duration::from_secs(60);
-
-/// Time that somebody waits for a function that no event comes to.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Somebody who kills.
 pub(crate) struct Kills {
@@ -41,16 +29,10 @@ impl Kills {
         let counter = done.clone();
         let task = tokio::spawn(async move {
             let mut chance = Chance::default();
-            for turn in (0..VICTIMS.len()).cycle() {
-                if counter.load(Ordering::Relaxed) >= count {
-                    return;
-                }
-                tokio::time::sleep(2 * SPREAD / count * (chance.number() % 1_000) as u32 / 1_000).await;
-                let function = stack.function(VICTIMS[turn]);
-                if tokio::time::timeout(PATIENCE, function.started()).await.is_err() {
-                    continue;
-                }
-                tokio::time::sleep(Duration::from_millis(chance.number() % WITHIN_MS)).await;
+            while counter.load(Ordering::Relaxed) < count {
+                sleep(2 * SPREAD / count * (chance.number() % 1_000) as u32 / 1_000).await;
+                let function = next(&stack).await;
+                sleep(Duration::from_millis(chance.number() % WITHIN_MS)).await;
                 if function.kill().await {
                     counter.fetch_add(1, Ordering::Relaxed);
                 }
@@ -64,5 +46,22 @@ impl Kills {
         self.task.abort();
         let _ = self.task.await;
         self.done.load(Ordering::Relaxed)
+    }
+}
+
+/// The function that the next event comes to.
+async fn next(stack: &Stack) -> Function {
+    let functions = [
+        "WebhookIntake",
+        "ApprovalCallback",
+        "StageExecutor",
+        "MetricCheck",
+    ];
+    let [intake, approval, steps, traffic] = functions.map(|id| stack.function(id));
+    tokio::select! {
+        () = intake.started() => intake,
+        () = approval.started() => approval,
+        () = steps.started() => steps,
+        () = traffic.started() => traffic,
     }
 }

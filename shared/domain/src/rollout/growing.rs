@@ -1,7 +1,7 @@
 //! The candidate grows to what a step needs, and is waited for until it is warm.
 
 use super::evidence::danger;
-use super::moves::{enter, reason, set_weight, wait, waits_for_places};
+use super::moves::{enter, enter_step, reason, set_weight, wait, waits_for_places};
 use super::phases::{Phase, Rollout};
 use super::prepare;
 use super::replace::waits_for_leaving;
@@ -89,11 +89,28 @@ fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     if rollout.weight == Weight::ZERO {
         rollout.crashes_before = rollout.candidate_seen.crashes;
     }
+    give_share(draft, rollout, id, step);
+}
+
+/// What a step needs is warm.
+fn give_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     let weight = rollout.plan.steps[step].weight;
     if weight != rollout.weight {
         set_weight(draft, rollout, id, weight, &reason(rollout, step, draft.now));
     }
     enter(draft, rollout, Phase::Watching { step });
+}
+
+/// Enters the next step. One that asks nothing of the cluster, and for which this look has seen enough warm replicas, gets its
+/// share at once.
+pub(super) fn enter_next(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
+    let before = draft.effects.len();
+    enter_step(draft, rollout, id, step);
+    let asks = draft.effects.len() > before || rollout.is_replacing(step);
+    let needs = rollout.plan.steps[step].candidate_replicas;
+    if !asks && rollout.candidate_asked >= needs && rollout.candidate_seen.warm >= needs {
+        give_share(draft, rollout, id, step);
+    }
 }
 
 /// The share that stands while the candidate grows for a step: that of the step before, and none while a replica is

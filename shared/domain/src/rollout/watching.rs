@@ -1,7 +1,8 @@
 //! A step has its share, and is watched until it passes or is given up.
 
 use super::evidence::{breach, failure, held_blind, held_unfair};
-use super::moves::{enter, enter_step, wait};
+use super::growing::enter_next;
+use super::moves::{enter, wait};
 use super::passing::{Ended, passes};
 use super::pause::paused;
 use super::phases::{Phase, Rollout};
@@ -93,7 +94,7 @@ pub(super) fn watching(
     if planned.kind == StepKind::Shadowing {
         over(draft, rollout, id);
     } else if step + 1 < rollout.plan.steps.len() {
-        enter_step(draft, rollout, id, step + 1);
+        enter_next(draft, rollout, id, step + 1);
     } else {
         draft.note(
             Action::Baking,
