@@ -352,6 +352,28 @@ impl Counts {
         }
     }
 
+    /// Adds latencies of a later time, at the edges that both have: others would be wrong for one of them.
+    pub fn add_latencies(&mut self, later: &Self) {
+        if later.has_no_latencies() {
+            return;
+        }
+        if self.has_no_latencies() {
+            self.within_ms.clone_from(&later.within_ms);
+        } else {
+            self.within_ms.retain(|edge, within| {
+                let more = later.within_ms.get(edge);
+                *within += more.copied().unwrap_or(0);
+                more.is_some()
+            });
+        }
+        self.timed += later.timed;
+    }
+
+    /// Whether no latency was counted.
+    pub fn has_no_latencies(&self) -> bool {
+        self.timed == 0
+    }
+
     /// How many took longer than `limit_ms`, counted at the first edge at or above it, so never too many; `None` if
     /// no edge reaches that far.
     pub fn slower_than(&self, limit_ms: u64) -> Option<u64> {

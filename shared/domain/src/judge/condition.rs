@@ -75,6 +75,9 @@ pub struct Weighing {
     metrics: BTreeMap<String, Metric>,
     /// Edges of stable's median and 95th percentile, in milliseconds.
     edges: Vec<u64>,
+    /// Stable's latencies, until there are enough to choose edges by.
+    #[serde(default, skip_serializing_if = "Counts::has_no_latencies")]
+    before_edges: Counts,
     /// Comparisons with a time of their own, or on the other side of their line.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     windows: BTreeMap<String, Windowed>,
@@ -159,13 +162,14 @@ impl Weighing {
             self.metrics.entry(edge_name(*edge)).or_default().add(arms);
         }
         // Chosen after this block is weighed: what is done with a block never depends on itself.
-        if self.edges.is_empty() && stable.timed >= EDGES_AFTER {
-            self.edges.extend(
-                [0.5, 0.95]
-                    .iter()
-                    .filter_map(|share| stable.quantile_edge(*share)),
-            );
-            self.edges.dedup();
+        if self.edges.is_empty() {
+            self.before_edges.add_latencies(stable);
+            if self.before_edges.timed >= EDGES_AFTER {
+                let seen = std::mem::take(&mut self.before_edges);
+                let edges = [0.5, 0.95].iter().filter_map(|share| seen.quantile_edge(*share));
+                self.edges.extend(edges);
+                self.edges.dedup();
+            }
         }
     }
 

@@ -124,6 +124,27 @@ fn a_shift_of_the_median_shows_at_stables_own_edges() {
 }
 
 #[test]
+fn stables_edges_are_found_however_few_requests_a_look_has() {
+    let few = |slow_half: u64| {
+        let mut seen = counts(40, 0, 0);
+        seen.within_ms.insert(250, 40 - slow_half);
+        seen
+    };
+    let mut weighing = Weighing::default();
+    for _ in 0..100 {
+        add(&mut weighing, &article(), &few(26), &few(19));
+    }
+    let seen = weighing.weigh(&article()).unwrap();
+    assert!(seen.words.starts_with("latency: over 250ms 65.0 %"), "{seen:?}");
+    assert!(seen.shows_breach(4), "{seen:?}");
+    let stored = serde_json::to_string(&weighing).unwrap();
+    assert!(
+        !stored.contains("before_edges"),
+        "it is kept only until then: {stored}"
+    );
+}
+
+#[test]
 fn what_must_hold_together_is_not_compared_with_stable_one_by_one() {
     let Condition::Or(parts) = article() else {
         panic!("an or")
