@@ -7,6 +7,7 @@
 //! Its verdict has no error rate over repeated looks.
 
 use super::ranks::Ranks;
+use super::root::root;
 use super::special::normal_quantile;
 
 /// Confidence of the interval.
@@ -14,7 +15,7 @@ const CONFIDENCE: f64 = 0.98;
 /// Part of the estimate that the interval must lie beyond.
 const TOLERANCE: f64 = 0.25;
 /// How closely the ends of the interval are looked for: Kayenta's absolute tolerance, which is why its class depends
-/// on the unit of the series.
+/// on the unit of the series, and on where a root is looked for next where values are equal.
 const CLOSE: f64 = 1e-4;
 
 /// How one series stands to the other.
@@ -87,38 +88,15 @@ fn interval(x: &[f64], y: &[f64]) -> (f64, f64, f64) {
         return (from, from, from);
     }
     let z = normal_quantile(f64::midpoint(1.0, CONFIDENCE));
-    let moved = |shift: f64| x.iter().map(|v| v - shift).collect::<Vec<_>>();
-    let standard = |shift: f64, continuity: f64| {
-        let (offset, spread) = Ranks::of(&moved(shift), y).offset_and_spread();
+    // Falls as the shift grows; one half of a pair is taken off towards zero.
+    let standard = |shift: f64| {
+        let moved: Vec<f64> = x.iter().map(|v| v - shift).collect();
+        let (offset, spread) = Ranks::of(&moved, y).offset_and_spread();
         let sign = if offset == 0.0 { 0.0 } else { offset.signum() };
-        (offset - continuity * sign) / spread
+        (offset - 0.5 * sign) / spread
     };
-    // The ends are taken outwards, so that a shift of exactly nothing is inside.
-    let low = root(from, to, |shift| standard(shift, 0.5) - z).0;
-    let high = root(from, to, |shift| standard(shift, 0.5) + z).1;
-    let (below, above) = root(from, to, |shift| standard(shift, 0.0));
-    (low, high, f64::midpoint(below, above))
-}
-
-/// Two places between which a falling function passes zero; an end of the range if it does not.
-fn root(from: f64, to: f64, f: impl Fn(f64) -> f64) -> (f64, f64) {
-    let (mut low, mut high) = (from, to);
-    // Everything equal has no spread: not a number, which counts as not above.
-    if f(low).is_nan() || f(low) <= 0.0 {
-        return (low, low);
-    }
-    if f(high) >= 0.0 {
-        return (high, high);
-    }
-    while high - low > CLOSE && high - low > f64::EPSILON * high.abs() {
-        let middle = f64::midpoint(low, high);
-        if f(middle) > 0.0 {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    (low, high)
+    let end = |above: f64| root(from, to, CLOSE, |shift| standard(shift) - above);
+    (end(z), end(-z), end(0.0))
 }
 
 #[cfg(test)]

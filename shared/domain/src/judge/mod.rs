@@ -32,6 +32,7 @@ mod ratio;
 mod recent;
 mod relative;
 pub mod replicas;
+mod root;
 mod said;
 pub mod series;
 mod share;
