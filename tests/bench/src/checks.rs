@@ -38,6 +38,22 @@ fn kayenta_again(seeds: usize) {
     for n in [10, 30, 50] {
         println!("- +5 %, n={n}: {:.1} %", rate(n, 0.05));
     }
+    println!(
+        "- the same 30 points, and a hundred thousandth of each: another class in {} of 200 (published: 94)",
+        (0..200).filter(|seed| class_depends_on_unit(*seed)).count()
+    );
+}
+
+/// Kayenta looks for the ends of its interval with an absolute tolerance.
+fn class_depends_on_unit(seed: u64) -> bool {
+    let mut random = Random::new(seed);
+    let mut series = |mean: f64| (0..30).map(|_| mean + 5.0 * random.normal()).collect::<Vec<_>>();
+    let (control, experiment) = (series(100.0), series(105.0));
+    let in_unit = |unit: f64| {
+        let scaled = |series: &[f64]| series.iter().map(|v| v * unit).collect::<Vec<_>>();
+        classify(&scaled(&control), &scaled(&experiment), Harm::Increase)
+    };
+    in_unit(1.0) != in_unit(1e-5)
 }
 
 /// What a step is said to show with 80 %, and how often it does.

@@ -4,7 +4,11 @@
 //! go to the folder; with words, only the scenarios that have them in their name are run.
 #![allow(clippy::print_stdout, reason = "its figures are its output")]
 
+mod agreement;
 mod checks;
+mod contest;
+mod exposure;
+mod goals;
 mod random;
 mod report;
 mod rules;
@@ -25,9 +29,10 @@ fn main() {
         .unwrap_or(SEEDS);
     let folder = arguments.next().map(PathBuf::from);
     let words = arguments.next().unwrap_or_default();
-    report::traffic(50.0, seeds, folder.as_deref(), &words);
-    report::traffic(5.0, seeds, None, &words);
+    let many = report::traffic(50.0, seeds, folder.as_deref(), &words);
+    let few = report::traffic(5.0, seeds, None, &words);
     if words.is_empty() {
+        goals::print(&many, &few);
         checks::all(seeds);
     }
 }

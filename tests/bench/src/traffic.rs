@@ -18,7 +18,8 @@ const BLOCK_SECONDS: f64 = 15.0;
 pub(crate) const WEIGHT: f64 = 0.05;
 /// Replicas of the candidate, and groups of those of stable.
 pub(crate) const REPLICAS: (usize, usize) = (3, 8);
-const ERRORS: f64 = 0.01;
+/// Share of requests that fail.
+pub(crate) const ERRORS: f64 = 0.01;
 const MEDIAN_MS: f64 = 250.0;
 /// Spread of the logarithm that puts the 99th percentile at 800 ms.
 const SIGMA: f64 = 0.5;
@@ -28,6 +29,9 @@ const TAIL: f64 = 0.841_62;
 const TAIL_STEP: f64 = 1.484_73;
 /// Upper edges in milliseconds.
 pub(crate) const EDGES: [u64; 10] = [60, 80, 100, 250, 500, 750, 1_000, 2_500, 5_000, 10_000];
+
+/// Place of the line's edge, one second.
+pub(crate) const LINE: usize = 6;
 
 /// What is true of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -303,12 +307,17 @@ fn draw_arm(n: u64, behaviour: Behaviour, errors: f64, single: bool, random: &mu
     } else {
         let mut left = (n, 1.0);
         for (slower, edge) in seen.slower.iter_mut().zip(EDGES) {
-            let beyond = 1.0 - normal_below((edge as f64 / MEDIAN_MS / behaviour.slower).ln() / SIGMA);
+            let beyond = beyond(edge, behaviour.slower);
             *slower = random.binomial(left.0, beyond / left.1);
             left = (*slower, beyond);
         }
     }
     seen
+}
+
+/// Share of requests over an edge where all are so many times slower.
+pub(crate) fn beyond(edge: u64, slower: f64) -> f64 {
+    1.0 - normal_below((edge as f64 / MEDIAN_MS / slower).ln() / SIGMA)
 }
 
 /// 99th percentile of values that are there, between the two nearest ones as most tools take it.
