@@ -23,6 +23,8 @@ use crate::time::Timestamp;
 
 /// Requests of stable after which its median and 95th percentile are taken.
 const EDGES_AFTER: u64 = 200;
+/// Stable's quantiles at whose edges latencies are compared.
+const QUANTILES: [f64; 2] = [0.5, 0.95];
 /// Parts of the stake on "over the line" and on "worse than stable", which has more questions.
 const OVER: f64 = 1.0;
 const WORSE: f64 = 3.0;
@@ -166,7 +168,7 @@ impl Weighing {
             self.before_edges.add_latencies(stable);
             if self.before_edges.timed >= EDGES_AFTER {
                 let seen = std::mem::take(&mut self.before_edges);
-                let edges = [0.5, 0.95].iter().filter_map(|share| seen.quantile_edge(*share));
+                let edges = QUANTILES.iter().filter_map(|share| seen.quantile_edge(*share));
                 self.edges.extend(edges);
                 self.edges.dedup();
             }
@@ -311,8 +313,15 @@ impl Weighing {
         let (name, most) = shown
             .iter()
             .max_by(|a, b| a.1.ln_e_ratio.total_cmp(&b.1.ln_e_ratio))?;
+        // An edge that is not chosen yet has its part of the stake already, and has bet nothing.
+        let idle = if timed {
+            QUANTILES.len() - self.edges.len()
+        } else {
+            0
+        };
+        let bets = shown.iter().map(|(_, shown)| shown.ln_e_ratio);
         Some(Evidence {
-            ln_e: ln_mean(shown.iter().map(|(_, shown)| (shown.ln_e_ratio, 1.0))),
+            ln_e: ln_mean(bets.chain(std::iter::repeat_n(0.0, idle)).map(|ln_e| (ln_e, 1.0))),
             words: worse_words(name, most),
         })
     }

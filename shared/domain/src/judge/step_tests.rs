@@ -156,4 +156,42 @@ proptest! {
         let (verdict, _) = judge.end_of_step();
         prop_assert!(verdict != Verdict::Promote || counted >= 100);
     }
+
+    /// Ville's bound rests on this alone: where nothing is worse, no look makes the evidence greater on average, whatever
+    /// came before. The mean is over every outcome of the next block, so it is exact.
+    #[test]
+    fn a_fair_block_never_makes_the_evidence_greater_on_average(
+        past in prop::collection::vec((0_u64..6, 0_u64..30, 0_u64..20, 0_u64..400, 0_u8..12), 0..30),
+        (n_a, n_b, level) in (1_u64..6, 1_u64..8, 0.001_f64..0.05), steps in prop::option::of(1_usize..5),
+    ) {
+        let mut asked = Question { steps, ..question(Promote::Article) };
+        asked.metrics.insert("latency".into(), Asked { limit: Some(0.05), margin: None });
+        let mut judge = Judge::new(asked);
+        for (k_a, n_a, k_b, n_b, end) in past {
+            judge.add(&block(k_a, n_a + 6, k_b, n_b + 20));
+            if end == 0 && judge.step + 1 < steps.unwrap_or(usize::MAX) {
+                let before = judge.ln_e();
+                if judge.end_of_step().0 != Verdict::Rollback {
+                    prop_assert!((judge.ln_e() - before).abs() < 1e-9, "the next step begins with what is left");
+                }
+            }
+        }
+        let before = judge.ln_e().exp();
+        let mut mean = 0.0;
+        for k_a in 0..=n_a {
+            for k_b in 0..=n_b {
+                let mut after = judge.clone();
+                after.add(&block(k_a, n_a, k_b, n_b));
+                mean += binomial(n_a, k_a, level) * binomial(n_b, k_b, level) * after.ln_e().exp();
+            }
+        }
+        prop_assert!(mean <= before * (1.0 + 1e-9), "{before} became {mean} on average");
+    }
+}
+
+/// Chance of `k` of `n`.
+fn binomial(n: u64, k: u64, p: f64) -> f64 {
+    let ways: f64 = (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product();
+    let power = |p: f64, n: u64| (0..n).map(|_| p).product::<f64>();
+    ways * power(p, k) * power(1.0 - p, n - k)
 }
