@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::timeout;
+use weir_federation::Google;
 
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -18,6 +19,7 @@ pub(crate) struct Clients {
     pub(crate) config: SdkConfig,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) google: Google,
     secrets: aws_sdk_secretsmanager::Client,
 }
 
@@ -27,6 +29,7 @@ impl Clients {
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),
+            google: Google::default(),
             config,
         }
     }

@@ -95,12 +95,7 @@ impl Host {
         let table = self.clients.dynamodb.clone();
         let fleet = Arc::new(Fleet::new(self.places(&clock)?, clock.clone()));
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
-        let servers = sources::servers(
-            &self.settings.sources,
-            &self.secrets,
-            &self.clients.config,
-            &clock,
-        );
+        let servers = sources::servers(&self.settings.sources, &self.secrets, &self.clients, &clock);
         let traffic =
             weir_metrics::Sources::new(direct, servers, clock.clone(), weir_cluster::names::revision_name);
         Ok(Ports {
@@ -125,7 +120,10 @@ impl Host {
             clusters: clusters.clone(),
             authorities: authorities.map_err(|why| failed("use cluster_authorities of its secret", why))?,
             function: self.function,
-            clouds: Clouds::of(&self.clients.config, Some(shelf)),
+            clouds: Clouds {
+                google: self.clients.google.clone(),
+                ..Clouds::of(&self.clients.config, Some(shelf))
+            },
             clock: clock.clone(),
         }));
         let otherwise = match &self.settings.kubeconfig {
@@ -287,6 +285,8 @@ impl Host {
             .credentials_provider(key)
             .load()
             .await;
+        let mut clients = Clients::of(config);
+        clients.google = weir_federation::Google::at(url, url, url).unwrap();
         Self {
             settings: Settings::read(&|name| {
                 let listed = ["WEIR_CLUSTERS", "WEIR_SOURCES"].contains(&name);
@@ -295,7 +295,7 @@ impl Host {
             .unwrap(),
             secrets: Secrets::parse(secrets).unwrap(),
             function: "tests",
-            clients: Clients::of(config),
+            clients,
         }
     }
 }

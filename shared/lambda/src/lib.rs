@@ -11,6 +11,7 @@
 
 mod clients;
 mod gate;
+mod google;
 mod host;
 mod kept;
 mod metrics;
@@ -28,7 +29,7 @@ pub use metrics::SWEEP_LAG;
 pub use queue::SWEEP_EVENT;
 pub use secrets::Secrets;
 pub use settings::{NAMES, Settings, SettingsError};
-pub use ways::{Aks, ApiServer, FUNCTIONS, Gke, GkePlace, Proof, Way};
+pub use ways::{Aks, ApiServer, Believed, FUNCTIONS, Gke, GkePlace, Proof, Way};
 
 /// What `main` returns.
 pub type Error = lambda_runtime::Error;

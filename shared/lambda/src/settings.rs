@@ -144,6 +144,11 @@ fn sources(list: &str) -> Result<Vec<Named>, String> {
     let items = list.split_whitespace();
     let named = items.map(|item| item.parse().map_err(|why: NamedError| format!("`{item}`: {why}")));
     let all: Vec<Named> = named.collect::<Result<_, _>>()?;
+    for named in &all {
+        if let Some(text) = named.believed_by() {
+            ways::believed(text).map_err(|why| format!("`{named}`: {why}"))?;
+        }
+    }
     match Named::twice(&all) {
         Some(name) => Err(format!("`{name}` stands there twice; keep one")),
         None => Ok(all),
@@ -202,6 +207,11 @@ mod tests {
                 "WEIR_SOURCES",
                 "prom=prometheus:http://prom.example",
                 "WEIR_SOURCES: `prom=prometheus:http://prom.example`: http://prom.example: expected https://HOST, or http:// on this machine; sources are separated by spaces",
+            ),
+            (
+                "WEIR_SOURCES",
+                "gmp=prometheus-google:team/weir/aws:https://monitoring.googleapis.com/v1/projects/team/location/global/prometheus",
+                "WEIR_SOURCES: `gmp=prometheus-google:team/weir/aws:https://monitoring.googleapis.com/v1/projects/team/location/global/prometheus`: `team/weir/aws`: expected NUMBER/POOL/PROVIDER, with the number of the project, not its id; sources are separated by spaces",
             ),
             (
                 "WEIR_SOURCES",

@@ -2,22 +2,30 @@
 
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use tokio::sync::Mutex;
 use weir_app::Clock;
-use weir_metrics::provider::{Keys, Named, Provider, Secret, Servers, Unready};
+use weir_aws::Identity;
+use weir_metrics::provider::{Keys, Named, Provider, Secret, Servers, Tokens, Unready};
 
+use crate::clients::Clients;
+use crate::google::AsTheFunction;
 use crate::secrets::Secrets;
+use crate::ways;
 
 /// Makes a client for each. Nothing is sent yet. One whose key is missing says so when it is asked: what needs no source,
 /// such as traffic that goes back, does not wait for it.
 pub(crate) fn servers(
     all: &[Named],
     secrets: &Secrets,
-    config: &SdkConfig,
+    clients: &Clients,
     clock: &Arc<dyn Clock>,
 ) -> Servers {
-    let keys = OfTheSecret { secrets, config };
+    let keys = OfTheSecret {
+        secrets,
+        clients,
+        clock,
+    };
     let made = all.iter().map(|named| {
         let server = named.server(&keys, clock).unwrap_or_else(|why| {
             tracing::error!(
@@ -34,7 +42,8 @@ pub(crate) fn servers(
 
 struct OfTheSecret<'a> {
     secrets: &'a Secrets,
-    config: &'a SdkConfig,
+    clients: &'a Clients,
+    clock: &'a Arc<dyn Clock>,
 }
 
 impl Keys for OfTheSecret<'_> {
@@ -54,7 +63,17 @@ impl Keys for OfTheSecret<'_> {
     }
 
     fn role(&self) -> Option<SharedCredentialsProvider> {
-        self.config.credentials_provider()
+        self.clients.config.credentials_provider()
+    }
+
+    fn google(&self, believed: &str) -> Result<Arc<dyn Tokens>, String> {
+        Ok(Arc::new(AsTheFunction {
+            identity: Identity::new(self.clients.config.clone()),
+            google: self.clients.google.clone(),
+            believed: ways::believed(believed)?,
+            clock: self.clock.clone(),
+            kept: Mutex::default(),
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A function that its stack names sources to asks them, with what its secret holds now.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -150,6 +151,80 @@ async fn a_source_of_aws_without_a_key_is_asked_as_the_functions_role() {
     let host = host("http://127.0.0.1:9", &source, "{}").await;
     let ports = host.ports().unwrap();
     assert_eq!(quality(&ports, "amp").await, Reading::Number(0.93));
+}
+
+/// Google's managed Prometheus, for whoever has the service account's token; a look comes with one that was withdrawn first.
+fn managed(request: &Heard, withdrawn: &AtomicBool) -> (u16, String) {
+    let refused = |status: u16, why: &str| {
+        let error = json!({ "error": { "code": status, "message": why } });
+        (status, error.to_string())
+    };
+    let form = request.form();
+    let named: Vec<&str> = form.keys().map(String::as_str).collect();
+    let given = (
+        request.method.as_str(),
+        request.path.as_str(),
+        request.header("content-type"),
+        named.as_slice(),
+        form["query"].as_str(),
+        form["timeout"].as_str(),
+    );
+    let expected: (_, _, _, &[&str], _, _) = (
+        "POST",
+        "/v1/projects/team/location/global/prometheus/api/v1/query",
+        "application/x-www-form-urlencoded",
+        &["query", "time", "timeout"],
+        "quality",
+        "7s",
+    );
+    if given != expected || form["time"].parse::<f64>().is_err() {
+        return refused(400, &format!("{given:?}"));
+    }
+    if request.header("authorization") != "Bearer ya29.reads" {
+        return refused(403, "Permission monitoring.timeSeries.list denied");
+    }
+    if withdrawn.swap(false, Ordering::Relaxed) {
+        return refused(401, "Request had invalid authentication credentials.");
+    }
+    let body = json!({ "status": "success", "data": { "resultType": "scalar", "result": [1, "0.93"] } });
+    (200, body.to_string())
+}
+
+#[tokio::test]
+async fn googles_prometheus_is_asked_with_what_google_gives_for_the_functions_role() {
+    let google = Played::serve(crate::google::tests::google).await;
+    let withdrawn = AtomicBool::new(true);
+    let server = Played::serve(move |request| managed(request, &withdrawn)).await;
+    let source = |who: &str| {
+        let url = format!("{}/v1/projects/team/location/global/prometheus", server.url);
+        format!("gmp=prometheus-google:{who}:{url}")
+    };
+    let reads = "1/weir/aws;token=aws4;as=weir-reads@team.iam.gserviceaccount.com";
+    let host_of = |who: &str| {
+        let source = source(who);
+        let url = google.url.clone();
+        async move { host(&url, &source, "{}").await }
+    };
+    let ports = host_of(reads).await.ports().unwrap();
+    for _ in 0..2 {
+        assert_eq!(quality(&ports, "gmp").await, Reading::Number(0.93));
+    }
+    assert_eq!(
+        server.heard().len(),
+        3,
+        "the withdrawn token was exchanged within the question"
+    );
+    let exchanges = google.heard();
+    assert_eq!(
+        exchanges
+            .iter()
+            .filter(|request| request.path == "/v1/token")
+            .count(),
+        2
+    );
+    let ports = host_of("1/weir/aws;token=aws4").await.ports().unwrap();
+    let expected = "gmp: it refused the token (403): Permission monitoring.timeSeries.list denied";
+    assert_eq!(quality(&ports, "gmp").await, Reading::Error(expected.to_owned()));
 }
 
 #[tokio::test]

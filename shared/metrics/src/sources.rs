@@ -165,18 +165,24 @@ impl Sources {
         let mut kept: Kept = before
             .and_then(|value| Kept::deserialize(value).ok())
             .unwrap_or_default();
-        let direct = self.direct.count(run, step, placed, kept.direct.as_ref()).await;
+        let revisions = revisions(run, step);
+        // All at once: a server that dawdles has the time of one answer, whatever is asked.
+        let answers = rule.measures.iter().map(|(name, measure)| {
+            let before = kept.asked.get(name).cloned().unwrap_or_default();
+            let revisions = &revisions;
+            async move { (name, measure, self.ask(rule, measure, revisions, &before).await) }
+        });
+        let direct = self.direct.count(run, step, placed, kept.direct.as_ref());
+        let (direct, answers) = futures::join!(direct, join_all(answers));
         kept.direct = direct.scrape;
         let direct_replicas = direct.replicas;
-        let revisions = revisions(run, step);
         let (mut counts, direct) = match direct.seen {
             TrafficSeen::Counts(counts) => (counts, None),
             other => (BTreeMap::new(), Some(other)),
         };
         let mut trouble = direct.filter(|_| !covers(rule));
-        for (name, measure) in &rule.measures {
-            let before = kept.asked.get(name).cloned().unwrap_or_default();
-            let asked = match self.ask(rule, measure, &revisions, &before).await {
+        for (name, measure, asked) in answers {
+            let asked = match asked {
                 Ok(asked) => asked,
                 Err(why) => {
                     trouble = Some(worse(trouble, why));

@@ -39,8 +39,9 @@ pub(crate) const SOURCES: [Source; 2] = [
     },
 ];
 
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "prom=prometheus:https://prom.example/path",
+    "gmp=prometheus-google:123456789012/weir/aws;token=aws4:https://monitoring.googleapis.com/v1/projects/team/location/global/prometheus",
     "dd=datadog:https://api.datadoghq.eu",
     "dd-1=datadog-v1:https://api.datadoghq.eu",
     "scores=json:a.example,b.example:8443",

@@ -4,10 +4,11 @@ use weir_aws::eks::{Cluster, Endpoint};
 use weir_cluster::Pass;
 use weir_domain::ids::ClusterName;
 use weir_domain::time::Timestamp;
-use weir_federation::{ASSERTION_AUDIENCE, Bearer, CallError, GkeCluster, Subject};
+use weir_federation::{ASSERTION_AUDIENCE, Bearer, CallError, GkeCluster};
 
-use super::{CloudGate, Refused};
-use crate::ways::{Aks, ApiServer, Gke, GkePlace, Proof};
+use super::CloudGate;
+use crate::google::{self, Refused};
+use crate::ways::{Aks, ApiServer, Believed, Gke, GkePlace};
 
 /// Where a cluster of GKE is could not be learned.
 #[derive(Debug, thiserror::Error)]
@@ -57,21 +58,13 @@ impl CloudGate {
     }
 
     async fn google_token(&self, gke: &Gke, now: Timestamp) -> Result<Bearer, Refused> {
-        let clouds = &self.clouds;
-        let subject = match gke.proof {
-            Proof::Jwt => {
-                let made = clouds.identity.web_token(&gke.provider.audience(), now).await?;
-                Subject::Jwt(made.text)
-            }
-            Proof::AwsRequest => {
-                Subject::AwsRequest(clouds.identity.caller(&gke.provider.resource(), now).await?)
-            }
+        let believed = Believed {
+            provider: gke.provider.clone(),
+            proof: gke.proof,
+            account: gke.accounts.get(self.function).cloned(),
         };
-        let federated = clouds.google.exchange(&gke.provider, &subject, now).await?;
-        match gke.accounts.get(self.function) {
-            Some(account) => Ok(clouds.google.as_account(account, &federated, now).await?),
-            None => Ok(federated),
-        }
+        let clouds = (&self.clouds.identity, &self.clouds.google);
+        google::token(clouds, &believed, now).await
     }
 
     async fn described(&self, cluster: &GkeCluster, bearer: &Bearer) -> Result<Endpoint, PlaceError> {

@@ -18,11 +18,9 @@ use weir_domain::ids::ClusterName;
 use weir_domain::time::Timestamp;
 use weir_federation::{Entra, Google};
 
+use crate::google::Refused;
 use crate::ways::{GkePlace, Way};
 pub(crate) use authorities::authorities;
-
-/// An error of a gate.
-type Refused = Box<dyn std::error::Error + Send + Sync>;
 
 /// The clusters of the settings.
 pub struct CloudGate {

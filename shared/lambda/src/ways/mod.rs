@@ -10,6 +10,7 @@
 //! Clusters are separated by commas. Each function enters a cluster as somebody else, so what may only send traffic back
 //! can be held to that: `as` and `client` are said for every function.
 
+mod believed;
 mod options;
 mod read;
 mod words;
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 use weir_aws::eks::Cluster;
 use weir_federation::{Application, GkeCluster, Provider};
 
+pub use believed::Believed;
+pub(crate) use believed::believed;
 pub(crate) use read::clusters;
 
 /// The functions that enter clusters, each with an identity of its own.

@@ -1,4 +1,4 @@
-//! What is said of a cluster beside where it is.
+//! What is said of a cluster or a source beside where it is.
 
 use std::collections::BTreeMap;
 
@@ -46,13 +46,8 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(super) fn end(self) -> Result<(), String> {
-        match self.0.keys().next() {
-            Some(key) => Err(format!(
-                "`{key}` is no option of this cluster; options are provider, token and as.FUNCTION of gke, tenant and client.FUNCTION of aks, audience and certificate of api; functions are {}",
-                FUNCTIONS.join(", ")
-            )),
-            None => Ok(()),
-        }
+    /// One that nobody asked for.
+    pub(super) fn unknown(self) -> Option<&'a str> {
+        self.0.keys().next().copied()
     }
 }

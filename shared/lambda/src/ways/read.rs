@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 
 use weir_aws::eks::Cluster;
 use weir_domain::ids::ClusterName;
-use weir_federation::{Application, GkeCluster, Provider};
+use weir_federation::{Application, GkeCluster};
 
+use super::believed::{account, proof, provider};
 use super::options::Options;
-use super::words::{is_guid, is_host, is_name, is_number};
-use super::{Aks, ApiServer, FUNCTIONS, Gke, GkePlace, Proof, Way};
+use super::words::{is_guid, is_host, is_name};
+use super::{Aks, ApiServer, FUNCTIONS, Gke, GkePlace, Way};
 
 /// What every endpoint of GKE that has a name ends in.
 const GKE_DOMAIN: &str = ".gke.goog";
 /// What every API server of AKS ends in.
 const AKS_DOMAIN: &str = ".azmk8s.io";
-/// What every service account of a project ends in.
-const ACCOUNT_DOMAIN: &str = ".iam.gserviceaccount.com";
 /// STS takes no longer audience.
 const AUDIENCE_LIMIT: usize = 1_000;
 
@@ -54,8 +53,13 @@ fn way(item: &str) -> Result<(&str, Way), String> {
         }
         None => Way::Eks(eks(place)?),
     };
-    options.end()?;
-    Ok((name, way))
+    match options.unknown() {
+        Some(key) => Err(format!(
+            "`{key}` is no option of this cluster; options are provider, token and as.FUNCTION of gke, tenant and client.FUNCTION of aks, audience and certificate of api; functions are {}",
+            FUNCTIONS.join(", ")
+        )),
+        None => Ok((name, way)),
+    }
 }
 
 fn eks(place: &str) -> Result<Cluster, String> {
@@ -88,32 +92,11 @@ fn gke(place: &str, options: &mut Options<'_>) -> Result<Gke, String> {
         }
     };
     let said = options.needed("provider", "NUMBER/POOL/PROVIDER of the workload identity pool")?;
-    let parts: Vec<&str> = said.split('/').collect();
-    let provider = match parts[..] {
-        [project, pool, name] if is_number(project) && is_name(pool) && is_name(name) => Provider {
-            project: project.to_owned(),
-            pool: pool.to_owned(),
-            name: name.to_owned(),
-        },
-        _ => {
-            return Err(format!(
-                "provider=`{said}`: expected NUMBER/POOL/PROVIDER, with the number of the project, not its id"
-            ));
-        }
-    };
-    let proof = match options.given("token") {
-        None | Some("jwt") => Proof::Jwt,
-        Some("aws4") => Proof::AwsRequest,
-        Some(other) => return Err(format!("token=`{other}`: expected jwt or aws4")),
-    };
+    let provider = provider(said).map_err(|why| format!("provider={why}"))?;
+    let proof = proof(options)?;
     let accounts = options.by_function("as")?;
-    for account in accounts.values() {
-        let (user, domain) = account.split_once('@').unwrap_or((account, ""));
-        if !is_name(user) || !is_host(domain) || !domain.ends_with(ACCOUNT_DOMAIN) {
-            return Err(format!(
-                "`{account}` is no service account; expected NAME@PROJECT{ACCOUNT_DOMAIN}"
-            ));
-        }
+    for name in accounts.values() {
+        account(name)?;
     }
     Ok(Gke {
         place,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_domain::time::Span;
 
-use super::http::{Caller, Reach, SetupError, base};
+use super::http::{Caller, Reach, SetupError, base, within};
 use super::sign::{Identity, Signer};
 use super::{Answer, Fold, Pace, Provider, Window, folded, short};
 
@@ -92,6 +92,16 @@ struct Page {
     metric_data_results: Vec<Part>,
     #[serde(default)]
     next_token: Option<String>,
+    /// About the whole request: as much of it as was possible was done.
+    #[serde(default)]
+    messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Message {
+    #[serde(default)]
+    value: String,
 }
 
 #[derive(Deserialize)]
@@ -104,7 +114,7 @@ struct Part {
     #[serde(default)]
     values: Vec<f64>,
     #[serde(default)]
-    messages: Vec<Value>,
+    messages: Vec<Message>,
 }
 
 /// Parts of one id over all pages.
@@ -124,10 +134,7 @@ impl Gathered {
             "Complete" => self.partial = false,
             "PartialData" => self.partial = true,
             other => {
-                let why = part
-                    .messages
-                    .first()
-                    .and_then(|message| message["Value"].as_str());
+                let why = part.messages.first().map(|message| message.value.as_str());
                 return Err(format!("{other}: {}", short(why.unwrap_or_default())));
             }
         }
@@ -157,6 +164,12 @@ impl Provider for CloudWatch {
     }
 
     async fn number(&self, query: &str, window: Window, fold: Fold) -> Answer<f64> {
+        within(self.pages(query, window, fold)).await
+    }
+}
+
+impl CloudWatch {
+    async fn pages(&self, query: &str, window: Window, fold: Fold) -> Answer<f64> {
         let queries = match queries(query, window) {
             Ok(queries) => queries,
             Err(why) => return Answer::Error(why),
@@ -171,6 +184,9 @@ impl Provider for CloudWatch {
                 Ok(page) => page,
                 Err(why) => return Answer::Error(why),
             };
+            if let Some(message) = page.messages.first() {
+                return Answer::NoData(format!("the answer is partial: {}", short(&message.value)));
+            }
             for part in page.metric_data_results {
                 if let Err(why) = gathered.add(part) {
                     return Answer::Error(why);

@@ -94,6 +94,21 @@ async fn complete_and_empty_is_no_data_and_so_is_partial() {
         panic!("it is partial")
     };
     assert_eq!(why, "the answer is partial");
+    let told = page(
+        "Complete",
+        TWO,
+        r#","Messages":[{"Code":"MaxMetricsExceeded","Value":"Maximum number of allowed metrics exceeded"}]"#,
+    );
+    let body = told
+        .body
+        .replacen(r#""Messages":[],"Messages""#, r#""Messages""#, 1);
+    let Answer::NoData(why) = sum(vec![Said { body, ..told }]).await else {
+        panic!("it says that it is partial")
+    };
+    assert_eq!(
+        why,
+        "the answer is partial: Maximum number of allowed metrics exceeded"
+    );
     assert!(matches!(
         sum(vec![Said::json(r#"{"MetricDataResults":[],"Messages":[]}"#)]).await,
         Answer::NoData(_)

@@ -1,11 +1,14 @@
 //! The one way in which a source is called: bounded, without redirects, and never to where a query must not lead.
 
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, RequestBuilder, Url, header::HeaderMap, redirect};
+
+use super::Answer;
 
 /// A connection is there within this time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
@@ -103,11 +106,23 @@ impl Caller {
     }
 }
 
+/// An answer for which a source is called several times: all of them have the time of one.
+pub(super) async fn within<T>(answer: impl Future<Output = Answer<T>>) -> Answer<T> {
+    match tokio::time::timeout(ANSWER_LIMIT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Answer::Error(dawdled()),
+    }
+}
+
+fn dawdled() -> String {
+    format!("no whole answer within {} s", ANSWER_LIMIT.as_secs())
+}
+
 /// The error and what caused it, without the address, which may hold a query.
 fn words(error: reqwest::Error) -> String {
     let error = error.without_url();
     if error.is_timeout() {
-        return format!("no whole answer within {} s", ANSWER_LIMIT.as_secs());
+        return dawdled();
     }
     let mut words = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -9,6 +9,8 @@
 
 mod cloudwatch;
 mod datadog;
+#[cfg(test)]
+mod faults_tests;
 mod http;
 mod json;
 mod named;
@@ -17,6 +19,7 @@ mod secret;
 mod sign;
 #[cfg(test)]
 pub(crate) mod stand_in;
+mod tokens;
 mod unready;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,7 @@ pub use named::{Keys, Named, NamedError, Servers};
 pub use prometheus::{Authorization, Prometheus};
 pub use secret::Secret;
 pub use sign::Identity;
+pub use tokens::{Issuer, Tokens};
 pub use unready::Unready;
 
 /// What came of a question.

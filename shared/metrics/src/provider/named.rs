@@ -14,7 +14,8 @@ use weir_app::Clock;
 
 use super::http::{SetupError, base};
 use super::{
-    Authorization, CloudWatch, Datadog, DatadogVersion, Identity, JsonApi, Prometheus, Provider, Secret,
+    Authorization, CloudWatch, Datadog, DatadogVersion, Identity, Issuer, JsonApi, Prometheus, Provider,
+    Secret, Tokens,
 };
 
 /// Servers by the name that definitions use.
@@ -32,6 +33,7 @@ pub struct Named {
 enum Kind {
     Prometheus { url: String },
     AmazonPrometheus { region: String, url: String },
+    GooglePrometheus { believed: String, url: String },
     Datadog { url: String, version: DatadogVersion },
     CloudWatch { region: String },
     Json { hosts: Vec<String>, private: bool },
@@ -45,8 +47,8 @@ pub enum NamedError {
     Name,
     /// The kind is unknown, or what follows is not of that kind.
     #[error(
-        "expected NAME=KIND:WHERE, where KIND:WHERE is prometheus:URL, prometheus-aws:REGION:URL, datadog:URL, datadog-v1:URL, \
-         cloudwatch:REGION, json:HOST,… or json-private:HOST,…"
+        "expected NAME=KIND:WHERE, where KIND:WHERE is prometheus:URL, prometheus-aws:REGION:URL, \
+         prometheus-google:NUMBER/POOL/PROVIDER:URL, datadog:URL, datadog-v1:URL, cloudwatch:REGION, json:HOST,… or json-private:HOST,…"
     )]
     Kind,
     /// The address may not be called.
@@ -68,6 +70,17 @@ pub trait Keys {
     /// Who the host is to AWS. Asked for its keys at each question, so that new ones are taken.
     fn role(&self) -> Option<SharedCredentialsProvider> {
         None
+    }
+
+    /// Tokens of Google for the host, from a provider as [`Named::believed_by`] has it.
+    ///
+    /// # Errors
+    /// Google cannot know this host, or the provider is not one.
+    fn google(&self, believed: &str) -> Result<Arc<dyn Tokens>, String> {
+        Err(format!(
+            "this host has nothing that provider {believed} would believe; expected one of Weir's functions on AWS. Name the \
+             source prometheus:URL and give it a token"
+        ))
     }
 }
 
@@ -104,6 +117,13 @@ impl Kind {
                 let (region, url) = rest.split_once(':').ok_or(NamedError::Kind)?;
                 Self::AmazonPrometheus {
                     region: checked(region)?,
+                    url: address(url)?,
+                }
+            }
+            "prometheus-google" => {
+                let (believed, url) = rest.split_once(':').ok_or(NamedError::Kind)?;
+                Self::GooglePrometheus {
+                    believed: believed.to_owned(),
                     url: address(url)?,
                 }
             }
@@ -146,6 +166,14 @@ impl Named {
         &self.name
     }
 
+    /// By whom the host must be believed to ask it, as it was written: a provider of a workload identity pool.
+    pub fn believed_by(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::GooglePrometheus { believed, .. } => Some(believed),
+            _ => None,
+        }
+    }
+
     /// A name that stands there twice.
     pub fn twice(all: &[Self]) -> Option<&str> {
         let mut known = BTreeSet::new();
@@ -175,6 +203,10 @@ impl Named {
             }
             Kind::AmazonPrometheus { region, url } => {
                 let authorization = Authorization::Aws(signs()?, region.clone());
+                Arc::new(Prometheus::new(url, authorization).map_err(setup)?)
+            }
+            Kind::GooglePrometheus { believed, url } => {
+                let authorization = Authorization::Tokens(Issuer(keys.google(believed)?));
                 Arc::new(Prometheus::new(url, authorization).map_err(setup)?)
             }
             Kind::Datadog { url, version } => {

@@ -106,6 +106,15 @@ fn what_cannot_be_used_is_said() {
             ": expected https://",
         ),
         ("a=prometheus-aws:eu-west-1", kind),
+        ("a=prometheus-google:1/weir/aws", kind),
+        (
+            "a=prometheus-google:https://monitoring.googleapis.com/v1/projects/p/location/global/prometheus",
+            ": expected https://",
+        ),
+        (
+            "a=prometheus-google:1/weir/aws:https://monitoring.googleapis.com/v1/projects/p/location/global/prometheus",
+            "this host has nothing that provider 1/weir/aws would believe",
+        ),
         ("a=cloudwatch:", kind),
         ("a=cloudwatch:evil.example/", kind),
         ("a=json:", kind),

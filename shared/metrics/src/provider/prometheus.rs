@@ -6,25 +6,30 @@ use async_trait::async_trait;
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use weir_domain::time::{Span, Timestamp};
 
-use super::http::{Caller, Reach, SetupError, base, without_keys};
+use super::http::{Caller, Reach, Reply, SetupError, base, within, without_keys};
 use super::sign::{Identity, Signer};
-use super::{Answer, Fold, Labels, Pace, Provider, Secret, Window, finite, short};
+use super::{Answer, Fold, Issuer, Labels, Pace, Provider, Secret, Window, finite, short};
 
 /// Series of one answer. A counter by pod and status of eight pods has about forty.
 const SERIES_LIMIT: usize = 400;
 /// What the server is told to take at most; a query that takes longer would end a check late.
 const QUERY_LIMIT: &str = "7s";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// Times that another token is asked for within a question: one may just have been withdrawn.
+const TOKENS: usize = 1;
 
 /// How the server knows us.
 #[derive(Clone, Debug)]
 pub enum Authorization {
     /// It does not ask.
     None,
-    /// A token: Google's managed service, Grafana Cloud, a proxy.
+    /// A token: Grafana Cloud, a proxy.
     Bearer(Secret),
+    /// Tokens that end: Google's managed service.
+    Tokens(Issuer),
     /// A signature of AWS, for `aps` in this region.
     Aws(Identity, String),
 }
@@ -54,14 +59,39 @@ impl Prometheus {
     }
 
     async fn ask(&self, query: &str, at: Timestamp) -> Result<Data, Answer<IgnoredAny>> {
+        let Authorization::Tokens(Issuer(issuer)) = &self.authorization else {
+            let reply = self.call(query, at, None).await.map_err(Answer::Error)?;
+            return read(reply.status, &reply.body);
+        };
+        let mut tries = 0..TOKENS;
+        loop {
+            let token = issuer.token().await.map_err(Answer::Error)?;
+            let reply = self.call(query, at, Some(&token)).await;
+            let reply = reply.map_err(Answer::Error)?;
+            if reply.status == 401 {
+                // It may have been withdrawn: another one is asked for, now or at the next question.
+                issuer.refused(&token).await;
+                if tries.next().is_some() {
+                    continue;
+                }
+            }
+            return read(reply.status, &reply.body);
+        }
+    }
+
+    async fn call(&self, query: &str, at: Timestamp, token: Option<&Secret>) -> Result<Reply, String> {
         let time = format!("{}.{:03}", at.0 / 1_000, at.0 % 1_000);
         let form = [("query", query), ("time", &time), ("timeout", QUERY_LIMIT)];
         let body = serde_urlencoded::to_string(form).expect("text pairs always encode");
-        let client = self.caller.client().map_err(Answer::Error)?;
+        let client = self.caller.client()?;
         let mut request = client.post(self.url.clone()).header("content-type", FORM);
         match &self.authorization {
             Authorization::None => {}
             Authorization::Bearer(token) => request = request.bearer_auth(token.expose()),
+            Authorization::Tokens(_) => {
+                let token = token.map(Secret::expose).unwrap_or_default();
+                request = request.bearer_auth(token);
+            }
             Authorization::Aws(identity, region) => {
                 let signer = Signer {
                     identity: identity.clone(),
@@ -71,13 +101,12 @@ impl Prometheus {
                 let headers = signer
                     .headers(&self.url, &[("content-type", FORM)], body.as_bytes())
                     .await;
-                for (name, value) in headers.map_err(Answer::Error)? {
+                for (name, value) in headers? {
                     request = request.header(name, value);
                 }
             }
         }
-        let reply = Caller::call(request.body(body)).await.map_err(Answer::Error)?;
-        read(reply.status, &reply.body)
+        Caller::call(request.body(body)).await
     }
 }
 
@@ -113,10 +142,11 @@ struct Series {
 fn read(status: u16, body: &[u8]) -> Result<Data, Answer<IgnoredAny>> {
     let error = |words: String| Err(Answer::Error(words));
     let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
+        let said = of_cloud(body).map_or(String::new(), |said| format!(": {said}"));
         return error(match status {
             200 => "its answer is not Prometheus's".into(),
-            401 | 403 => format!("it refused the token ({status})"),
-            _ => format!("it answered {status}"),
+            401 | 403 => format!("it refused the token ({status}){said}"),
+            _ => format!("it answered {status}{said}"),
         });
     };
     if envelope.status != "success" {
@@ -132,6 +162,13 @@ fn read(status: u16, body: &[u8]) -> Result<Data, Answer<IgnoredAny>> {
         Some(data) => Ok(data),
         None => error("its answer has no data field".into()),
     }
+}
+
+/// Why a managed server refuses, as all of Google's APIs and Amazon's say it.
+fn of_cloud(body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let said = value["error"]["message"].as_str().or(value["message"].as_str());
+    said.map(short)
 }
 
 fn parsed(text: &str) -> Answer<f64> {
@@ -221,10 +258,13 @@ impl Provider for Prometheus {
     }
 
     async fn number(&self, query: &str, window: Window, _: Fold) -> Answer<f64> {
-        match self.ask(query, window.to).await {
-            Ok(data) => one(&data),
-            Err(other) => into(other),
-        }
+        let answer = async {
+            match self.ask(query, window.to).await {
+                Ok(data) => one(&data),
+                Err(other) => into(other),
+            }
+        };
+        within(answer).await
     }
 
     fn has_series(&self) -> bool {
@@ -232,10 +272,13 @@ impl Provider for Prometheus {
     }
 
     async fn series(&self, query: &str, at: Timestamp) -> Answer<BTreeMap<Labels, f64>> {
-        match self.ask(query, at).await {
-            Ok(data) => all(data),
-            Err(other) => into(other),
-        }
+        let answer = async {
+            match self.ask(query, at).await {
+                Ok(data) => all(data),
+                Err(other) => into(other),
+            }
+        };
+        within(answer).await
     }
 }
 

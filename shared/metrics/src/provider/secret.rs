@@ -19,6 +19,11 @@ impl Secret {
         &self.0
     }
 
+    /// Whether both are the same value.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// Its parts between colons, for keys that belong together: `API:APPLICATION`.
     pub fn parts(&self) -> Vec<Self> {
         self.0.split(':').filter_map(Self::new).collect()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -41,6 +41,10 @@ pub(crate) struct Said {
     pub(crate) body: String,
     /// Waits this long before it answers.
     pub(crate) after: Duration,
+    /// Sends the body byte by byte, and waits this long before each.
+    pub(crate) dribbles: Option<Duration>,
+    /// Breaks off within the body.
+    pub(crate) breaks_off: bool,
 }
 
 impl Said {
@@ -85,6 +89,11 @@ impl StandIn {
         stand_in
     }
 
+    /// Answers this from now on.
+    pub(crate) fn say(&self, said: Said) {
+        *self.answers.lock().unwrap() = vec![said];
+    }
+
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
@@ -108,5 +117,23 @@ async fn answer(State(stand_in): State<StandIn>, request: Request) -> Response {
     for (name, value) in said.headers {
         headers.insert(name, value.parse().unwrap());
     }
-    (StatusCode::from_u16(said.status).unwrap(), headers, said.body).into_response()
+    let status = StatusCode::from_u16(said.status).unwrap();
+    let pause = said.dribbles.unwrap_or_default();
+    if said.dribbles.is_none() && !said.breaks_off {
+        return (status, headers, said.body).into_response();
+    }
+    let half = said.body.len() / 2;
+    let bytes = said.body.into_bytes().into_iter().enumerate();
+    let dribble = futures::stream::unfold(bytes, move |mut bytes| async move {
+        tokio::time::sleep(pause).await;
+        let (n, byte) = bytes.next()?;
+        let broken = said.breaks_off && n >= half;
+        let part = if broken {
+            Err(std::io::Error::other("gone"))
+        } else {
+            Ok(vec![byte])
+        };
+        Some((part, bytes))
+    });
+    (status, headers, Body::from_stream(dribble)).into_response()
 }

@@ -1,4 +1,7 @@
+use weir_federation::Provider;
+
 use super::*;
+use crate::ways::Proof;
 
 const PROVIDER: &str = "provider=123456789012/weir/aws";
 const TENANT: &str = "11111111-2222-3333-4444-555555555555";
