@@ -304,6 +304,7 @@ impl Weighing {
         let alone: Vec<String> = alone(condition).iter().map(ToString::to_string).collect();
         let timed = alone.iter().any(|name| name.starts_with("latency_p"));
         let edges = self.edges.iter().filter(|_| timed).map(|edge| edge_name(*edge));
+        let bettors = alone.len() + if timed { QUANTILES.len() } else { 0 };
         let names: Vec<String> = alone.into_iter().chain(edges).collect();
         let shown: Vec<(&String, Shown)> = names
             .iter()
@@ -313,15 +314,11 @@ impl Weighing {
         let (name, most) = shown
             .iter()
             .max_by(|a, b| a.1.ln_e_ratio.total_cmp(&b.1.ln_e_ratio))?;
-        // An edge that is not chosen yet has its part of the stake already, and has bet nothing.
-        let idle = if timed {
-            QUANTILES.len() - self.edges.len()
-        } else {
-            0
-        };
+        // What was not counted yet, or is no edge yet, has its part of the stake already and has bet nothing.
+        let idle = std::iter::repeat_n(0.0, bettors - shown.len());
         let bets = shown.iter().map(|(_, shown)| shown.ln_e_ratio);
         Some(Evidence {
-            ln_e: ln_mean(bets.chain(std::iter::repeat_n(0.0, idle)).map(|ln_e| (ln_e, 1.0))),
+            ln_e: ln_mean(bets.chain(idle).map(|ln_e| (ln_e, 1.0))),
             words: worse_words(name, most),
         })
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::condition::{Dimension, Mode, Op, Quantity};
+use proptest::prelude::*;
 
 fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
     let line = Quantity {
@@ -246,5 +247,83 @@ fn a_number_of_a_source_is_decided_by_its_point_and_its_absence_is_missing() {
         Reading::Number(f64::NAN),
     ] {
         assert_eq!(look(silent), (false, vec!["answer_quality".to_owned()]));
+    }
+}
+
+/// What one request may be: failed or not, and under 250 ms, under a second, or over.
+const KINDS: usize = 6;
+
+/// Counts of requests of each kind.
+fn of_kinds(kinds: &[u64; KINDS]) -> Counts {
+    let timed = |upto: usize| kinds[..2 * upto].iter().sum::<u64>();
+    Counts {
+        started: timed(3),
+        requests: timed(3),
+        bad: kinds[1] + kinds[3] + kinds[5],
+        within_ms: [(250, timed(1)), (1_000, timed(2)), (2_500, timed(3))].into(),
+        timed: timed(3),
+        ..Counts::default()
+    }
+}
+
+/// Every way in which `n` requests fall into the kinds from `first` on, with its chance.
+fn ways(n: u64, chances: &[f64], first: [u64; KINDS], chance: f64) -> Vec<([u64; KINDS], f64)> {
+    let place = KINDS - chances.len();
+    let [own, rest @ ..] = chances else {
+        return Vec::new();
+    };
+    if rest.is_empty() {
+        let mut last = first;
+        last[place] = n;
+        return vec![(last, chance * own.powi(i32::try_from(n).unwrap_or(0)))];
+    }
+    (0..=n)
+        .flat_map(|k| {
+            let mut kinds = first;
+            kinds[place] = k;
+            let choices: f64 = (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product();
+            let chance = chance * choices * own.powi(i32::try_from(k).unwrap_or(0));
+            ways(n - k, rest, kinds, chance)
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The same for a whole condition, whose parts depend on each other: a request that fails may also be slow. What is
+    /// not counted yet and what is no edge yet begin to bet at any time.
+    #[test]
+    fn a_fair_block_never_makes_a_conditions_evidence_greater_on_average(
+        past in prop::collection::vec((prop::array::uniform6(0_u64..5), prop::array::uniform6(0_u64..60), any::<bool>()), 1..25),
+        (bad, slow, middle) in (0.0_f64..0.02, 0.0_f64..0.01, 0.0_f64..0.6),
+    ) {
+        let mut weighing = Weighing::default();
+        for (n, (candidate, stable, end)) in past.iter().enumerate() {
+            let (mut candidate, mut stable) = (*candidate, *stable);
+            (candidate[0], stable[0]) = (candidate[0] + 1, stable[0] + 1);
+            let untimed = Counts { within_ms: [].into(), timed: 0, ..of_kinds(&candidate) };
+            let candidate = if n % 7 == 6 { untimed } else { of_kinds(&candidate) };
+            add(&mut weighing, &article(), &candidate, &of_kinds(&stable));
+            if n == 12 && *end {
+                weighing.restart();
+                add(&mut weighing, &article(), &of_kinds(&[1, 0, 0, 0, 0, 0]), &of_kinds(&[9, 0, 0, 0, 0, 0]));
+            }
+        }
+        let before = weighing.weigh(&article()).map_or(1.0, |evidence| evidence.ln_e.exp());
+        let quick = 1.0 - slow - middle;
+        let chances: Vec<f64> = [quick, middle, slow].iter().flat_map(|part| [part * (1.0 - bad), part * bad]).collect();
+        let candidates = ways(2, &chances, [0; KINDS], 1.0);
+        let stables = ways(3, &chances, [0; KINDS], 1.0);
+        let mut mean = 0.0;
+        for (candidate, chance) in &candidates {
+            for (stable, other) in &stables {
+                let mut after = weighing.clone();
+                add(&mut after, &article(), &of_kinds(candidate), &of_kinds(stable));
+                let evidence = after.weigh(&article()).map_or(0.0, |evidence| evidence.ln_e);
+                mean += chance * other * evidence.exp();
+            }
+        }
+        prop_assert!(mean <= before * (1.0 + 1e-9), "{before} became {mean} on average");
     }
 }

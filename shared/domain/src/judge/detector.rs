@@ -71,6 +71,35 @@ impl Detector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The mean time to a false alarm rests on this: while the share is at or under the line, what is gathered grows by at
+        /// most 1 a block on average, whatever came before. The mean is over every outcome of the next block.
+        #[test]
+        fn without_a_fault_it_gathers_at_most_one_a_block_on_average(
+            past in prop::collection::vec((0_u64..4, 0_u64..60), 0..40), n in 1_u64..12, part in 0.0_f64..=1.0,
+        ) {
+            let mut detector = Detector::new(0.02, 15.0, 0.01);
+            for (bad, good) in past {
+                detector.add(Tally::new(bad, bad + good));
+            }
+            let share = 0.02 * part;
+            let chance = |k: u64| {
+                let ways: f64 = (0..k).map(|i| (n - i) as f64 / (i + 1) as f64).product();
+                let power = |p: f64, n: u64| (0..n).map(|_| p).product::<f64>();
+                ways * power(share, k) * power(1.0 - share, n - k)
+            };
+            let gathered = |k: u64| {
+                let mut after = detector.clone();
+                after.add(Tally::new(k, n));
+                after.ln_value().exp()
+            };
+            let mean: f64 = (0..=n).map(|k| chance(k) * gathered(k)).sum();
+            let before = detector.ln_value().exp();
+            prop_assert!(mean <= (before + 1.0) * (1.0 + 1e-9), "{before} became {mean}");
+        }
+    }
 
     #[test]
     fn a_fault_after_a_week_is_seen_as_fast_as_a_new_one() {
