@@ -69,6 +69,16 @@ impl Metrics {
     }
 }
 
+/// Where the values of one of Weir's own metrics lie, in its base unit. What others measure may be anything.
+pub(super) fn range(name: &str) -> Option<(f64, f64)> {
+    let known = KNOWN.iter().find(|(known, _)| *known == name);
+    match known {
+        Some((_, Dimension::Ratio)) => Some((0.0, 1.0)),
+        Some(_) => Some((0.0, f64::INFINITY)),
+        None => is_quantile(name).then_some((0.0, f64::INFINITY)),
+    }
+}
+
 fn is_quantile(name: &str) -> bool {
     let Some((family, digits)) = name.rsplit_once("_p") else {
         return false;

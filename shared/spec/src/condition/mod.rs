@@ -7,14 +7,17 @@
 //! comparison = metric ( ">" | ">=" | "<" | "<=" | "==" | "!=" ) number [ unit ] [ "for" time ]
 //! ```
 //!
-//! Names and units are checked here: a comparison of a time with a percentage never reaches a rollout.
+//! Names and units are checked here: a comparison of a time with a percentage never reaches a rollout, nor does a condition
+//! that no measurement makes true or false.
 
 mod command;
 mod lexer;
 mod metrics;
 mod parser;
+mod possible;
 mod quantity;
 
 pub use command::{CommandError, condition_json};
 pub use metrics::Metrics;
 pub use parser::{ParseError, parse};
+pub(crate) use possible::senseless;

@@ -206,11 +206,7 @@ impl Check<'_> {
             Shape::Text if text.trim().is_empty() => self.wrong(node, name, "text"),
             Shape::Bool if node.bool().is_none() => self.not_bool(node, text, name),
             Shape::Choice(words) => self.choice(node, words, name),
-            Shape::Condition => {
-                if let Err(error) = condition::parse(text, self.metrics) {
-                    self.sink.push(error.diagnostic(&node.place, text));
-                }
-            }
+            Shape::Condition => self.condition(node, text),
             Shape::Span(positive) => match parse_span(text) {
                 Err(expected) => self.wrong(node, name, &expected),
                 Ok(span) if *positive && span.0 == 0 => self.wrong(node, name, "a time longer than nothing"),
@@ -223,6 +219,18 @@ impl Check<'_> {
             }
             _ if fits(node, text, shape) => {}
             _ => self.wrong(node, name, &wanted(shape)),
+        }
+    }
+
+    fn condition(&mut self, node: &Node, text: &str) {
+        match condition::parse(text, self.metrics) {
+            Err(error) => self.sink.push(error.diagnostic(&node.place, text)),
+            Ok(condition) => {
+                if let Some(wrong) = condition::senseless(&condition) {
+                    let complaint = Diagnostic::error(&node.place, wrong.found);
+                    self.sink.push(complaint.expected(wrong.expected));
+                }
+            }
         }
     }
 
