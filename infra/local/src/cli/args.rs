@@ -117,7 +117,7 @@ pub struct Condition {
 /// `weir judge`; blocks are JSON lines on stdin.
 #[derive(Args, Debug)]
 pub struct Judge {
-    /// JSON: alpha, min_samples, promote, and the metrics with their limit and margin
+    /// JSON: alpha, min_samples, promote, and the metrics with their limit and margin; or `kayenta` with metrics of plain series
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
 }

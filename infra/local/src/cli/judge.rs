@@ -2,9 +2,10 @@
 //!
 //! A block is all lines with its number. It closes when the next number comes, a step ends or the input does, and then
 //! it is answered, once: a line of a block that is closed, or of a metric that the open block already has, changes
-//! nothing and prints nothing.
+//! nothing and prints nothing. With `kayenta` in the configuration, lines are metrics with plain series.
 
 mod config;
+mod kayenta;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -24,8 +25,44 @@ const MAX_LINE: u64 = 1 << 20;
 const LN_GREATEST: f64 = 700.0;
 
 pub(super) fn judge(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let question = question(&read_text(&args.config)?)?;
-    let mut session = Session::new(question);
+    let config = read_text(&args.config)?;
+    if let Some(mut session) = kayenta::Session::of(&config)? {
+        for_each_line(|line| {
+            let answer = session.take(line)?;
+            tell(answer, out, |answer| {
+                format!("{}  {}", word(answer, "metric"), word(answer, "class"))
+            });
+            Ok(())
+        })?;
+        tell(Some(session.end()), out, |answer| {
+            format!(
+                "score {}  {}  {}",
+                answer["score"],
+                word(answer, "verdict"),
+                word(answer, "why")
+            )
+        });
+        return Ok(Exit::Answered);
+    }
+    let mut session = Session::new(question(&config)?);
+    let block = |answer: &Value| {
+        format!(
+            "block {}  {}  {}",
+            answer["block"],
+            word(answer, "verdict"),
+            word(answer, "why")
+        )
+    };
+    for_each_line(|line| {
+        tell(session.take(line)?, out, block);
+        Ok(())
+    })?;
+    tell(session.end(), out, block);
+    Ok(Exit::Answered)
+}
+
+/// Hands over each line of stdin; an error tells which it is.
+fn for_each_line(mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut stdin = io::stdin().lock();
     let mut line = Vec::new();
     for number in 1.. {
@@ -37,25 +74,24 @@ pub(super) fn judge(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
         let taken = match length as u64 > MAX_LINE {
             true => Err(Failure::new(format!("a line of more than {MAX_LINE} bytes"))),
-            false => session.take(&line),
+            false => take(&line),
         };
-        let answer = taken.map_err(|failure| Failure {
+        taken.map_err(|failure| Failure {
             line: Some(number),
             ..failure
         })?;
-        tell(answer, out);
     }
-    tell(session.end(), out);
-    Ok(Exit::Answered)
+    Ok(())
 }
 
-fn tell(answer: Option<Value>, out: &mut Output) {
+fn tell(answer: Option<Value>, out: &mut Output, words: impl Fn(&Value) -> String) {
     if let Some(answer) = answer {
-        out.answer(&answer, || {
-            let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-            format!("block {}  {}  {}", answer["block"], word("verdict"), word("why"))
-        });
+        out.answer(&answer, || words(&answer));
     }
+}
+
+fn word<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer[name].as_str().unwrap_or_default()
 }
 
 #[derive(Deserialize)]

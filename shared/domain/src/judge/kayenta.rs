@@ -1,7 +1,7 @@
 //! The rule of Kayenta's NetflixACAJudge on plain series, for people who come from there: the same class on the same
 //! points. Written from its documented behaviour: a two-sided Mann–Whitney test with confidence 0.98 and a
 //! Hodges–Lehmann interval, by the normal law with continuity and ties as R's `wilcox.test` does it; *High* when the interval lies
-//! above a quarter of the estimate.
+//! above a quarter of the estimate and the mean is not smaller.
 //!
 //! It differs in one place on purpose: two constant series get no random noise added; equal ones pass, others differ.
 //! Its verdict has no error rate over repeated looks.
@@ -14,6 +14,8 @@ use super::special::normal_quantile;
 const CONFIDENCE: f64 = 0.98;
 /// Part of the estimate that the interval must lie beyond.
 const TOLERANCE: f64 = 0.25;
+/// Ratio of the means that is allowed in either direction, unless somebody sets another.
+const ALLOWED: f64 = 1.0;
 /// How closely the ends of the interval are looked for: Kayenta's absolute tolerance, which is why its class depends
 /// on the unit of the series, and on where a root is looked for next where values are equal.
 const CLOSE: f64 = 1e-4;
@@ -29,6 +31,18 @@ pub enum Class {
     High,
     /// The experiment is smaller.
     Low,
+}
+
+impl Class {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoData => "no_data",
+            Self::Pass => "pass",
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
 }
 
 /// Which change is harm.
@@ -60,9 +74,11 @@ pub fn classify(control: &[f64], experiment: &[f64], harm: Harm) -> Class {
     }
     let (low, high, estimate) = interval(&experiment, &control);
     let beyond = TOLERANCE * estimate.abs();
-    if harm != Harm::Decrease && low > beyond {
+    let mean = |series: &[f64]| series.iter().sum::<f64>() / series.len() as f64;
+    let ratio = mean(&experiment) / mean(&control);
+    if harm != Harm::Decrease && low > beyond && ratio >= ALLOWED {
         Class::High
-    } else if harm != Harm::Increase && high < -beyond {
+    } else if harm != Harm::Increase && high < -beyond && ratio <= ALLOWED {
         Class::Low
     } else {
         Class::Pass
