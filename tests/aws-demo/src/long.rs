@@ -38,6 +38,7 @@ pub(crate) async fn measure(stage: &mut Stage) -> Result<bool> {
         long.cost
     );
     println!("  units of the table: {}", long.cost.by_operation());
+    println!("  a look: ${:.7}", long.cost.dollars_a_look());
     println!("long: {} for ${:.5}", long.run.status.word(), long.cost.dollars());
     Ok(long.run.status == RunStatus::Succeeded)
 }

@@ -55,6 +55,7 @@ impl Meter {
             messages: between("sqs:SendMessage") + 2 * looks,
             schedules: between("scheduler:CreateSchedule"),
             events,
+            looks,
             millis,
         }
     }
@@ -66,6 +67,7 @@ pub(crate) struct Cost {
     messages: u64,
     schedules: u64,
     events: u64,
+    looks: u64,
     millis: u64,
 }
 
@@ -89,6 +91,11 @@ impl Cost {
             + million(self.events as f64, "million_invocations")
             + million(self.schedules as f64, "million_schedules")
             + self.millis as f64 / 1e3 * GIGABYTES * price("gigabyte_second_arm64")
+    }
+
+    /// In dollars for each look: the checks, with their part of everything else.
+    pub(crate) fn dollars_a_look(&self) -> f64 {
+        self.dollars() / self.looks.max(1) as f64
     }
 
     /// How many calls of each operation took how many units, in words.
