@@ -82,10 +82,9 @@ fn words(all: &[Comparison], metric: &str, between: &str) -> String {
 /// A metric of which no value satisfies all comparisons.
 fn excluded(all: &[Comparison]) -> Option<String> {
     let nothing_left = |metric: &str| {
-        let these = all.iter().filter(|comparison| comparison.metric == metric);
-        these
-            .fold(Some(Left::of(metric)), |left, one| left?.after(one))
-            .is_none()
+        let mut these = all.iter().filter(|comparison| comparison.metric == metric);
+        let left = these.try_fold(Left::of(metric), |left, one| left.after(one));
+        left.is_none()
     };
     let found = all.iter().find(|comparison| nothing_left(&comparison.metric))?;
     Some(found.metric.clone())
