@@ -110,26 +110,24 @@ fn speed() {
         candidate: Tally::new(i % 3, 37),
         stable: Tally::new(5 + i % 5, 713),
     };
-    let blocks = 2_000_000_u64;
-    let mut relative = Relative::default();
-    let begun = Instant::now();
-    (0..blocks).for_each(|i| relative.add(black_box(arms(i)), 1.0));
-    let took = begun.elapsed().as_secs_f64();
+    let blocks = 1_000_000_u64;
+    let relative = best_of(|| {
+        let mut relative = Relative::default();
+        (0..blocks).for_each(|i| relative.add(black_box(arms(i)), 1.0));
+        black_box(relative.ln_e());
+    });
     println!(
-        "- evidence against stable: {:.2} million blocks a second ({:.1})",
-        blocks as f64 / took / 1e6,
-        relative.ln_e()
+        "- evidence against stable: {:.2} million blocks a second",
+        blocks as f64 / relative / 1e6
     );
     let mut metric = Metric::new(Asked {
         limit: Some(0.02),
         margin: None,
     });
-    let begun = Instant::now();
-    (0..blocks).for_each(|i| metric.add(black_box(arms(i))));
-    let took = begun.elapsed().as_secs_f64();
+    let whole = best_of(|| (0..blocks).for_each(|i| metric.add(black_box(arms(i)))));
     println!(
         "- a whole metric (stable, limit, bounds, bursts): {:.2} million blocks a second",
-        blocks as f64 / took / 1e6
+        blocks as f64 / whole / 1e6
     );
     let begun = Instant::now();
     (0..2_000).for_each(|_| {
@@ -139,4 +137,14 @@ fn speed() {
         "- bounds of the ratio: {:.1} µs",
         begun.elapsed().as_secs_f64() / 2_000.0 * 1e6
     );
+}
+
+/// Seconds of the quickest of five: others may use the same core.
+fn best_of(mut work: impl FnMut()) -> f64 {
+    let took = (0..5).map(|_| {
+        let begun = Instant::now();
+        work();
+        begun.elapsed().as_secs_f64()
+    });
+    took.fold(f64::INFINITY, f64::min)
 }
