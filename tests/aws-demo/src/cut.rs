@@ -84,6 +84,11 @@ impl Cut {
 impl Took {
     pub(crate) fn note(&mut self, took: Duration) {
         self.0.push(took);
+        println!(
+            "   traffic was back after {:.1} s, {} times so far",
+            took.as_secs_f64(),
+            self.0.len()
+        );
     }
 
     pub(crate) fn count(&self) -> usize {
