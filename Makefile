@@ -35,7 +35,7 @@ bench-cost: doctor ## what a rollout of 20 steps with 12 looks each costs on AWS
 	cargo build -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --long --programs target/x86_64-unknown-linux-gnu/lambda
 
-package: ## the functions' programs for Lambda, x86_64 and arm64, zipped; too large or too new ends with an error
+package: ## the functions' programs for Lambda, x86_64 and arm64, or ONLY=x86_64, zipped; too large or too new ends with an error
 	infra/aws/package.sh
 
 bench-cold: ## how long each function takes to start, 200 times each, beside floors that do less
