@@ -7,6 +7,9 @@ use weir_domain::run::{PartStatus, Run};
 use super::Fresh;
 use crate::sample::{ROLLOUT, commit, first, run_id, scrape};
 
+/// What a decision changes of a run.
+type Change = fn(&mut Run, PartStatus);
+
 /// The approval of a sample run.
 const APPROVAL: usize = 0;
 
@@ -15,7 +18,7 @@ pub(super) async fn closed_stages_are_read_as_they_stand(store: Fresh) {
     let mut run = begun.run.clone();
     store.commit(begun).await.unwrap();
     let failed = || PartStatus::Failed { why: "late".into() };
-    let decisions: [(fn(&mut Run, PartStatus), PartStatus, Vec<usize>); 6] = [
+    let decisions: [(Change, PartStatus, Vec<usize>); 6] = [
         (approval, PartStatus::Succeeded, vec![APPROVAL]),
         // Decides nothing about the closed one.
         (rollout, PartStatus::Running, Vec::new()),
