@@ -2,6 +2,11 @@
 //! secret and a door to them that asks for the rights of each role. Whoever works on a function runs it by hand, with the
 //! environment that Lambda would give it: a file for each, which `cargo lambda watch --env-file` reads.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "whoever runs it is told on the standard output what to do next"
+)]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
