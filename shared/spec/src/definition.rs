@@ -222,8 +222,8 @@ pub struct RolloutDef {
     pub version: Option<Located<String>>,
     /// The variant's share.
     pub weight: Option<Located<u8>>,
-    /// How a caller would stay with it.
-    pub sticky: Option<Located<String>>,
+    /// How a caller stays with it.
+    pub sticky: Option<StickyDef>,
     /// Keys that only mean something where a revision is made, as far as they are written.
     pub making: Vec<&'static str>,
     /// See the reference page; so for the three below.
@@ -238,6 +238,17 @@ pub struct RolloutDef {
     pub deadlines: Deadlines,
     /// What missing data does.
     pub no_data: NoData,
+}
+
+/// How a caller stays with a variant, as written.
+#[derive(Clone, Debug)]
+pub struct StickyDef {
+    /// Where it stands.
+    pub place: Place,
+    /// The header that callers send.
+    pub header: Option<Located<String>>,
+    /// The cookie that they are given.
+    pub cookie: Option<Located<String>>,
 }
 
 /// A canary as written.

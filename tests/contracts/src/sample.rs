@@ -212,6 +212,7 @@ pub fn effect(run: &RunId, version: u64, n: u32, traffic: bool, due: Timestamp) 
             step: ROLLOUT,
             split: vec![(RevisionId::new("r1"), Weight::FULL)],
             mirror: None,
+            keep: None,
             fence: Fence(u64::from(n) + 1),
         },
         false => Effect::StartExecution { step: ROLLOUT },

@@ -183,6 +183,23 @@ impl SimulatedCluster {
         }
     }
 
+    /// Of a hundred requests of the callers who stay with a variant, how many it gets.
+    pub fn kept(&self, environment: &str) -> Vec<(RevisionId, u8)> {
+        let inside = self.inside();
+        let kept = inside
+            .place(environment)
+            .into_iter()
+            .flat_map(|place| &place.kept);
+        kept.map(|(id, part)| (id.clone(), part.percent())).collect()
+    }
+
+    /// Somebody else takes out what keeps the callers of a variant.
+    pub fn foreign_unkeep(&self, environment: &str, revision: &RevisionId) {
+        let mut inside = self.caught_up();
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        place.kept.remove(revision);
+    }
+
     /// Of a hundred requests, how many are copied to whom.
     pub fn mirrors(&self, environment: &str) -> Vec<(RevisionId, u8)> {
         let inside = self.inside();

@@ -12,7 +12,7 @@ use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
     BlueGreenDef, CanaryDef, CanaryStepDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef,
-    ShadowDef, StageDef, StepDef, StepDefWork, Trigger,
+    ShadowDef, StageDef, StepDef, StepDefWork, StickyDef, Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
@@ -169,7 +169,11 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         }),
         version: spec.get("selector").and_then(|node| text(node, "version")),
         weight: weight(spec, "weight"),
-        sticky: text(spec, "sticky"),
+        sticky: spec.get("sticky").map(|node| StickyDef {
+            place: node.place.clone(),
+            header: text(node, "header"),
+            cookie: text(node, "cookie"),
+        }),
         making: MAKING.into_iter().filter(|key| spec.get(key).is_some()).collect(),
         bake: span(spec, "bake"),
         keep: span(spec, "keep"),
