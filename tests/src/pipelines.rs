@@ -12,7 +12,8 @@ use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
 use weir_domain::pipeline::{
     ApprovalRule, Builds, Canary, CanaryStep, Collect, DEFAULT_MARGIN, DEFAULT_SOURCE, NoData, OnNewPush,
-    Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
+    Parity, Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy,
+    Target,
 };
 use weir_domain::strategy::Sticky;
 use weir_domain::time::Span;
@@ -250,6 +251,7 @@ fn production(commit: &Commit) -> Step {
         warm_within: Span::minutes(30),
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
+        parity: Parity::Refuse,
         watch: Span::ZERO,
         undoes: false,
         adopts: None,

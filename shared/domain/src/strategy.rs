@@ -76,6 +76,11 @@ impl Strategy {
         }
     }
 
+    /// Whether what is measured of the candidate is held against what stable does meanwhile.
+    pub fn compares(&self) -> bool {
+        matches!(self, Self::Canary(_) | Self::Shadow(_))
+    }
+
     /// How callers stay with a variant, where they do.
     pub fn sticky(&self) -> Option<&Sticky> {
         match self {

@@ -8,7 +8,7 @@ use weir_domain::condition::Condition;
 use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::people::Group;
-use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
+use weir_domain::pipeline::{Measure, NoData, OnNewPush, Parity, Provider};
 use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling, Shadow};
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
@@ -238,6 +238,8 @@ pub struct RolloutDef {
     pub deadlines: Deadlines,
     /// What missing data does.
     pub no_data: NoData,
+    /// What other hardware does.
+    pub parity: Parity,
 }
 
 /// How a caller stays with a variant, as written.

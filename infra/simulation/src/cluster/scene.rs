@@ -26,6 +26,13 @@ impl SimulatedCluster {
         self.inside().pool.nodes = Some(vec![1; gpus]);
     }
 
+    /// A node has this label.
+    pub fn label_node(&self, node: usize, key: &str, value: &str) {
+        let mut inside = self.inside();
+        let labels = inside.pool.labels.entry(node).or_default();
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+
     /// Somebody else's pods take what is free, at most `gpus`, and leave at `until` if that is given.
     pub fn occupy(&self, gpus: usize, until: Option<Timestamp>) {
         let mut inside = self.caught_up();

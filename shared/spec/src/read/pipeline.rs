@@ -2,7 +2,7 @@
 
 use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
-use weir_domain::pipeline::{NoData, OnNewPush};
+use weir_domain::pipeline::{NoData, OnNewPush, Parity};
 use weir_domain::strategy::{
     BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SHADOW, DEFAULT_SWITCH, DEFAULT_THRESHOLD, Shadow,
 };
@@ -138,7 +138,7 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 /// Keys of a step that makes a revision; a variant is selected.
-const MAKING: [&str; 8] = [
+const MAKING: [&str; 9] = [
     "resources",
     "replicas",
     "rollback",
@@ -147,6 +147,7 @@ const MAKING: [&str; 8] = [
     "hold_exposure",
     "no_data",
     "deadlines",
+    "parity",
 ];
 
 fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
@@ -183,6 +184,10 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         no_data: match plain(spec, "no_data").as_deref() {
             Some("fail") => NoData::Fail,
             _ => NoData::Hold,
+        },
+        parity: match plain(spec, "parity").as_deref() {
+            Some("report") => Parity::Report,
+            _ => Parity::Refuse,
         },
     }
 }

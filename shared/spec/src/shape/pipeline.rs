@@ -213,6 +213,11 @@ const ROLLOUT: &[Key] = &[
         "What happens while nothing can be counted: nothing moves, or traffic goes back; `hold` without it.",
     ),
     Key::new(
+        "parity",
+        &Choice(&["refuse", "report"]),
+        "What happens where the candidate of a `canary` or `shadow` could go to another kind of GPU or of capacity than stable's: it does not begin, or says so; `refuse` without it.",
+    ),
+    Key::new(
         "warm_within",
         &Span(true),
         "Deadline for the candidate to become warm; 30m without it.",
