@@ -12,8 +12,10 @@ use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
 use weir_domain::pipeline::{
     ApprovalRule, Builds, Canary, CanaryStep, Collect, DEFAULT_MARGIN, DEFAULT_SOURCE, NoData, OnNewPush,
-    Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy, Target,
+    Parity, Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy,
+    Target,
 };
+use weir_domain::strategy::Sticky;
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 use weir_domain::workload::{MetricsEndpoint, Workload};
@@ -102,6 +104,26 @@ pub fn experiment_with_approval(variants: &[(&str, u8)], duration: Span) -> Pipe
     pipeline
 }
 
+/// The same experiment, whose callers stay with their variant by a cookie.
+pub fn sticky_experiment(variants: &[(&str, u8)], duration: Span) -> Pipeline {
+    let mut pipeline = experiment(variants, duration);
+    let rules = pipeline
+        .stages
+        .iter_mut()
+        .flat_map(|stage| match &mut stage.work {
+            StageWork::Steps { steps, .. } => steps.as_mut_slice(),
+            StageWork::Approval(_) => &mut [],
+        });
+    for step in rules {
+        if let StepWork::Rollout(rule) = &mut step.work
+            && let Strategy::Variant { sticky, .. } = &mut rule.strategy
+        {
+            *sticky = Some(Sticky::Cookie("model".into()));
+        }
+    }
+    pipeline
+}
+
 /// Variants side by side until their metrics have been collected for so long, and commands that get what was collected.
 pub fn experiment(variants: &[(&str, u8)], duration: Span) -> Pipeline {
     let step = |(version, weight): &(&str, u8)| {
@@ -110,6 +132,7 @@ pub fn experiment(variants: &[(&str, u8)], duration: Span) -> Pipeline {
             rule.strategy = Strategy::Variant {
                 version: (*version).into(),
                 weight: Weight::new(*weight).expect("stories write percentages"),
+                sticky: None,
             };
             rule.rollback = None;
             (rule.workload.gpus, rule.workload.replicas) = (0, 0);
@@ -228,6 +251,7 @@ fn production(commit: &Commit) -> Step {
         warm_within: Span::minutes(30),
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
+        parity: Parity::Refuse,
         watch: Span::ZERO,
         undoes: false,
         adopts: None,

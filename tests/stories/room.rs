@@ -3,6 +3,7 @@
 use weir_domain::event::Event;
 use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
+use weir_domain::pipeline::{Parity, StageWork, StepWork};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_tests::{Behaviour, World, canary_of_another_service, canary_to_production, commit, replay};
@@ -63,6 +64,65 @@ fn without_a_free_gpu_the_candidate_grows_in_the_places_of_stable() {
         assert!(plan.contains("revert instant up to 33 %"), "{plan}");
         expect_within_plan(&world, &run).await;
         world.expect_serving("Production", &world.revision(&run).await);
+        world
+    });
+}
+
+/// Eight GPUs, one a node: the four that are free are of another kind than those that serve.
+async fn two_kinds(world: &World) -> RevisionId {
+    world.cluster.set_pool(8);
+    for node in 0..8 {
+        let product = if node < 4 { "NVIDIA-L4" } else { "NVIDIA-A10G" };
+        world.cluster.label_node(node, "nvidia.com/gpu.product", product);
+    }
+    world.good_model_serves().await
+}
+
+#[test]
+fn a_canary_on_other_hardware_is_refused_with_the_fix_before_anything_moves() {
+    replay(async |world| {
+        let good = two_kinds(&world).await;
+        let writes = world.cluster.route_writes("Production");
+        let run = push(&world, Behaviour::default()).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "failed").await;
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("stable runs on NVIDIA-L4, on-demand, and gpu-4, which has room for the candidate, is NVIDIA-A10G"),
+            "{why}"
+        );
+        assert!(
+            why.contains("`node_selector: {nvidia.com/gpu.product: NVIDIA-L4}`"),
+            "{why}"
+        );
+        assert_eq!(world.cluster.route_writes("Production"), writes);
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_canary_that_may_go_to_other_hardware_says_so_in_its_plan() {
+    replay(async |world| {
+        two_kinds(&world).await;
+        let mut pipeline = canary_to_production(&commit(2));
+        for stage in &mut pipeline.stages {
+            if let StageWork::Steps { steps, .. } = &mut stage.work {
+                for step in steps {
+                    if let StepWork::Rollout(rule) = &mut step.work {
+                        rule.parity = Parity::Report;
+                    }
+                }
+            }
+        }
+        let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let log = world.log(&run).await;
+        let told = log
+            .iter()
+            .any(|entry| entry.detail.contains("other hardware: stable runs on NVIDIA-L4"));
+        assert!(told, "the plan says so");
         world
     });
 }

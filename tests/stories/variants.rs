@@ -8,7 +8,9 @@ use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, RunId, ServiceName}
 use weir_domain::people::Identity;
 use weir_domain::run::{Repository, Run};
 use weir_domain::time::Span;
-use weir_tests::{Behaviour, World, canary_to_production, commit, experiment, once, replay};
+use weir_tests::{
+    Behaviour, World, canary_to_production, commit, experiment, once, replay, sticky_experiment,
+};
 use weir_webhook_intake::{ByHand, start_by_hand};
 
 /// The article's own features in the project's words.
@@ -216,6 +218,58 @@ fn a_variant_that_loses_its_pods_loses_its_share_to_the_other_and_gets_it_back()
         world.pass(Span::minutes(2)).await;
         assert_eq!(shares(&world), (50, 50, 0));
         ends(&world, &run, "succeeded").await;
+        serves(&world, &good).await;
+        world
+    });
+}
+
+/// Of a hundred requests of each variant's callers, how many it gets.
+fn kept(world: &World) -> Vec<u8> {
+    let kept = world.cluster.kept("Production");
+    let of = |version: &str| {
+        kept.iter()
+            .find(|(id, _)| *id == revision(version))
+            .map(|(_, n)| *n)
+    };
+    TWO.iter().filter_map(|(version, _)| of(version)).collect()
+}
+
+#[test]
+fn callers_stay_with_their_variant_as_long_as_it_is_warm() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        run_both(&world, &Behaviour::default());
+        let pipeline = sticky_experiment(&TWO, Span::minutes(30));
+        let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
+        assert!(kept(&world).is_empty());
+        until_shared(&world, &run).await;
+        world.pass(Span::minutes(5)).await;
+        assert_eq!((shares(&world), kept(&world)), ((50, 50, 0), vec![100, 100]));
+
+        // Its callers go to the other one, and find it again.
+        world
+            .cluster
+            .run_variant(&lane(), "model-b", 0, &Behaviour::default());
+        world.pass(Span::seconds(62)).await;
+        assert_eq!((shares(&world), kept(&world)), ((100, 0, 0), vec![100, 0]));
+        world
+            .cluster
+            .run_variant(&lane(), "model-b", 4, &Behaviour::default());
+        world.pass(Span::minutes(2)).await;
+        assert_eq!(kept(&world), [100, 100]);
+
+        // What somebody else takes out of the route is put back.
+        world.cluster.foreign_unkeep("Production", &revision("model-a"));
+        world.pass(Span::minutes(1)).await;
+        assert_eq!(kept(&world), [100, 100]);
+
+        ends(&world, &run, "succeeded").await;
+        let said = words(&world, &run).await;
+        assert!(
+            said.contains("callers stay with their variant by the cookie model"),
+            "{said}"
+        );
+        assert!(kept(&world).is_empty());
         serves(&world, &good).await;
         world
     });

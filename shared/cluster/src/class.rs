@@ -1,4 +1,4 @@
-//! Whether the gateways of a route can copy requests, as their GatewayClass says.
+//! Whether the gateways of a route can do what is needed of them beside weights, as their GatewayClass says.
 //!
 //! A filter that a gateway does not know may fail every request of its rule. So who says nothing of what it can do is
 //! refused like one that cannot, unless it is known to.
@@ -15,15 +15,24 @@ use crate::scenery::gateways;
 const MIRROR: &str = "HTTPRouteRequestMirror";
 /// Copies a part of them.
 const PART: &str = "HTTPRouteRequestPercentageMirror";
-/// Envoy Gateway can do both, and writes no list of what it can do (1.8: until the field is stable).
+/// Envoy Gateway can do both, and cookies, and writes no list of what it can do (1.8: until the field is stable).
 const SILENT: [&str; 1] = ["gateway.envoyproxy.io/gatewayclass-controller"];
 
-/// What keeps the gateways of the route from copying so many requests of a hundred.
+/// What is needed.
+#[derive(Clone, Copy)]
+pub(crate) enum Needs {
+    /// Copies of so many requests of a hundred.
+    Copies(Weight),
+    /// Cookies that are given by backend, and matched. The Gateway API leaves both to gateways and has no name for either.
+    Cookies,
+}
+
+/// What keeps the gateways of the route from doing that.
 pub(crate) async fn problems(
     api: &Api,
     rule: &RolloutRule,
     route: &Value,
-    percent: Weight,
+    needs: Needs,
 ) -> Result<Vec<String>, String> {
     let mut problems = Vec::new();
     for (namespace, name) in gateways(rule, route) {
@@ -40,7 +49,7 @@ pub(crate) async fn problems(
         let object = format!("GatewayClass {class}");
         let path = format!("/apis/gateway.networking.k8s.io/v1/gatewayclasses/{class}");
         match read(api, &path, &object).await? {
-            Ok(class) => problems.extend(lacks(&object, &class, percent)),
+            Ok(class) => problems.extend(needs.lacked(&object, &class)),
             Err(problem) => problems.push(problem),
         }
     }
@@ -57,9 +66,24 @@ async fn read(api: &Api, path: &str, object: &str) -> Result<Result<Value, Strin
         ))),
         Err(Fault::Away(why)) => Err(why),
         Err(Fault::Denied(why)) => Ok(Err(format!(
-            "{object} cannot be read, so that it is not known whether it copies requests: {why}; apply infra/cluster/classes.yaml"
+            "{object} cannot be read, so that it is not known what it can do: {why}; apply infra/cluster/classes.yaml"
         ))),
         Err(fault) => Ok(Err(format!("{object} cannot be read: {fault}"))),
+    }
+}
+
+impl Needs {
+    fn lacked(self, object: &str, class: &Value) -> Option<String> {
+        let controller = class["spec"]["controllerName"].as_str().unwrap_or_default();
+        match self {
+            Self::Copies(percent) => lacks(object, class, percent),
+            Self::Cookies => (!SILENT.contains(&controller)).then(|| {
+                format!(
+                    "{object} ({controller}) is not known to give cookies by backend and to match them: use `sticky: {{header: …}}`, \
+                     which every gateway can do"
+                )
+            }),
+        }
     }
 }
 
@@ -139,5 +163,9 @@ mod tests {
         let said = told(&class("traefik.io/gateway-controller", Value::Null), 10).unwrap();
         assert!(said.contains("does not say what it supports"), "{said}");
         assert_eq!(told(&class(SILENT[0], json!([])), 10), None);
+        let cookies = |controller| Needs::Cookies.lacked("GatewayClass g", &class(controller, json!([])));
+        assert_eq!(cookies(SILENT[0]), None);
+        let said = cookies("traefik.io/gateway-controller").unwrap();
+        assert!(said.contains("use `sticky: {header: …}`"), "{said}");
     }
 }

@@ -141,7 +141,12 @@ impl Clusters for Fleet {
 
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         match self.rollout(run, step).await {
-            Ok((api, rule)) => site::look(&api, rule, run.rollout(step)).await,
+            Ok((api, rule)) => {
+                let variants = run
+                    .experiment(step)
+                    .map_or(0, |experiment| experiment.sides.len());
+                site::look(&api, rule, run.rollout(step), variants).await
+            }
             Err(error) => SiteSeen::Unreachable(error.to_string()),
         }
     }
@@ -239,11 +244,18 @@ impl Clusters for Fleet {
                 step,
                 split,
                 mirror,
+                keep,
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
                 let experiment = run.experiment(*step);
-                traffic::set_weights(&api, &run.id, rule, experiment, split, mirror.as_ref(), *fence).await
+                let order = traffic::Order {
+                    split,
+                    mirror: mirror.as_ref(),
+                    keep: keep.as_ref(),
+                    fence: *fence,
+                };
+                traffic::set_weights(&api, &run.id, rule, experiment, order).await
             }
             Effect::RetargetService {
                 step,

@@ -41,6 +41,7 @@ mod scenery;
 mod site;
 pub mod snapshot;
 mod split;
+mod sticky;
 mod traffic;
 mod variant;
 

@@ -29,6 +29,8 @@ pub const FENCE: &str = "weir.dev/fence";
 pub const BACKENDS: &str = "weir.dev/backends";
 /// Annotation of a route: the backend that traffic goes back to.
 pub const STABLE: &str = "weir.dev/stable";
+/// Annotation of a route: what callers say who stay with a variant, by the name of its Service.
+pub const STICKY: &str = "weir.dev/sticky";
 /// Annotation of a revision's Deployment: digest of what it was made from.
 pub const CONTENT: &str = "weir.dev/content";
 

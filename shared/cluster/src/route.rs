@@ -8,9 +8,9 @@ use weir_domain::seen::RouteSeen;
 use weir_domain::units::Weight;
 
 use crate::mirror::{copied, filters};
-use crate::names;
 use crate::pods::cut;
 use crate::split::{fence_of, is_service, known_backends};
+use crate::{names, sticky};
 
 /// Reads a route. `lane` and `revisions` say which backends are ours, beside those that the route itself names.
 pub(crate) fn route_seen(route: &Value, lane: &LaneKey, revisions: &[RevisionId]) -> RouteSeen {
@@ -24,6 +24,7 @@ pub(crate) fn route_seen(route: &Value, lane: &LaneKey, revisions: &[RevisionId]
     RouteSeen {
         weights: weights(route, &known),
         mirrors: mirrors(route, &known),
+        kept: kept(route, &known),
         fence,
         observed: matches!(taken, TakenUp::Yes),
         problem: match taken {
@@ -37,7 +38,11 @@ pub(crate) fn route_seen(route: &Value, lane: &LaneKey, revisions: &[RevisionId]
 fn weights(route: &Value, names: &BTreeMap<String, RevisionId>) -> BTreeMap<RevisionId, Weight> {
     let namespace = route["metadata"]["namespace"].as_str().unwrap_or_default();
     let mut out = BTreeMap::new();
+    let callers = sticky::known(route);
     for rule in route["spec"]["rules"].as_array().into_iter().flatten() {
+        if sticky::keeps(rule, &callers) {
+            continue;
+        }
         let backends: Vec<&Value> = rule["backendRefs"].as_array().into_iter().flatten().collect();
         let weight = |backend: &Value| backend["weight"].as_u64().unwrap_or(1);
         let total: u64 = backends.iter().map(|backend| weight(backend)).sum();
@@ -74,6 +79,20 @@ fn mirrors(route: &Value, names: &BTreeMap<String, RevisionId>) -> BTreeMap<Revi
         }
     }
     out
+}
+
+/// Of a hundred requests of the callers who stay with a revision, how many it gets.
+fn kept(route: &Value, names: &BTreeMap<String, RevisionId>) -> BTreeMap<RevisionId, Weight> {
+    let namespace = route["metadata"]["namespace"].as_str().unwrap_or_default();
+    let is_base = |rule: &Value| {
+        let mut backends = rule["backendRefs"].as_array().into_iter().flatten();
+        backends.any(|backend| names.keys().any(|name| is_service(backend, name, namespace)))
+    };
+    let kept = names.iter().filter_map(|(name, revision)| {
+        let percent = sticky::seen(route, name, is_base)?;
+        Some((revision.clone(), Weight::new(percent)?))
+    });
+    kept.collect()
 }
 
 /// Which of the route's backends are revisions of the lane.

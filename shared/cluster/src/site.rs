@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::{Autoscaler, Rollout};
 use weir_domain::seen::SiteSeen;
+use weir_domain::strategy::Sticky;
 use weir_domain::workload::Workload;
 
 use crate::api::Api;
+use crate::class::Needs;
 use crate::fault::Fault;
 use crate::route::route_seen;
 use crate::split::{Wanted, change, fence_of};
 use crate::traffic::{no_route, route_path};
-use crate::{adopt, autoscaler, class, names};
+use crate::{adopt, autoscaler, class, names, sticky};
 
 /// The group of routes.
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
@@ -37,7 +39,13 @@ const RIGHTS: [(&str, &str, &[&str]); 7] = [
 const RIGHTS_TO_ADOPT: [(&str, &str, &[&str]); 1] = [("discovery.k8s.io", "endpointslices", &["list"])];
 
 /// Looks at the route, the plain Service, the Deployment that is to be adopted, what scales the one that serves, and the rights. `rollout`: none for a variant.
-pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: Option<&Rollout>) -> SiteSeen {
+/// `variants`: of the experiment that the rule begins.
+pub(crate) async fn look(
+    api: &Api,
+    rule: &RolloutRule,
+    rollout: Option<&Rollout>,
+    variants: usize,
+) -> SiteSeen {
     let (mut problems, mut adopts, mut scaled) = (Vec::new(), None, None);
     let adopted = to_adopt(rule, rollout);
     let more = adopted.map_or(&[][..], |_| &RIGHTS_TO_ADOPT);
@@ -49,7 +57,7 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, rollout: Option<&Rollout
     if problems.is_empty() {
         let adoption = adoption(api, rule, rollout, adopted);
         let (route, service, adoption, scales) = tokio::join!(
-            route(api, rule),
+            route(api, rule, variants),
             service(api, rule),
             adoption,
             scales(api, rule, rollout)
@@ -188,13 +196,22 @@ fn missing_rights(rules: &Value, more: &[(&str, &str, &[&str])]) -> Vec<String> 
 }
 
 /// What is wrong with the route, if anything.
-async fn route(api: &Api, rule: &RolloutRule) -> Result<Vec<String>, String> {
+async fn route(api: &Api, rule: &RolloutRule, variants: usize) -> Result<Vec<String>, String> {
     let object = format!("HTTPRoute {}/{}", rule.target.namespace, rule.target.route);
     match api.find(&route_path(rule)).await {
         Ok(Some(route)) => {
             let mut problems = route_problems(&object, &route, rule);
             if let Some(shadow) = rule.strategy.mirrored() {
-                problems.extend(class::problems(api, rule, &route, shadow.percent(&rule.workload)).await?);
+                let needs = Needs::Copies(shadow.percent(&rule.workload));
+                problems.extend(class::problems(api, rule, &route, needs).await?);
+            }
+            if let Some(by) = rule.strategy.sticky() {
+                let wanted = all_back(&route, rule);
+                let found = sticky::problems(&route, by, variants, |one| wanted.splits(&route, one));
+                problems.extend(found.into_iter().map(|problem| format!("{object}: {problem}")));
+            }
+            if let Some(Sticky::Cookie(_)) = rule.strategy.sticky() {
+                problems.extend(class::problems(api, rule, &route, Needs::Cookies).await?);
             }
             Ok(problems)
         }
@@ -207,10 +224,10 @@ async fn route(api: &Api, rule: &RolloutRule) -> Result<Vec<String>, String> {
     }
 }
 
-fn route_problems(object: &str, route: &Value, rule: &RolloutRule) -> Vec<String> {
-    let mut problems = Vec::new();
-    // What would be written if everything went back: it fits, or says why no write of this route would.
-    let wanted = Wanted {
+/// What would be written if everything went back: it fits, or says why no write of this route would.
+fn all_back(route: &Value, rule: &RolloutRule) -> Wanted {
+    Wanted {
+        keep: Vec::new(),
         back: None,
         mirror: None,
         namespace: rule.target.namespace.to_string(),
@@ -219,8 +236,12 @@ fn route_problems(object: &str, route: &Value, rule: &RolloutRule) -> Vec<String
         run: String::new(),
         split: Vec::new(),
         fence: fence_of(route).unwrap_or_default(),
-    };
-    if let Err(unfit) = change(route, &wanted) {
+    }
+}
+
+fn route_problems(object: &str, route: &Value, rule: &RolloutRule) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Err(unfit) = change(route, &all_back(route, rule)) {
         problems.push(format!("{object}: {unfit}"));
     }
     if let Some(problem) = route_seen(route, &rule.lane, &[]).problem {

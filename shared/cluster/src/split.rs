@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use weir_domain::ids::Fence;
 
 use crate::render::SERVICE_PORT;
+use crate::sticky::{self, Base, Kept};
 use crate::{mirror, names};
 
 /// What the backends of a route shall be.
@@ -23,6 +24,8 @@ pub(crate) struct Wanted {
     pub(crate) split: Vec<Share>,
     /// The revision that gets copies of requests, and of a hundred how many.
     pub(crate) mirror: Option<Share>,
+    /// Callers that stay with their variant.
+    pub(crate) keep: Vec<Kept>,
     /// Backend that traffic goes back to, where the split does not say it: variants of an experiment are none of them stable.
     pub(crate) back: Option<String>,
     /// Fence of the write.
@@ -110,8 +113,9 @@ pub(crate) fn change(route: &Value, wanted: &Wanted) -> Result<Change, Unfit> {
         _ => {}
     }
     let known = known_backends(route);
+    let callers = sticky::known(route);
     let mut edits = Vec::new();
-    let mut found = false;
+    let mut bases = Vec::new();
     for (index, rule) in route["spec"]["rules"]
         .as_array()
         .into_iter()
@@ -121,11 +125,21 @@ pub(crate) fn change(route: &Value, wanted: &Wanted) -> Result<Change, Unfit> {
         let Some(backends) = rule["backendRefs"].as_array() else {
             continue;
         };
-        if !backends.iter().any(|backend| wanted.owns(backend, &known)) {
+        if sticky::keeps(rule, &callers) || !backends.iter().any(|backend| wanted.owns(backend, &known)) {
             continue;
         }
-        found = true;
-        let next = wanted.backends(backends, &known)?;
+        let own = backends
+            .iter()
+            .map(|backend| sticky::ungiving(backend.clone(), &callers));
+        let shared = wanted.backends(&own.collect::<Vec<_>>(), &known)?;
+        let given = shared
+            .iter()
+            .map(|backend| sticky::giving(backend.clone(), &wanted.keep));
+        let next: Vec<Value> = given.collect();
+        bases.push(Base {
+            rule,
+            backends: shared,
+        });
         let owns = |backend: &Value| !wanted.is_plain(backend) && wanted.owns(backend, &known);
         let copies = mirror::edits(index, rule, owns, wanted.mirror.as_ref());
         let at = format!("/spec/rules/{index}");
@@ -138,9 +152,10 @@ pub(crate) fn change(route: &Value, wanted: &Wanted) -> Result<Change, Unfit> {
             edits.push(json!({"op": "replace", "path": format!("{at}/backendRefs"), "value": next}));
         }
     }
-    if !found {
+    if bases.is_empty() {
         return Err(Unfit::NoRule(wanted.plain.clone()));
     }
+    edits.extend(sticky::edits(route, &bases, &wanted.keep));
     let notes = wanted.annotations();
     if edits.is_empty()
         && fence == wanted.fence
@@ -154,6 +169,8 @@ pub(crate) fn change(route: &Value, wanted: &Wanted) -> Result<Change, Unfit> {
 /// A route without one backend, whose Service is about to go.
 pub(crate) fn without(route: &Value, name: &str, namespace: &str, fence: Fence) -> Result<Change, String> {
     let found = fence_of(route).map_err(|unfit| unfit.to_string())?;
+    let callers = sticky::known(route);
+    let own = callers.get(name);
     let mut edits = Vec::new();
     for (index, rule) in route["spec"]["rules"]
         .as_array()
@@ -173,12 +190,15 @@ pub(crate) fn without(route: &Value, name: &str, namespace: &str, fence: Fence) 
         if gone.iter().any(|backend| backend["weight"] != 0) {
             return Err(format!("`{name}` still has traffic"));
         }
-        if !gone.is_empty() {
+        // The rule of its callers goes as a whole.
+        let whole = own.is_some_and(|says| sticky::is_for(rule, says));
+        if !gone.is_empty() && !whole {
             let at = format!("/spec/rules/{index}/backendRefs");
             edits.push(json!({"op": "test", "path": at, "value": backends}));
             edits.push(json!({"op": "replace", "path": at, "value": stay}));
         }
     }
+    edits.extend(sticky::forgotten(route, name));
     if edits.is_empty() {
         return Ok(Change::Nothing);
     }
@@ -254,6 +274,13 @@ impl Wanted {
         }
     }
 
+    /// Whether a rule of the route has backends that are split.
+    pub(crate) fn splits(&self, route: &Value, rule: &Value) -> bool {
+        let known = known_backends(route);
+        let mut backends = rule["backendRefs"].as_array().into_iter().flatten();
+        backends.any(|backend| self.owns(backend, &known))
+    }
+
     fn is_plain(&self, backend: &Value) -> bool {
         is_service(backend, &self.plain, &self.namespace)
     }
@@ -325,15 +352,17 @@ impl Wanted {
             // A first release goes back to the plain Service.
             _ => self.plain.clone(),
         };
-        vec![
+        let mut notes = vec![
             (names::FENCE, self.fence.to_string()),
             (names::LANE, self.lane.clone()),
             (names::RUN, self.run.clone()),
             (names::BACKENDS, json!(backends).to_string()),
             (names::STABLE, stable),
-        ]
+        ];
+        notes.extend(sticky::note(&self.keep));
+        notes
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

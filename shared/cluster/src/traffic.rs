@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_app::EffectError;
-use weir_domain::experiment::Experiment;
+use weir_domain::experiment::{Experiment, Keep};
 use weir_domain::ids::{Fence, RevisionId, RunId};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::units::Weight;
@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::names;
 use crate::render::selector;
 use crate::split::{Change, Share, Wanted, change, fence_of, guarded};
+use crate::sticky::Kept;
 
 /// Times that a write is tried again after somebody else wrote in between. Controllers write an object once or twice in
 /// a row; more is a fight that a person should know of.
@@ -32,15 +33,25 @@ pub(crate) fn no_route(rule: &RolloutRule, said: &str) -> String {
     )
 }
 
-/// Sets the shares of a route, and who gets copies.
+/// What a route shall do.
+pub(crate) struct Order<'a> {
+    /// Shares.
+    pub(crate) split: &'a [(RevisionId, Weight)],
+    /// Who gets copies.
+    pub(crate) mirror: Option<&'a (RevisionId, Weight)>,
+    /// Whose callers stay.
+    pub(crate) keep: Option<&'a Keep>,
+    /// Fence of the write.
+    pub(crate) fence: Fence,
+}
+
+/// Sets the shares of a route, who gets copies, and whose callers stay.
 pub(crate) async fn set_weights(
     api: &Api,
     run: &RunId,
     rule: &RolloutRule,
     experiment: Option<&Experiment>,
-    split: &[(RevisionId, Weight)],
-    mirror: Option<&(RevisionId, Weight)>,
-    fence: Fence,
+    order: Order<'_>,
 ) -> Result<(), EffectError> {
     const OPERATION: &str = "set the weights of";
     let object = format!("HTTPRoute {}/{}", rule.target.namespace, rule.target.route);
@@ -59,9 +70,13 @@ pub(crate) async fn set_weights(
         plain: rule.target.service.clone(),
         lane: names::lane_key(&rule.lane),
         run: run.to_string(),
-        split: split.iter().map(share).collect(),
-        mirror: mirror.map(share),
-        fence,
+        split: order.split.iter().map(share).collect(),
+        mirror: order.mirror.map(share),
+        keep: order
+            .keep
+            .map(|keep| Kept::of(&rule.lane, keep))
+            .unwrap_or_default(),
+        fence: order.fence,
     };
     let decide = |route: &Value| change(route, &wanted).map_err(|unfit| unfit.to_string());
     match write(api, &route_path(rule), decide).await {

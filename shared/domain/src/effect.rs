@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Duty;
+use crate::experiment::Keep;
 use crate::ids::{Fence, RevisionId, RunId, StepId};
 use crate::rollout::Autoscaler;
 use crate::units::Weight;
@@ -95,6 +96,9 @@ pub enum Effect {
         /// The revision that gets copies of so many requests of a hundred; nothing: no revision of the lane gets any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mirror: Option<(RevisionId, Weight)>,
+        /// Callers that stay with their variant; nothing: all requests are sent by the shares.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Keep>,
         /// Fence of the write.
         fence: Fence,
     },

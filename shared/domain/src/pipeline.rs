@@ -223,6 +223,9 @@ pub struct RolloutRule {
     /// release ends it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub watch: Span,
+    /// What happens where the candidate could go to other hardware than stable's.
+    #[serde(default, skip_serializing_if = "Parity::is_refuse")]
+    pub parity: Parity,
     /// It brings back what served before, on purpose: its commit need not descend from the one that serves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undoes: bool,
@@ -252,6 +255,23 @@ pub enum NoData {
 impl NoData {
     fn is_hold(&self) -> bool {
         *self == Self::Hold
+    }
+}
+
+/// What other hardware does to a rollout whose candidate is compared with stable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parity {
+    /// It does not begin.
+    #[default]
+    Refuse,
+    /// It begins, and says so.
+    Report,
+}
+
+impl Parity {
+    fn is_refuse(&self) -> bool {
+        *self == Self::Refuse
     }
 }
 

@@ -261,6 +261,8 @@ pub struct RouteSeen {
     pub weights: BTreeMap<RevisionId, Weight>,
     /// Of a hundred requests, how many are copied to a revision.
     pub mirrors: BTreeMap<RevisionId, Weight>,
+    /// Of a hundred requests of the callers who stay with a variant, how many it gets; a variant without such callers is absent.
+    pub kept: BTreeMap<RevisionId, Weight>,
     /// Fence of the last write.
     pub fence: Fence,
     /// Whether the gateway's controller has taken up the route as it stands.

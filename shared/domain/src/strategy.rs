@@ -1,6 +1,7 @@
 //! Strategies: in which steps a service moves, and what each step waits for.
 
 mod shadow;
+mod sticky;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use crate::time::Span;
 use crate::units::{Ratio, Weight};
 
 pub use shadow::{DEFAULT_COPIED, DEFAULT_SHADOW, Shadow};
+pub use sticky::Sticky;
 
 /// How traffic and replicas move.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -30,6 +32,9 @@ pub enum Strategy {
         version: String,
         /// Its share.
         weight: Weight,
+        /// How a caller stays with it; nothing: each request is sent anew.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sticky: Option<Sticky>,
     },
 }
 
@@ -67,6 +72,19 @@ impl Strategy {
     pub fn mirrored(&self) -> Option<&Shadow> {
         match self {
             Self::Shadow(shadow) => Some(shadow),
+            _ => None,
+        }
+    }
+
+    /// Whether what is measured of the candidate is held against what stable does meanwhile.
+    pub fn compares(&self) -> bool {
+        matches!(self, Self::Canary(_) | Self::Shadow(_))
+    }
+
+    /// How callers stay with a variant, where they do.
+    pub fn sticky(&self) -> Option<&Sticky> {
+        match self {
+            Self::Variant { sticky, .. } => sticky.as_ref(),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use weir_domain::condition::Condition;
 use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::people::Group;
-use weir_domain::pipeline::{Measure, NoData, OnNewPush, Provider};
+use weir_domain::pipeline::{Measure, NoData, OnNewPush, Parity, Provider};
 use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling, Shadow};
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
@@ -222,8 +222,8 @@ pub struct RolloutDef {
     pub version: Option<Located<String>>,
     /// The variant's share.
     pub weight: Option<Located<u8>>,
-    /// How a caller would stay with it.
-    pub sticky: Option<Located<String>>,
+    /// How a caller stays with it.
+    pub sticky: Option<StickyDef>,
     /// Keys that only mean something where a revision is made, as far as they are written.
     pub making: Vec<&'static str>,
     /// See the reference page; so for the three below.
@@ -238,6 +238,19 @@ pub struct RolloutDef {
     pub deadlines: Deadlines,
     /// What missing data does.
     pub no_data: NoData,
+    /// What other hardware does.
+    pub parity: Parity,
+}
+
+/// How a caller stays with a variant, as written.
+#[derive(Clone, Debug)]
+pub struct StickyDef {
+    /// Where it stands.
+    pub place: Place,
+    /// The header that callers send.
+    pub header: Option<Located<String>>,
+    /// The cookie that they are given.
+    pub cookie: Option<Located<String>>,
 }
 
 /// A canary as written.

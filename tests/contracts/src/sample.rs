@@ -16,7 +16,7 @@ use weir_domain::ids::{
 use weir_domain::lane::Lane;
 use weir_domain::people::Actor;
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, NoData, OnNewPush, Pipeline, Provider, Quorum, Rolling, RolloutRule, Stage,
+    ApprovalRule, Builds, NoData, OnNewPush, Parity, Pipeline, Provider, Quorum, Rolling, RolloutRule, Stage,
     StageWork, Step, StepWork, Strategy, Target,
 };
 use weir_domain::pool::Pool;
@@ -91,6 +91,7 @@ pub fn pipeline(name: &str) -> Pipeline {
         warm_within: Span::minutes(30),
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
+        parity: Parity::Refuse,
         watch: Span::ZERO,
         undoes: false,
         adopts: None,
@@ -213,6 +214,7 @@ pub fn effect(run: &RunId, version: u64, n: u32, traffic: bool, due: Timestamp) 
             step: ROLLOUT,
             split: vec![(RevisionId::new("r1"), Weight::FULL)],
             mirror: None,
+            keep: None,
             fence: Fence(u64::from(n) + 1),
         },
         false => Effect::StartExecution { step: ROLLOUT },

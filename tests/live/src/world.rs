@@ -179,6 +179,7 @@ impl World {
             step: ROLLOUT,
             split: split.iter().map(share).collect(),
             mirror: None,
+            keep: None,
             fence: Fence(fence),
         }
     }
@@ -218,17 +219,31 @@ impl World {
     /// # Errors
     /// What came back instead.
     pub async fn ask(&self) -> Result<String, String> {
+        self.ask_as(None).await.map(|(version, _)| version)
+    }
+
+    /// The same for a request with a header more; the cookie that the answer gives beside it.
+    ///
+    /// # Errors
+    /// What came back instead.
+    pub async fn ask_as(&self, header: Option<(&str, &str)>) -> Result<(String, Option<String>), String> {
         let request = http::Request::get(format!("{}/health", self.cluster.gateway))
-            .header(http::header::HOST, self.host())
+            .header(http::header::HOST, self.host());
+        let request = match header {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        };
+        let request = request
             .body(Empty::<Bytes>::new())
             .expect("the gateway's address is one");
         let client = Client::builder(TokioExecutor::new()).build_http();
         let answer = client.request(request).await.map_err(|error| error.to_string())?;
-        let version = answer.headers().get("x-model-version");
-        let version = version.and_then(|version| version.to_str().ok());
-        version
-            .map(str::to_owned)
-            .ok_or_else(|| answer.status().to_string())
+        let text = |name: &str| {
+            let value = answer.headers().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let version = text("x-model-version").ok_or_else(|| answer.status().to_string())?;
+        Ok((version, text("set-cookie")))
     }
 
     /// Host name that the route answers to.

@@ -84,6 +84,9 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if plan.rung != Rung::Surge {
         warnings.push(format!("{}: {}", plan.rung, plan.why));
     }
+    if !plan.other_hardware.is_empty() {
+        warnings.push(format!("other hardware: {}", plan.other_hardware));
+    }
     let site = Site {
         snapshot: &ground.snapshot,
         ask: &ground.ask,

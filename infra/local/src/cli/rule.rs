@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
 use weir_domain::pipeline::{
-    Canary, CanaryStep, NoData, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy, Target,
+    Canary, CanaryStep, NoData, Parity, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy,
+    Target,
 };
 use weir_domain::strategy::Shadow;
 use weir_domain::time::Span;
@@ -218,6 +219,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         warm_within: Span::ZERO,
         deadlines: def.deadlines,
         no_data: NoData::Hold,
+        parity: Parity::Refuse,
         watch: Span::ZERO,
         undoes: false,
         adopts: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use weir_app::{Clock, EffectError};
 use weir_domain::effect::Effect;
+use weir_domain::experiment::Keep;
 use weir_domain::ids::{Fence, RevisionId, StepId};
 use weir_domain::pipeline::{RolloutRule, Strategy};
 use weir_domain::rollout::Rollout;
@@ -66,8 +67,15 @@ impl Inside {
                 ..
             } => self.scale(run, rule, revision, (*replicas as usize, leaving), *fence, now),
             Effect::SetWeights {
-                split, mirror, fence, ..
-            } => self.set_weights((run, step), rule, split, mirror.as_ref(), *fence),
+                split,
+                mirror,
+                keep,
+                fence,
+                ..
+            } => {
+                self.set_weights((run, step), rule, split, mirror.as_ref(), *fence);
+                self.keep(rule, keep.as_ref(), *fence);
+            }
             Effect::RetargetService { revision, .. } => {
                 self.place_mut(&rule.lane.environment).plain = Some(revision.clone());
             }
@@ -166,6 +174,17 @@ impl Inside {
             }
         }
         (place.weights, place.mirrors, place.fence) = (wanted, mirrors, fence);
+    }
+
+    fn keep(&mut self, rule: &RolloutRule, keep: Option<&Keep>, fence: Fence) {
+        let place = self.place_mut(&rule.lane.environment);
+        if fence < place.fence {
+            return;
+        }
+        let callers = keep.into_iter().flat_map(|keep| &keep.callers);
+        place.kept = callers
+            .map(|callers| (callers.revision.clone(), callers.weight))
+            .collect();
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) weights: BTreeMap<RevisionId, Weight>,
     /// Who gets copies, and of a hundred requests how many.
     pub(super) mirrors: BTreeMap<RevisionId, Weight>,
+    /// Of a hundred requests of the callers who stay with a variant, how many it gets.
+    pub(super) kept: BTreeMap<RevisionId, Weight>,
     pub(super) fence: Fence,
     pub(super) plain: Option<RevisionId>,
     /// Variants that have a Service.
@@ -119,6 +121,7 @@ impl Place {
         RouteSeen {
             weights: self.weights.clone(),
             mirrors: self.mirrors.clone(),
+            kept: self.kept.clone(),
             fence: self.fence,
             observed: true,
             problem: None,

@@ -1,5 +1,7 @@
 //! GPUs of the cluster in memory, and the pods that hold them.
 
+use std::collections::BTreeMap;
+
 use weir_domain::fit::{
     Ask, Hold, Labels, Node, Pod as FitPod, Requirement, Resources, Selector, Snapshot, Test,
 };
@@ -53,6 +55,8 @@ impl Pod {
 pub(super) struct Pool {
     /// GPUs of each node; nothing: more than anybody needs.
     pub(super) nodes: Option<Vec<usize>>,
+    /// Labels of nodes that have any.
+    pub(super) labels: BTreeMap<usize, Labels>,
     /// GPUs that somebody else's pods hold, one each: the node, and until when if that is known.
     foreign: Vec<(usize, Option<Timestamp>)>,
     /// Pods of somebody else that each take the next place that comes free.
@@ -185,7 +189,10 @@ impl Pool {
                 nodes: sizes
                     .into_iter()
                     .enumerate()
-                    .map(|(n, gpus)| scene.node(n, gpus))
+                    .map(|(n, gpus)| Node {
+                        labels: self.labels.get(&n).cloned().unwrap_or_default(),
+                        ..scene.node(n, gpus)
+                    })
                     .collect(),
                 pods: own.chain(foreign).collect(),
                 ..Snapshot::default()

@@ -26,6 +26,13 @@ impl SimulatedCluster {
         self.inside().pool.nodes = Some(vec![1; gpus]);
     }
 
+    /// A node has this label.
+    pub fn label_node(&self, node: usize, key: &str, value: &str) {
+        let mut inside = self.inside();
+        let labels = inside.pool.labels.entry(node).or_default();
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+
     /// Somebody else's pods take what is free, at most `gpus`, and leave at `until` if that is given.
     pub fn occupy(&self, gpus: usize, until: Option<Timestamp>) {
         let mut inside = self.caught_up();
@@ -181,6 +188,23 @@ impl SimulatedCluster {
         if part > Weight::ZERO {
             place.mirrors.insert(revision.clone(), part);
         }
+    }
+
+    /// Of a hundred requests of the callers who stay with a variant, how many it gets.
+    pub fn kept(&self, environment: &str) -> Vec<(RevisionId, u8)> {
+        let inside = self.inside();
+        let kept = inside
+            .place(environment)
+            .into_iter()
+            .flat_map(|place| &place.kept);
+        kept.map(|(id, part)| (id.clone(), part.percent())).collect()
+    }
+
+    /// Somebody else takes out what keeps the callers of a variant.
+    pub fn foreign_unkeep(&self, environment: &str, revision: &RevisionId) {
+        let mut inside = self.caught_up();
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        place.kept.remove(revision);
     }
 
     /// Of a hundred requests, how many are copied to whom.

@@ -30,6 +30,7 @@ pub(crate) async fn release(
     let widened = write(api, &plain_path(rule), |plain| widen(plain, fence)).await;
     widened.map_err(|failure| failure.on("put back", service))?;
     let wanted = Wanted {
+        keep: Vec::new(),
         namespace: namespace.to_string(),
         plain: rule.target.service.clone(),
         lane: names::lane_key(&rule.lane),

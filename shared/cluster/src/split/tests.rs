@@ -1,17 +1,17 @@
 use super::*;
 
-fn backend(name: &str, weight: u8) -> Value {
+pub(crate) fn backend(name: &str, weight: u8) -> Value {
     json!({"group": "", "kind": "Service", "name": name, "port": 80, "weight": weight})
 }
 
-fn route(rules: Value, annotations: Value) -> Value {
+pub(crate) fn route(rules: Value, annotations: Value) -> Value {
     json!({
         "metadata": {"name": "web", "namespace": "prod", "resourceVersion": "77", "annotations": annotations},
         "spec": {"rules": rules},
     })
 }
 
-fn plain_route() -> Value {
+pub(crate) fn plain_route() -> Value {
     route(
         json!([
             {"matches": [{"path": {"value": "/admin"}}], "backendRefs": [backend("admin", 1)]},
@@ -27,7 +27,7 @@ fn plain_route() -> Value {
     )
 }
 
-fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
+pub(crate) fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
     let share = |(name, weight): &(&str, u8)| Share {
         backend: (*name).to_owned(),
         revision: format!("r-{name}"),
@@ -36,6 +36,7 @@ fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
     Wanted {
         back: None,
         mirror: None,
+        keep: Vec::new(),
         namespace: "prod".into(),
         plain: "web".into(),
         lane: "web/Production".into(),
@@ -46,7 +47,7 @@ fn wanted(split: &[(&str, u8)], fence: u64) -> Wanted {
 }
 
 /// What a patch makes of a route. The few operations that are used, applied by hand.
-fn applied(route: &Value, change: Change) -> Value {
+pub(crate) fn applied(route: &Value, change: Change) -> Value {
     let Change::Patch(operations) = change else {
         panic!("a patch is expected, not {change:?}");
     };
@@ -58,20 +59,26 @@ fn applied(route: &Value, change: Change) -> Value {
             "replace" => *route.pointer_mut(path).unwrap() = operation["value"].clone(),
             "remove" => {
                 let (parent, key) = path.rsplit_once('/').unwrap();
-                let parent = route.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-                assert!(parent.remove(key).is_some(), "{path}");
+                let key = key.replace("~1", "/").replace("~0", "~");
+                match route.pointer_mut(parent).unwrap() {
+                    Value::Array(parent) => drop(parent.remove(key.parse().unwrap())),
+                    parent => assert!(parent.as_object_mut().unwrap().remove(&key).is_some(), "{path}"),
+                }
             }
             _ => {
                 let (parent, key) = path.rsplit_once('/').unwrap();
                 let key = key.replace("~1", "/").replace("~0", "~");
-                route.pointer_mut(parent).unwrap()[key] = operation["value"].clone();
+                match route.pointer_mut(parent).unwrap() {
+                    Value::Array(parent) => parent.push(operation["value"].clone()),
+                    parent => parent[key] = operation["value"].clone(),
+                }
             }
         }
     }
     route
 }
 
-fn names_and_weights(route: &Value, rule: usize) -> Vec<(String, u64)> {
+pub(crate) fn names_and_weights(route: &Value, rule: usize) -> Vec<(String, u64)> {
     let backends = route["spec"]["rules"][rule]["backendRefs"].as_array().unwrap();
     let pair = |b: &Value| {
         (

@@ -1,6 +1,7 @@
 //! A change of the shares: decided, and the three times that it is reported by.
 
 use super::end::split_back;
+use super::kept::{Keep, keep};
 use super::state::{CHANGES_LIMIT, Experiment};
 use crate::audit::Action;
 use crate::decide::Draft;
@@ -50,6 +51,7 @@ pub(super) fn set_shares(
         .note(Action::WeightDecided, format!("{after}: {why}"))
         .with("fence", experiment.fence.0)
         .moved(before, after);
+    let keep = kept_callers(draft, experiment, id);
     let split = match experiment.split.is_empty() {
         true => split_back(experiment),
         // What served before stays in the route without a share, so that everybody sees where traffic goes back to.
@@ -62,8 +64,15 @@ pub(super) fn set_shares(
         mirror: None,
         step: id,
         split,
+        keep,
         fence: experiment.fence,
     });
+}
+
+/// Who stays with whom under the present shares, where callers stay. Once traffic goes back nobody does.
+pub(super) fn kept_callers(draft: &Draft, experiment: &Experiment, id: StepId) -> Option<Keep> {
+    let by = draft.run.rule(id)?.strategy.sticky()?;
+    (!experiment.split.is_empty()).then(|| keep(by, &experiment.sides, &experiment.split))
 }
 
 /// Reads the three times of the last change off a look.

@@ -9,8 +9,9 @@ use crate::time::{Span, Timestamp};
 /// Failures and split are judged in blocks of this length.
 const BLOCK: Span = Span::minutes(5);
 
-/// Adds what each variant answered since the last block, against the first.
-pub(super) fn judge(now: Timestamp, experiment: &mut Experiment) {
+/// Adds what each variant answered since the last block, against the first. Where callers stay with a variant, requests do not
+/// follow its share: some callers ask more than others.
+pub(super) fn judge(now: Timestamp, experiment: &mut Experiment, by_share: bool) {
     if experiment
         .changes
         .last()
@@ -46,7 +47,8 @@ pub(super) fn judge(now: Timestamp, experiment: &mut Experiment) {
             share(&first.revision),
             share(&side.revision),
         ) {
-            read.push((side.revision.clone(), Arms { stable, candidate }, b / (a + b)));
+            let weight = by_share.then(|| b / (a + b));
+            read.push((side.revision.clone(), Arms { stable, candidate }, weight));
         }
     }
     for (id, arms, weight) in read {

@@ -18,7 +18,7 @@ pub fn variants_from(pipeline: &Pipeline, leader: StepId) -> Vec<Side> {
     let groups = groups(pipeline).into_iter();
     let mut led = groups.filter(|group| group.first().is_some_and(|(step, ..)| *step == leader));
     let side = |(step, rule): (StepId, &RolloutRule)| match &rule.strategy {
-        Strategy::Variant { version, weight } => Some(Side {
+        Strategy::Variant { version, weight, .. } => Some(Side {
             step,
             version: version.clone(),
             revision: variant_revision(&rule.lane, version),

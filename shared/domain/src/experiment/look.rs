@@ -1,6 +1,6 @@
 //! A look at an experiment: its pods, the route, the requests of each variant.
 
-use super::change::{set_shares, settle};
+use super::change::{kept_callers, set_shares, settle};
 use super::compare::judge;
 use super::end::{end_now, over};
 use super::shares::{Side, shares};
@@ -75,7 +75,8 @@ fn look(draft: &mut Draft, experiment: &mut Experiment, id: StepId, scene: &Expe
     match experiment.phase {
         Phase::Warming => warming(draft, experiment, id),
         Phase::Running => {
-            judge(draft.now, experiment);
+            let by_share = kept_callers(draft, experiment, id).is_none();
+            judge(draft.now, experiment, by_share);
             running(draft, experiment, id, &scene.route);
         }
         Phase::Ending => ending(draft, experiment, id, &scene.route),
@@ -151,9 +152,12 @@ fn running(draft: &mut Draft, experiment: &mut Experiment, id: StepId, route: &R
         .last()
         .is_some_and(|change| change.accepted.is_some());
     let deviates = |(id, weight): &(RevisionId, Weight)| route.weights.get(id) != Some(weight);
+    let keep = kept_callers(draft, experiment, id);
+    let mut callers = keep.iter().flat_map(|keep| &keep.callers);
+    let unkept = callers.any(|callers| route.kept.get(&callers.revision) != Some(&callers.weight));
     if let Some(problem) = &route.problem {
         wait(draft, experiment, problem);
-    } else if written && experiment.split.iter().any(deviates) {
+    } else if written && (unkept || experiment.split.iter().any(deviates)) {
         set_shares(draft, experiment, id, split, "somebody else wrote the route");
     } else {
         experiment.waits_for = lost(experiment).join("; ");

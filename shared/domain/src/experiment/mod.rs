@@ -16,6 +16,7 @@ pub mod collect;
 mod compare;
 mod end;
 mod grouping;
+mod kept;
 mod look;
 mod shares;
 mod start;
@@ -24,6 +25,7 @@ mod steps;
 
 pub(crate) use end::{end, lay_off};
 pub use grouping::{leader_of, variants_from};
+pub use kept::{Callers, Keep, keep};
 pub use look::look_again;
 pub(crate) use look::observe;
 pub use shares::{Side, shares};

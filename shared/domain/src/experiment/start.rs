@@ -87,11 +87,14 @@ fn begin(draft: &mut Draft, experiment: &mut Experiment, id: StepId) {
         .map(|side| format!("{} {}", side.version, side.weight))
         .collect();
     let (back, planned) = (experiment.back_in_words(), planned.join(", "));
+    let sticky = rule.strategy.sticky().map_or_else(String::new, |by| {
+        format!("; callers stay with their variant by {}", by.words())
+    });
     draft
         .note(
             Action::LaneTaken,
             format!(
-                "experiment on {}: {planned}, once all are warm; traffic goes back to {back} when it ends",
+                "experiment on {}: {planned}, once all are warm{sticky}; traffic goes back to {back} when it ends",
                 rule.lane
             ),
         )

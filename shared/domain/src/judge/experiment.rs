@@ -52,10 +52,12 @@ impl Experiment {
         }
     }
 
-    /// Adds a block in which B was given `weight` of the traffic: A is `stable`, B is `candidate`.
-    pub fn add(&mut self, arms: Arms, weight: f64) {
+    /// Adds a block in which B was given `weight` of the traffic: A is `stable`, B is `candidate`. Without it the split says nothing.
+    pub fn add(&mut self, arms: Arms, weight: Option<f64>) {
         self.metric.add(arms);
-        self.split.add(arms.candidate.total, arms.stable.total, weight);
+        if let Some(weight) = weight {
+            self.split.add(arms.candidate.total, arms.stable.total, weight);
+        }
     }
 
     /// What is known today.
@@ -102,14 +104,14 @@ mod tests {
     use super::*;
     use crate::judge::Tally;
 
-    fn days(bad_b: u64, weight: f64) -> Reading {
+    fn days(bad_b: u64, weight: impl Into<Option<f64>> + Copy) -> Reading {
         let mut experiment = Experiment::new(Alpha::new(0.05).unwrap());
         for _ in 0..7 {
             let arms = Arms {
                 stable: Tally::new(500, 10_000),
                 candidate: Tally::new(bad_b, 10_000),
             };
-            experiment.add(arms, weight);
+            experiment.add(arms, weight.into());
         }
         experiment.read()
     }
@@ -128,5 +130,7 @@ mod tests {
         let wrong = days(650, 0.4);
         assert_eq!(wrong.outcome, Outcome::Invalid);
         assert!(wrong.words.contains("50.0 %"), "{}", wrong.words);
+        let callers_choose = days(650, None);
+        assert_eq!(callers_choose.outcome, Outcome::Greater);
     }
 }

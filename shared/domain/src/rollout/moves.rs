@@ -199,6 +199,7 @@ pub(super) fn set_weight(draft: &mut Draft, rollout: &mut Rollout, id: StepId, w
         step: id,
         split,
         mirror,
+        keep: None,
         fence,
     });
 }

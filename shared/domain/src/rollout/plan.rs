@@ -39,6 +39,9 @@ pub struct Plan {
     /// Why that way, in words; empty where the cluster was not asked.
     #[serde(default)]
     pub why: String,
+    /// Where the candidate could go that is other hardware than stable's, in words; empty where there is no such place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub other_hardware: String,
 }
 
 /// What plans did that were stored before there was a choice.
@@ -56,6 +59,7 @@ impl Default for Plan {
             rung: surge(),
             gives_first: false,
             why: String::new(),
+            other_hardware: String::new(),
         }
     }
 }
@@ -233,6 +237,7 @@ pub(super) fn made_of(
         rung,
         gives_first: false,
         why,
+        other_hardware: String::new(),
     };
     // A first release has no way back to lose, and a stable side that keeps everything is all the way back there is.
     plan.instant_revert = !plan.lends() || plan.steps.iter().all(|step| plan.instant_at(step, rule));

@@ -11,10 +11,10 @@ use super::rolling::Limits;
 use super::stable::StableSide;
 use crate::audit::Action as Did;
 use crate::decide::Draft;
-use crate::fit::{Counted, Fits, fit, stable_pods};
+use crate::fit::{Counted, Fits, fit, other_hardware, stable_pods};
 use crate::ids::StepId;
 use crate::ladder::{Action, Ladder, Load, ladder, room};
-use crate::pipeline::RolloutRule;
+use crate::pipeline::{Parity, RolloutRule};
 use crate::run::PartStatus;
 use crate::seen::{Ground, GroundSeen, SiteSeen};
 use crate::time::Span;
@@ -163,9 +163,33 @@ pub enum Choice {
     Refuse(String),
 }
 
+/// What the ground lets a rollout do, and whether that is on the hardware of stable. First what fits, then that.
+pub fn choose(
+    rule: &RolloutRule,
+    stable: Option<u32>,
+    ground: &Ground,
+    ahead: Ahead,
+    load: Load,
+    waited: Span,
+) -> Choice {
+    let choice = first_rung(rule, stable, ground, ahead, load, waited);
+    let Choice::Go(plan) = choice else {
+        return choice;
+    };
+    match other_hardware(&ground.snapshot, &ground.ask) {
+        Some(words) if rule.strategy.compares() && rule.parity == Parity::Refuse => Choice::Refuse(format!(
+            "nothing was moved: the candidate would be compared with stable on other hardware: {words}; or say `parity: report`"
+        )),
+        found => Choice::Go(Plan {
+            other_hardware: found.unwrap_or_default(),
+            ..plan
+        }),
+    }
+}
+
 /// The first rung of the ladder on which the rollout can stand. `ahead`: who came before in the pool;
 /// `waited`: for how long it has waited for room.
-pub fn choose(
+fn first_rung(
     rule: &RolloutRule,
     stable: Option<u32>,
     ground: &Ground,

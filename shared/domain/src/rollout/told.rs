@@ -43,6 +43,9 @@ pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
         (false, _, None) => {}
     }
     words.push_str(&format!("; about {} in all", foreseen.total));
+    if !plan.other_hardware.is_empty() {
+        words.push_str(&format!("; other hardware: {}", plan.other_hardware));
+    }
     words
 }
 

@@ -2,7 +2,7 @@
 
 use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
-use weir_domain::pipeline::{NoData, OnNewPush};
+use weir_domain::pipeline::{NoData, OnNewPush, Parity};
 use weir_domain::strategy::{
     BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SHADOW, DEFAULT_SWITCH, DEFAULT_THRESHOLD, Shadow,
 };
@@ -12,7 +12,7 @@ use super::{count, env, percent, plain, plain_texts, span, text, texts, weight};
 use crate::condition::{self, Metrics};
 use crate::definition::{
     BlueGreenDef, CanaryDef, CanaryStepDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef,
-    ShadowDef, StageDef, StepDef, StepDefWork, Trigger,
+    ShadowDef, StageDef, StepDef, StepDefWork, StickyDef, Trigger,
 };
 use crate::source::Located;
 use crate::yaml::Node;
@@ -138,7 +138,7 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 /// Keys of a step that makes a revision; a variant is selected.
-const MAKING: [&str; 8] = [
+const MAKING: [&str; 9] = [
     "resources",
     "replicas",
     "rollback",
@@ -147,6 +147,7 @@ const MAKING: [&str; 8] = [
     "hold_exposure",
     "no_data",
     "deadlines",
+    "parity",
 ];
 
 fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
@@ -169,7 +170,11 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         }),
         version: spec.get("selector").and_then(|node| text(node, "version")),
         weight: weight(spec, "weight"),
-        sticky: text(spec, "sticky"),
+        sticky: spec.get("sticky").map(|node| StickyDef {
+            place: node.place.clone(),
+            header: text(node, "header"),
+            cookie: text(node, "cookie"),
+        }),
         making: MAKING.into_iter().filter(|key| spec.get(key).is_some()).collect(),
         bake: span(spec, "bake"),
         keep: span(spec, "keep"),
@@ -179,6 +184,10 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         no_data: match plain(spec, "no_data").as_deref() {
             Some("fail") => NoData::Fail,
             _ => NoData::Hold,
+        },
+        parity: match plain(spec, "parity").as_deref() {
+            Some("report") => Parity::Report,
+            _ => Parity::Refuse,
         },
     }
 }

@@ -81,6 +81,7 @@ impl<'a> Resolver<'a> {
             deadlines: rollout.deadlines,
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
+            parity: rollout.parity,
             undoes: false,
             adopts: environment.adopts(&name).map(str::to_owned),
             measures: self.definition.measures.clone(),

@@ -39,6 +39,12 @@ impl<'a> Resolver<'a> {
             .into_iter()
             .filter_map(|(block, there)| there.then_some(block))
             .collect();
+        if rollout.sticky.is_some() && rollout.version.is_none() {
+            return fault(
+                format!("`{name}` is no variant and has `sticky`"),
+                "leave it out: callers stay with variants, which `selector: {version: …}` and `weight` name",
+            );
+        }
         match (&rollout.version, &rollout.weight) {
             (Some(_), None) => {
                 return fault(format!("the variant of `{name}` has no weight"), "add `weight:`");

@@ -1,13 +1,13 @@
 //! Experiments: steps that name a variant and its share, and the one that measures them.
 
 use weir_domain::pipeline::{Collect, DEFAULT_SOURCE};
-use weir_domain::strategy::Strategy;
+use weir_domain::strategy::{Sticky, Strategy};
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
 use weir_domain::workload::{MetricsEndpoint, Workload};
 
 use super::{Resolver, pod, template};
-use crate::definition::{RolloutDef, ServiceDef, StepDef, StepDefWork};
+use crate::definition::{RolloutDef, ServiceDef, StepDef, StepDefWork, StickyDef};
 use crate::diagnostic::Diagnostic;
 use crate::render::short;
 use crate::source::{Located, Place};
@@ -17,11 +17,36 @@ const METRICS_LIMIT: usize = 12;
 /// The shortest interval of a step that collects.
 const SHORTEST: Span = Span::minutes(1);
 
+/// Headers that mean something else already.
+const TAKEN: [&str; 5] = [
+    "host",
+    "cookie",
+    "authorization",
+    "content-type",
+    "content-length",
+];
+
 /// Variants that follow one another in one place.
 struct Group<'a> {
     /// Service, environment and namespace as written.
     place: [Option<&'a str>; 3],
     variants: Vec<(&'a Located<String>, &'a Located<u8>)>,
+    /// How callers of the first stay with it.
+    sticky: Written<'a>,
+}
+
+/// Header and cookie as written.
+type Written<'a> = [Option<&'a str>; 2];
+
+fn written(rollout: &RolloutDef) -> Written<'_> {
+    let text = |name: fn(&StickyDef) -> Option<&Located<String>>| {
+        let sticky = rollout.sticky.as_ref();
+        sticky.and_then(name).map(|name| name.value.as_str())
+    };
+    [
+        text(|sticky| sticky.header.as_ref()),
+        text(|sticky| sticky.cookie.as_ref()),
+    ]
 }
 
 impl<'a> Resolver<'a> {
@@ -40,14 +65,6 @@ impl<'a> Resolver<'a> {
             self.sink
                 .push(Diagnostic::error(&step.name.place, found).help(help));
         }
-        if let Some(sticky) = &rollout.sticky {
-            let found = format!(
-                "`sticky: {}`: a caller cannot be kept with a variant yet",
-                short(&sticky.value)
-            );
-            let help = "leave it out: shares are of requests, and each is sent anew";
-            self.sink.push(Diagnostic::error(&sticky.place, found).help(help));
-        }
         if !is_label(&version.value) {
             let found = format!("the version `{}` is no value of a label", short(&version.value));
             let expected =
@@ -63,7 +80,40 @@ impl<'a> Resolver<'a> {
         Some(Strategy::Variant {
             version: version.value.clone(),
             weight: Weight::new(weight.value)?,
+            sticky: match &rollout.sticky {
+                Some(sticky) => Some(self.sticky(sticky)?),
+                None => None,
+            },
         })
+    }
+
+    /// A header, or a cookie, by a name that both can have and that means nothing else.
+    fn sticky(&mut self, written: &StickyDef) -> Option<Sticky> {
+        let (name, sticky): (_, fn(String) -> Sticky) = match (&written.header, &written.cookie) {
+            (Some(header), None) => (header, Sticky::Header),
+            (None, Some(cookie)) => (cookie, Sticky::Cookie),
+            (header, _) => {
+                let found = match header {
+                    Some(_) => "`sticky` names a header and a cookie",
+                    None => "`sticky` names neither a header nor a cookie",
+                };
+                let complaint = Diagnostic::error(&written.place, found.to_owned());
+                self.sink.push(complaint.expected("one of the two"));
+                return None;
+            }
+        };
+        let inner = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        let known =
+            written.header.is_some() && TAKEN.iter().any(|taken| name.value.eq_ignore_ascii_case(taken));
+        if known || name.value.len() > 64 || !name.value.chars().all(inner) {
+            let found = format!("`{}` cannot say which variant a caller has", short(&name.value));
+            let expected =
+                "a name of your own of at most 64 letters, digits, `-` and `_`, for example `x-model`";
+            self.sink
+                .push(Diagnostic::error(&name.place, found).expected(expected));
+            return None;
+        }
+        Some(sticky(name.value.clone()))
     }
 
     /// Nothing of a variant is made; where its pods tell their counters is what the service says.
@@ -157,7 +207,17 @@ impl<'a> Resolver<'a> {
                 let group = open.get_or_insert_with(|| Group {
                     place,
                     variants: Vec::new(),
+                    sticky: written(rollout),
                 });
+                if group.sticky != written(rollout) {
+                    let found = format!(
+                        "callers of `{}` stay with it in another way than those of the first variant",
+                        short(&variant.0.value)
+                    );
+                    let place = rollout.sticky.as_ref().map_or(&variant.0.place, |s| &s.place);
+                    let expected = "the same `sticky` for all variants of an experiment";
+                    self.sink.push(Diagnostic::error(place, found).expected(expected));
+                }
                 group.variants.push(variant);
             }
         }

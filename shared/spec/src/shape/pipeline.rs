@@ -189,8 +189,8 @@ const ROLLOUT: &[Key] = &[
     Key::new("weight", &Percent(false), "The variant's share of traffic."),
     Key::new(
         "sticky",
-        &Text,
-        "Header or cookie by which a caller stays with a variant. Refused: shares are of requests.",
+        &Object(STICKY),
+        "How a caller stays with the variant, the same for all of an experiment; without it each request is sent anew.",
     ),
     Key::new(
         "bake",
@@ -213,6 +213,11 @@ const ROLLOUT: &[Key] = &[
         "What happens while nothing can be counted: nothing moves, or traffic goes back; `hold` without it.",
     ),
     Key::new(
+        "parity",
+        &Choice(&["refuse", "report"]),
+        "What happens where the candidate of a `canary` or `shadow` could go to another kind of GPU or of capacity than stable's: it does not begin, or says so; `refuse` without it.",
+    ),
+    Key::new(
         "warm_within",
         &Span(true),
         "Deadline for the candidate to become warm; 30m without it.",
@@ -221,6 +226,19 @@ const ROLLOUT: &[Key] = &[
         "deadlines",
         &Object(DEADLINES),
         "How long each phase of its pods may last within that; as long as all of it without it.",
+    ),
+];
+
+const STICKY: &[Key] = &[
+    Key::new(
+        "header",
+        &Text,
+        "A header in which callers name the version of their variant.",
+    ),
+    Key::new(
+        "cookie",
+        &Text,
+        "A cookie that callers get with the first answer, and that names it.",
     ),
 ];
 

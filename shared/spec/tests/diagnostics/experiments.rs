@@ -59,6 +59,10 @@ fn an_experiment_that_cannot_be_is_told() {
             .collect()
     };
     assert_eq!(errors(experiment("", "")), Vec::<String>::new());
+    for sticky in ["{header: x-model}", "{cookie: model}"] {
+        let both = format!("weight: 50\n              sticky: {sticky}");
+        assert_eq!(errors(experiment("weight: 50", &both)), Vec::<String>::new());
+    }
     let monitor = "type: Datadog
             spec:
               metrics: [model_a.latency, model_b.latency]
@@ -105,8 +109,23 @@ fn an_experiment_that_cannot_be_is_told() {
         ),
         (
             "weight: 50\n    - stage: Monitor",
-            "weight: 50\n              sticky: x-user\n    - stage: Monitor",
-            "20:23 `sticky: x-user`: a caller cannot be kept with a variant yet",
+            "weight: 50\n              sticky: {header: x-model}\n    - stage: Monitor",
+            "20:23 callers of `model-b` stay with it in another way than those of the first variant: expected the same `sticky`",
+        ),
+        (
+            "weight: 50\n    - stage: Monitor",
+            "weight: 50\n              sticky: {header: x-model, cookie: model}\n    - stage: Monitor",
+            "20:23 `sticky` names a header and a cookie: expected one of the two",
+        ),
+        (
+            "weight: 50\n    - stage: Monitor",
+            "weight: 50\n              sticky: {header: Cookie}\n    - stage: Monitor",
+            "20:32 `Cookie` cannot say which variant a caller has: expected a name of your own",
+        ),
+        (
+            "weight: 50\n    - stage: Monitor",
+            "weight: 50\n              sticky: {}\n    - stage: Monitor",
+            "20:23 `sticky` names neither a header nor a cookie: expected one of the two",
         ),
         (
             "weight: 50\n    - stage: Monitor",

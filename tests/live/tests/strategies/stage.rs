@@ -7,6 +7,7 @@ use weir_domain::people::Identity;
 use weir_domain::pipeline::{RolloutRule, StageWork, Step, StepWork};
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
+use weir_domain::strategy::{Sticky, Strategy};
 use weir_live::{Gate, GitServer, Host, Load, Role, Shape, World, commit_model, eventually};
 
 /// Replicas of the service.
@@ -119,12 +120,33 @@ impl Stage {
         duration_ms: u64,
         command: &str,
     ) -> RunId {
+        self.sticky_experiment(push, variants, duration_ms, command, None)
+            .await
+    }
+
+    /// The same whose callers stay with their variant.
+    pub(crate) async fn sticky_experiment(
+        &self,
+        push: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+        command: &str,
+        sticky: Option<Sticky>,
+    ) -> RunId {
         let shape = Shape {
             commands: vec![command.to_owned()],
             ..Shape::rollout(push, None)
         };
         let world = &self.world;
-        let pipeline = shape.experiment(&world.namespace, &world.builds, variants, duration_ms);
+        let mut pipeline = shape.experiment(&world.namespace, &world.builds, variants, duration_ms);
+        let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
+        for step in work.flat_map(steps) {
+            if let StepWork::Rollout(rule) = &mut step.work
+                && let Strategy::Variant { sticky: by, .. } = &mut rule.strategy
+            {
+                by.clone_from(&sticky);
+            }
+        }
         let url = self.git.url(&self.repository);
         self.host.start_from(&url, &self.commit, push, pipeline).await
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use weir_domain::experiment::{Experiment, Phase};
 use weir_domain::ids::RunId;
 use weir_domain::run::Run;
+use weir_domain::strategy::Sticky;
 use weir_live::{Load, Shape, eventually};
 
 use crate::stage::{REPLICAS, Stage};
@@ -52,6 +53,124 @@ async fn backends(stage: &Stage) -> usize {
     route["spec"]["rules"][1]["backendRefs"]
         .as_array()
         .map_or(0, Vec::len)
+}
+
+/// Requests of a caller who stays: enough that halves would be seen.
+const OF_A_CALLER: usize = 40;
+
+/// Every request with this header is answered by one version.
+async fn stays(stage: &Stage, header: (&str, &str), version: &str) {
+    for _ in 0..OF_A_CALLER {
+        let (answered, given) = stage.world.ask_as(Some(header)).await.unwrap();
+        assert_eq!(answered, version, "{header:?}");
+        assert_eq!(given, None, "who has a cookie gets no other");
+    }
+}
+
+#[tokio::test]
+async fn callers_stay_with_their_variant_by_a_cookie_or_a_header_and_rules_of_others_survive() {
+    let stage = Stage::new("sticky", json!("rolling"), 3).await;
+    let load = stage.first("v1").await;
+    let before = stage.world.route().await["spec"]["rules"].clone();
+    let deployments = stage.world.path("apps/v1", "deployments");
+    for (version, _) in TWO {
+        let made = Shape::rollout(version, None).deployment(version, REPLICAS);
+        stage.world.admin.create(&deployments, &made).await.ok();
+    }
+
+    // A caller is given a cookie by the shares, and stays; so does a cookie among others.
+    let by = Some(Sticky::Cookie("model".into()));
+    let run = stage
+        .sticky_experiment("cookies", &TWO, 30 * MINUTE_MS, "true", by)
+        .await;
+    until(&stage, &run, "the shares", Experiment::in_effect).await;
+    let mut given: BTreeMap<String, String> = BTreeMap::new();
+    for _ in 0..OF_A_CALLER {
+        let (version, cookie) = stage.world.ask_as(None).await.unwrap();
+        let cookie = cookie.expect("who has no cookie gets one");
+        let pair = cookie.split(';').next().unwrap_or_default().to_owned();
+        assert_eq!(pair, format!("model={version}"));
+        given.insert(version, pair);
+    }
+    assert_eq!(given.len(), 2, "{given:?}");
+    for (version, cookie) in &given {
+        stays(&stage, ("cookie", cookie), version).await;
+        stays(&stage, ("cookie", &format!("a=b; {cookie}; c=d")), version).await;
+    }
+    stage
+        .world
+        .ask_as(Some(("cookie", "model=model-z")))
+        .await
+        .unwrap();
+
+    // A concurrent editor of the rule: its timeout holds for callers that stay too.
+    let path = stage.world.route_path();
+    let edit = json!([{"op": "replace", "path": "/spec/rules/1/timeouts/request", "value": "25s"}]);
+    stage.world.admin.patch(&path, &edit).await.ok();
+    eventually("the timeout is everywhere", async || {
+        let route = stage.world.route().await;
+        let rules = route["spec"]["rules"].as_array().cloned().unwrap_or_default();
+        let timeouts = rules.iter().filter(|rule| rule["timeouts"]["request"] == "25s");
+        match timeouts.count() {
+            3 => Ok(()),
+            other => Err(format!("{other} of {} rules", rules.len())),
+        }
+    })
+    .await;
+
+    // A variant that loses its pods loses its callers, who find it again.
+    let (b, cookie) = given.iter().next_back().expect("two were given");
+    scale(&stage, b, 0).await;
+    until(&stage, &run, "everything to the other", |experiment| {
+        experiment.split.iter().any(|(_, weight)| weight.percent() == 100) && experiment.in_effect()
+    })
+    .await;
+    eventually("its callers are answered by the other", async || {
+        match stage.world.ask_as(Some(("cookie", cookie))).await {
+            Ok((version, _)) if version != *b => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    scale(&stage, b, REPLICAS).await;
+    eventually("its callers are back", async || {
+        match stage.world.ask_as(Some(("cookie", cookie))).await {
+            Ok((version, _)) if version == *b => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let lost = failed(&load).await;
+    assert!(lost <= LOST_AT_MOST, "{lost}");
+    stage.roll_back(&run).await;
+    stage.ends(&run, "rolled_back").await;
+    stage.answers("v1").await;
+
+    // By a header, three to one.
+    let by = Some(Sticky::Header("x-model".into()));
+    let shares = [("model-a", 75), ("model-b", 25)];
+    let run = stage
+        .sticky_experiment("headers", &shares, 30 * MINUTE_MS, "true", by)
+        .await;
+    until(&stage, &run, "the shares", Experiment::in_effect).await;
+    for (version, _) in shares {
+        stays(&stage, ("x-model", version), version).await;
+    }
+    stage.roll_back(&run).await;
+    stage.ends(&run, "rolled_back").await;
+    stage.tell_log(&run).await;
+    stage.answers("v1").await;
+    eventually("the route is as it was", async || {
+        let mut now = stage.world.route().await["spec"]["rules"].clone();
+        now[1]["timeouts"] = before[1]["timeouts"].clone();
+        match now == before {
+            true => Ok(()),
+            false => Err(now.to_string()),
+        }
+    })
+    .await;
+    assert_eq!(failed(&load).await, lost, "planned moves lose nothing");
+    stage.clear().await;
 }
 
 #[tokio::test]
