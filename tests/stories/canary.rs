@@ -6,7 +6,7 @@ use weir_domain::pipeline::Strategy;
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
-use weir_tests::{Behaviour, Outcome, canary_to_production, canary_with, commit, replay};
+use weir_tests::{Behaviour, Outcome, canary_to_production, canary_with, commit, once, replay, slack_press};
 
 #[test]
 fn the_first_release_goes_to_everything_at_once_and_says_so() {
@@ -63,10 +63,60 @@ fn a_step_with_a_pause_waits_for_a_person_once_it_has_passed() {
         world.pass(Span::hours(1)).await;
         assert!(waits_at_its_step(&world.run(&run).await));
         let (by, reason) = (Identity::Slack("UBO".into()), "looked at it".to_owned());
-        world.tell(&run, Event::PassRequested { by, reason }).await;
+        let pause = None;
+        world.tell(&run, Event::PassRequested { by, reason, pause }).await;
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "succeeded").await;
         assert_eq!(world.rollout(&run).await.shares(), [5, 25, 50, 100]);
+        world
+    });
+}
+
+#[test]
+fn a_button_lets_a_paused_step_go_on_and_only_for_people_whom_the_definition_knows() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = world.push(&commit(2), Behaviour::default(), with_a_pause()).await;
+        world.run_until_run(&run, waits_at_its_step).await;
+        world.pass(Span::minutes(1)).await;
+        assert!(
+            world.people.pages.lock().unwrap().contains(&run),
+            "people are asked"
+        );
+        let paused = world.rollout(&run).await.paused;
+        let token = paused.and_then(|paused| paused.token).unwrap();
+
+        let (answer, told) = world.press(&slack_press("resume", "U0MALLORY", &token)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+        assert!(told[0].contains("not mapped to a person"), "{told:?}");
+        assert!(waits_at_its_step(&world.run(&run).await));
+
+        world.press(&slack_press("resume", "UBO", &token)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let log = world.log(&run).await;
+        assert!(
+            log.iter()
+                .any(|entry| entry.detail == "bo lets it go on from 5 %")
+        );
+        world
+    });
+}
+
+#[test]
+fn who_presses_the_button_of_a_pause_hears_what_came_of_it() {
+    once(async |world| {
+        world.good_model_serves().await;
+        let run = world.push(&commit(2), Behaviour::default(), with_a_pause()).await;
+        world.run_until_run(&run, waits_at_its_step).await;
+        let paused = world.rollout(&run).await.paused;
+        let token = paused.and_then(|paused| paused.token).unwrap();
+        let press = slack_press("resume", "UBO", &token);
+        assert_eq!(world.press(&press).await.1, ["It goes on."]);
+        let (_, told) = world.press(&press).await;
+        assert!(told[0].ends_with("is not paused there any more"), "{told:?}");
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
         world
     });
 }
@@ -192,6 +242,67 @@ fn a_phase_that_lasts_longer_than_it_may_ends_the_rollout_and_is_named() {
         assert!(world.now().since(pushed) < Span::minutes(6));
         world.run_until_idle().await;
         world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_share_that_no_gateway_takes_up_goes_back_and_says_what_the_gateway_says() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        world.cluster.refuse_route(
+            "Production",
+            Some("Gateway public says Accepted is false: NoMatchingParent"),
+        );
+        let pipeline = canary_with(&commit(2), |rule| rule.deadlines.serving = Some(Span::minutes(2)));
+        let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
+        let reverting = |run: &Run| {
+            let rollouts = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
+            rollouts
+                .into_iter()
+                .any(|rollout| rollout.reverted_because.is_some())
+        };
+        world.run_until_run(&run, reverting).await;
+        let why = world.rollout(&run).await.reverted_because.unwrap_or_default();
+        assert!(
+            why.starts_with("serving for 2m, 2m at most: weight 5 % is not taken up"),
+            "{why}"
+        );
+        assert!(
+            why.ends_with("; Gateway public says Accepted is false: NoMatchingParent"),
+            "{why}"
+        );
+        world.cluster.refuse_route("Production", None);
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn pods_that_do_not_leave_keep_the_lane_for_as_long_as_they_may_and_a_person_is_told() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let pipeline = canary_with(&commit(2), |rule| {
+            rule.deadlines.draining = Some(Span::minutes(3))
+        });
+        let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
+        world.cluster.hold_pods(true);
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let left = world.rollout(&run).await.left_behind.unwrap_or_default();
+        assert!(left.starts_with("for 3m, 3m at most: 4 pods left; "), "{left}");
+        world.run_until_idle().await;
+        assert!(world.people.pages.lock().unwrap().contains(&run));
+        // Who comes next has the lane.
+        world.cluster.hold_pods(false);
+        let next = world
+            .push(&commit(3), Behaviour::default(), canary_to_production(&commit(3)))
+            .await;
+        world.run_until_run(&next, Run::is_over).await;
+        world.expect_status(&next, "succeeded").await;
         world
     });
 }

@@ -30,6 +30,7 @@ fn pass(slack: &str) -> Event {
     Event::PassRequested {
         by: Identity::Slack(slack.into()),
         reason: "the evaluation was good".into(),
+        pause: None,
     }
 }
 

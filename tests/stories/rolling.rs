@@ -56,7 +56,11 @@ async fn expect_within_plan(world: &World, run: &RunId) {
 async fn tell(world: &World, run: &RunId, slack: &str, go_on: bool) {
     let (by, reason) = (Identity::Slack(slack.into()), "looked at it".to_owned());
     let event = match go_on {
-        true => Event::PassRequested { by, reason },
+        true => Event::PassRequested {
+            by,
+            reason,
+            pause: None,
+        },
         false => Event::RollbackRequested { by, reason },
     };
     world.tell(run, event).await;

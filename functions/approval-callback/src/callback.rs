@@ -35,6 +35,7 @@ const DECIDE_WITHIN: Duration = Duration::from_millis(1_700);
 const REJECT_DIALOG: &str = "reject";
 
 const UNKNOWN: &str = "This button belongs to no approval that Weir knows. Nothing was counted.";
+const GOES_ON: &str = "It goes on.";
 const SLOW: &str =
     "Weir could not reach its store in time. Look at the message: if it has not changed, press again.";
 
@@ -96,6 +97,10 @@ impl Callback {
                 self.tell_unless_counted(press, outcome).await
             }
             Action::Reject => self.reject(press, &token).await,
+            Action::Resume => {
+                let outcome = self.resume(&token, &press.person.id).await;
+                self.tell_unless_counted(press, outcome).await
+            }
             Action::Details => match self.run(&token).await {
                 Ok(run) => {
                     self.tell(press, &evidence(&run, self.engine.ports.clock.now()))
@@ -165,9 +170,27 @@ impl Callback {
             by: Identity::Slack(person.to_owned()),
             answer,
         };
+        self.decide(token, &event).await
+    }
+
+    /// Lets a paused step go on.
+    async fn resume(&self, token: &ApprovalToken, person: &str) -> Outcome {
+        let event = Event::PassRequested {
+            by: Identity::Slack(person.to_owned()),
+            reason: String::new(),
+            pause: Some(token.clone()),
+        };
+        match self.decide(token, &event).await {
+            // The message stays as it is: who pressed hears what came of it.
+            Outcome::Counted => Outcome::Refused(GOES_ON.to_owned()),
+            outcome => outcome,
+        }
+    }
+
+    async fn decide(&self, token: &ApprovalToken, event: &Event) -> Outcome {
         let decide = async {
             match self.engine.ports.store.run_of_approval(token).await? {
-                Some(run) => self.engine.handle(&run, &event).await.map(Some),
+                Some(run) => self.engine.handle(&run, event).await.map(Some),
                 None => Ok(None),
             }
         };

@@ -131,6 +131,41 @@ fn a_plan_shows_steps_gpus_and_times_before_anything_moves() {
 }
 
 #[test]
+fn what_was_measured_of_the_cluster_is_what_the_plan_counts_on_and_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, said: Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, said.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let bound = |ms: u64| json!({"bound_ms": ms, "median_ms": ms, "times": 20});
+    let bounds =
+        json!({"answer": bound(40), "observed": bound(7_000), "job": bound(2_500), "pod": bound(1_200)});
+    let measured = file("bounds.json", json!({"cluster": "prod", "bounds": bounds}));
+    let asked = with(
+        &PLAN,
+        &["--replicas", "4", "--warm", "100", "--bounds", &measured],
+    );
+    let answer = json_of(&asked);
+    let reverts: Vec<&Value> = answer["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["revert_seconds"])
+        .collect();
+    assert_eq!(reverts, [7, 7, 7]);
+    let told = text(&asked);
+    assert!(
+        told.ends_with("measured: weights are taken up within 7s, a pod is ready within 1.2s, a Kubernetes Job ends within 2.5s, the API server answers within 40ms\n"),
+        "{told}"
+    );
+    let other = file("other.json", json!({"bounds": {}}));
+    let refused = weir(&with(&PLAN, &["--replicas", "4", "--bounds", &other]));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("holds no bounds"));
+}
+
+#[test]
 fn a_first_release_has_one_step_and_no_way_back() {
     let answer = json_of(&with(&PLAN, &["--stable", "0"]));
     assert_eq!(answer["steps"].as_array().unwrap().len(), 1);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use weir_app::Together;
 
-use crate::fault::{Fault, sort};
+use crate::fault::{Fault, NO_KIND, sort};
 use crate::names;
 
 /// A request and its whole answer may take this long; longer than one read, so that a slow list still comes through.
@@ -112,13 +112,11 @@ impl Api {
         self.json(Method::GET, path, "", None).await
     }
 
-    /// The object at a path, or nothing if there is none of that name.
+    /// The object at a path, or nothing if there is none of that name. [`Fault::Missing`] if there is no such kind.
     pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>, Fault> {
         match self.get(path).await {
             Ok(object) => Ok(Some(object)),
-            Err(Fault::Missing(said)) if said.contains("could not find the requested resource") => {
-                Err(Fault::Missing(said))
-            }
+            Err(Fault::Missing(said)) if said.contains(NO_KIND) => Err(Fault::Missing(said)),
             Err(Fault::Missing(_)) => Ok(None),
             Err(fault) => Err(fault),
         }

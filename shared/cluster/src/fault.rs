@@ -28,11 +28,16 @@ pub(crate) enum Fault {
     Refused(String),
 }
 
+/// What the API server says of a kind that it does not serve, where it says so in JSON.
+pub(crate) const NO_KIND: &str = "could not find the requested resource";
+
 /// Sorts an answer that is not a success.
 pub(crate) fn sort(status: StatusCode, body: &[u8]) -> Fault {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| answer[key].as_str().unwrap_or_default();
     let said = match text("message") {
+        // Of a path that leads to no kind: an object that is missing is told in JSON, with its name.
+        "" if status == StatusCode::NOT_FOUND => format!("the server {NO_KIND}"),
         "" => format!("the API server answered {status}"),
         message => message.to_owned(),
     };
@@ -97,6 +102,10 @@ mod tests {
         assert_eq!(
             sorted(404, r#"{"message":"gone"}"#),
             Fault::Missing("gone".into())
+        );
+        assert_eq!(
+            sorted(404, "404 page not found\n"),
+            Fault::Missing("the server could not find the requested resource".into())
         );
         assert_eq!(sorted(403, r#"{"message":"no"}"#), Fault::Denied("no".into()));
         assert_eq!(

@@ -23,6 +23,7 @@ mod adopt;
 mod api;
 mod autoscaler;
 mod class;
+pub mod conformance;
 mod connect;
 mod execution;
 mod fault;

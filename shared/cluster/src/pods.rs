@@ -14,6 +14,7 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
     };
     let mut slowest: Option<(PodPhase, String)> = None;
     let mut last_crash: Option<(String, String)> = None;
+    let mut last_to_leave: Option<(String, String)> = None;
     for pod in pods {
         seen.crashes += crashes(pod);
         last_crash = last_crash.max(crash(pod));
@@ -25,6 +26,7 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
         }
         if is_terminating(pod) {
             seen.terminating += 1;
+            last_to_leave = last_to_leave.max(Some(leaves(pod)));
             continue;
         }
         seen.pods += 1;
@@ -38,7 +40,10 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
     seen.last_crash = last_crash.map(|(_, words)| words);
     (seen.phase, seen.words) = match slowest {
         Some(slowest) => slowest,
-        None if seen.terminating > 0 => (PodPhase::Draining, format!("{} pods leave", seen.terminating)),
+        None if seen.terminating > 0 => (
+            PodPhase::Draining,
+            last_to_leave.map(|(_, words)| words).unwrap_or_default(),
+        ),
         None => (
             PodPhase::Absent,
             deployment
@@ -53,6 +58,21 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
         seen.words = why;
     }
     seen
+}
+
+/// Until when a pod leaves, and what it is that leaves.
+fn leaves(pod: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let by = text(&pod["metadata"]["deletionTimestamp"]);
+    let (name, node) = (text(&pod["metadata"]["name"]), text(&pod["spec"]["nodeName"]));
+    let finalizers = pod["metadata"]["finalizers"].as_array().into_iter().flatten();
+    let finalizers: Vec<&str> = finalizers.filter_map(Value::as_str).collect();
+    let held = match finalizers.is_empty() {
+        true => String::new(),
+        false => format!(", held by its finalizers {}", finalizers.join(", ")),
+    };
+    let words = format!("pod {name} on {node} leaves, by {by} at the latest{held}");
+    (by, cut(&words))
 }
 
 /// Whether a pod is on its way out.

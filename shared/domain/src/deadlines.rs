@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::seen::PodPhase;
 use crate::time::Span;
 
-/// A deadline for each phase; a phase without one may last as long as the whole way.
+/// A deadline for each phase. On the way to serving, one without may last as long as the whole way; serving without one is held
+/// as long as exposure without data, and draining lasts as long as the grace period and some minutes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deadlines {
@@ -24,6 +25,12 @@ pub struct Deadlines {
     /// Until it has generated its first answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warming: Option<Span>,
+    /// Until the gateway sends it what it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Span>,
+    /// Until it has left, once it is told to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draining: Option<Span>,
 }
 
 impl Deadlines {
@@ -35,7 +42,9 @@ impl Deadlines {
             PodPhase::Pulling => self.pulling,
             PodPhase::Loading => self.loading,
             PodPhase::Warming => self.warming,
-            PodPhase::Absent | PodPhase::Serving | PodPhase::Draining => None,
+            PodPhase::Serving => self.serving,
+            PodPhase::Draining => self.draining,
+            PodPhase::Absent => None,
         }
     }
 

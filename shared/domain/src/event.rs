@@ -99,12 +99,14 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A person lets a step pass that could not be decided.
+    /// A person lets a step pass that could not be decided, or that waits for a person.
     PassRequested {
         /// Who.
         by: Identity,
         /// Why.
         reason: String,
+        /// The pause that their button belongs to; nothing: whatever the run asks.
+        pause: Option<ApprovalToken>,
     },
     /// A person wants traffic back on the stable revision.
     RollbackRequested {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::approval::Approval;
+use crate::approval::{Approval, ApprovalState};
 use crate::experiment::Experiment;
 use crate::experiment::collect::Collecting;
-use crate::ids::{Commit, LaneKey, PersonName, PoolKey, RevisionId, RunId, StepId};
+use crate::ids::{ApprovalToken, Commit, LaneKey, PersonName, PoolKey, RevisionId, RunId, StepId};
 use crate::lane::Lane;
 use crate::people::Actor;
 use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork, sorted};
@@ -319,6 +319,24 @@ impl Run {
     /// The state of a step.
     pub fn step_run(&self, id: StepId) -> Option<&StepRun> {
         self.stages.get(id.stage)?.steps.get(id.step)
+    }
+
+    /// What the button of a rollout's pause carries, while it waits.
+    pub fn pause_of(&self, id: StepId) -> Option<&ApprovalToken> {
+        let paused = self.rollout(id)?.paused.as_ref()?;
+        paused.token.as_ref().filter(|_| paused.by.is_none())
+    }
+
+    /// Tokens of everything that waits for a person, and until when: with them a button finds the run again.
+    pub fn asking(&self) -> Vec<(&ApprovalToken, Timestamp)> {
+        let approvals = self.stages.iter().filter_map(|stage| stage.approval.as_ref());
+        let approvals = approvals.filter(|approval| approval.state == ApprovalState::Waiting);
+        let approvals = approvals.map(|approval| (&approval.token, approval.expires));
+        let pauses = self.steps().filter_map(|(id, ..)| {
+            let until = self.rollout(id)?.paused.as_ref()?.until?;
+            Some((self.pause_of(id)?, until))
+        });
+        approvals.chain(pauses).collect()
     }
 
     /// The state of a rollout.

@@ -68,6 +68,8 @@ pub enum Action {
     Reject,
     /// "details"
     Details,
+    /// "resume"
+    Resume,
 }
 
 impl Action {
@@ -77,11 +79,12 @@ impl Action {
             Self::Approve => "approve",
             Self::Reject => "reject",
             Self::Details => "details",
+            Self::Resume => "resume",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Approve, Self::Reject, Self::Details]
+        [Self::Approve, Self::Reject, Self::Details, Self::Resume]
             .into_iter()
             .find(|action| action.as_str() == text)
     }

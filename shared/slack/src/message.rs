@@ -5,6 +5,7 @@
 
 mod approval;
 mod blocks;
+mod paused;
 mod rollback;
 mod undecided;
 
@@ -137,6 +138,8 @@ pub enum WayBack {
     Done,
     /// It had to go back and could not yet.
     Stuck,
+    /// It is where it should be; what was told to leave has not left.
+    LeftBehind,
 }
 
 /// What somebody reads who was woken up.
@@ -182,6 +185,25 @@ pub struct UndecidedPage {
     /// When traffic goes back if nobody answers, seconds since 1970.
     pub until_unix: i64,
     /// What the "Show evidence" button carries; empty for no button.
+    pub token: String,
+}
+
+/// A step that waits for a person, as that person reads it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PausedPage {
+    /// The pipeline.
+    pub pipeline: String,
+    /// The run's number.
+    pub number: u64,
+    /// Where.
+    pub environment: String,
+    /// Who has which share, and what comes next.
+    pub stands: String,
+    /// What was measured.
+    pub measured: String,
+    /// When traffic goes back if nobody answers, seconds since 1970.
+    pub until_unix: i64,
+    /// What the buttons carry; empty for no buttons.
     pub token: String,
 }
 
@@ -239,6 +261,11 @@ impl Message {
     /// The question about a step that the measurements cannot decide.
     pub fn undecided(page: &UndecidedPage) -> Self {
         undecided::page(page)
+    }
+
+    /// A step that waits for a person.
+    pub fn paused(page: &PausedPage) -> Self {
+        paused::page(page)
     }
 
     /// The line that notifications show.

@@ -1,5 +1,6 @@
 //! What can be asked.
 
+mod conformance;
 mod fit;
 mod up;
 
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use conformance::Conformance;
 pub(super) use fit::{Fit, Plan, Question};
 pub use up::Up;
 
@@ -72,6 +74,8 @@ pub enum Command {
     Rollback(Reason),
     /// Hand dead letters of a stack on AWS to their function again
     Redrive(Redrive),
+    /// Measure what a cluster takes for the things that plans count on
+    Conformance(Conformance),
 }
 
 /// `weir validate`.

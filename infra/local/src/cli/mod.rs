@@ -9,6 +9,7 @@ mod audit;
 mod client;
 mod cluster;
 mod condition;
+mod conformance;
 mod definition;
 mod fit;
 mod judge;
@@ -42,7 +43,7 @@ pub fn offline(command: &Command, out: &mut Output) -> Option<Result<Exit, Failu
     }
 }
 
-/// Answers a command that asks a running host, or AWS.
+/// Answers a command that asks a running host, AWS, or a cluster.
 ///
 /// # Errors
 /// There is no host, or it cannot answer.
@@ -55,6 +56,7 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
         Command::Audit(args) => read::audit(args, out).await,
         Command::Watch(args) => watch::watch(args, out).await,
         Command::Redrive(args) => redrive::redrive(args, out).await,
+        Command::Conformance(args) => conformance::conformance(args, out).await,
         Command::Run(args) => act::run(args, out).await,
         Command::Approve(args) => act::act(args, Act::Approve, out).await,
         Command::Reject(args) => {

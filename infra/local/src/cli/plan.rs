@@ -28,6 +28,9 @@ struct Answer {
     seconds: u64,
     bake_seconds: u64,
     warnings: Vec<String>,
+    /// What was measured of the cluster, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounds: Option<String>,
 }
 
 pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -92,7 +95,8 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         ask: &ground.ask,
         unseen,
     };
-    let mut told = forecast(&plan, &rule, timing(args), load(question), Some(site));
+    let (timing, bounds) = timing(args)?;
+    let mut told = forecast(&plan, &rule, timing, load(question), Some(site));
     warnings.append(&mut told.warnings);
     told.warnings = warnings;
     let answer = Answer {
@@ -103,8 +107,12 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         seconds: seconds(told.total),
         bake_seconds: seconds(rule.bake),
         warnings: told.warnings.clone(),
+        bounds: bounds.clone(),
     };
-    out.answer(&answer, || text(&told, &rule, stable));
+    out.answer(&answer, || {
+        let bounds = bounds.iter().map(|words| format!("\n  {words}"));
+        text(&told, &rule, stable) + &bounds.collect::<String>()
+    });
     Ok(Exit::Answered)
 }
 
@@ -145,13 +153,32 @@ fn stable(
     ((assumed > 0).then_some(assumed), assumed.saturating_sub(seen))
 }
 
-fn timing(args: &Args) -> Timing {
-    let warm = args.warm.map(|seconds| Span::seconds(u64::from(seconds)));
-    warm.map_or_else(Timing::default, |warm| Timing {
-        warm,
-        known: true,
-        ..Timing::default()
-    })
+/// What is given of how long things take, and what was measured of the cluster.
+fn timing(args: &Args) -> Result<(Timing, Option<String>), Failure> {
+    let mut timing = Timing::default();
+    if let Some(seconds) = args.warm {
+        timing.warm = Span::seconds(u64::from(seconds));
+        timing.known = true;
+    }
+    let Some(path) = &args.bounds else {
+        return Ok((timing, None));
+    };
+    let found = objects(path)?;
+    let bound = |what: &str| found["bounds"][what]["bound_ms"].as_u64().map(Span);
+    let (Some(observed), Some(job), Some(pod), Some(answer)) =
+        (bound("observed"), bound("job"), bound("pod"), bound("answer"))
+    else {
+        return Err(Failure::new(format!(
+            "{} holds no bounds: expected what `weir conformance --format json` prints",
+            path.display()
+        )));
+    };
+    timing.effective = observed;
+    let words = format!(
+        "measured: weights are taken up within {observed}, a pod is ready within {pod}, a Kubernetes Job ends within {job}, \
+         the API server answers within {answer}"
+    );
+    Ok((timing, Some(words)))
 }
 
 fn step_json(step: &ForecastStep) -> Value {

@@ -102,6 +102,7 @@ impl Counter {
             Act::Approve if asks(&run) => Event::PassRequested {
                 by,
                 reason: String::new(),
+                pause: None,
             },
             Act::Approve => approval(ApprovalAnswer::Approve)?,
             Act::Reject { reason } => approval(ApprovalAnswer::Reject(reason))?,

@@ -52,13 +52,8 @@ pub(super) fn commit(sp: &Savepoint<'_>, commit: &Commit) -> Result<(), StoreErr
             *expected,
         )?;
     }
-    for approval in commit
-        .run
-        .stages
-        .iter()
-        .filter_map(|stage| stage.approval.as_ref())
-    {
-        point(sp, &keys::approval(&approval.token), keys::STATE, &commit.run.id)?;
+    for (token, _) in commit.run.asking() {
+        point(sp, &keys::approval(token), keys::STATE, &commit.run.id)?;
     }
     for entry in &commit.entries {
         put_entry(sp, &pk, entry)?;

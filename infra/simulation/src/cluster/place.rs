@@ -36,6 +36,8 @@ pub(super) struct Place {
     pub(super) kept: BTreeMap<RevisionId, Weight>,
     pub(super) fence: Fence,
     pub(super) plain: Option<RevisionId>,
+    /// Why no gateway takes the route up, if none does.
+    pub(super) refused: Option<String>,
     /// Variants that have a Service.
     pub(super) services: BTreeSet<RevisionId>,
     /// Deployments that somebody else made, as revisions.
@@ -123,8 +125,8 @@ impl Place {
             mirrors: self.mirrors.clone(),
             kept: self.kept.clone(),
             fence: self.fence,
-            observed: true,
-            problem: None,
+            observed: self.refused.is_none(),
+            problem: self.refused.clone(),
         }
     }
 

@@ -55,6 +55,8 @@ impl Pod {
 pub(super) struct Pool {
     /// GPUs of each node; nothing: more than anybody needs.
     pub(super) nodes: Option<Vec<usize>>,
+    /// Whether pods that are told to leave stay for good.
+    pub(super) held: bool,
     /// Labels of nodes that have any.
     pub(super) labels: BTreeMap<usize, Labels>,
     /// GPUs that somebody else's pods hold, one each: the node, and until when if that is known.
@@ -153,7 +155,11 @@ impl Pool {
             let named = |pod: &Pod| pod.stays() && leaving.contains(&pod.name());
             let at = pods.iter().position(named);
             if let Some(at) = at.or_else(|| pods.iter().rposition(Pod::stays)) {
-                pods[at].leaves = Some(if self.counted() { now + DRAIN } else { now });
+                pods[at].leaves = Some(match (self.held, self.counted()) {
+                    (true, _) => Timestamp(i64::MAX),
+                    (false, true) => now + DRAIN,
+                    (false, false) => now,
+                });
             }
         }
         pods.retain(|pod| pod.leaves.is_none_or(|gone| now < gone));

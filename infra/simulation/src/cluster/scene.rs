@@ -26,6 +26,18 @@ impl SimulatedCluster {
         self.inside().pool.nodes = Some(vec![1; gpus]);
     }
 
+    /// No gateway takes up what is written into the route from here on, and why; nothing: they do again.
+    pub fn refuse_route(&self, environment: &str, why: Option<&str>) {
+        let mut inside = self.caught_up();
+        let place = inside.place_mut(&EnvironmentName::new(environment));
+        place.refused = why.map(str::to_owned);
+    }
+
+    /// Whether pods that are told to leave stay for good.
+    pub fn hold_pods(&self, held: bool) {
+        self.inside().pool.held = held;
+    }
+
     /// A node has this label.
     pub fn label_node(&self, node: usize, key: &str, value: &str) {
         let mut inside = self.inside();

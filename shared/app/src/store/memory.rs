@@ -97,8 +97,8 @@ impl Table {
             self.pushes
                 .insert((run.pipeline.name.clone(), push), run.id.clone());
         }
-        for approval in run.stages.iter().filter_map(|stage| stage.approval.as_ref()) {
-            self.approvals.insert(approval.token.clone(), run.id.clone());
+        for (token, _) in run.asking() {
+            self.approvals.insert(token.clone(), run.id.clone());
         }
         for (lane, expected) in lanes {
             self.lanes.insert(lane.key.clone(), (lane, expected + 1));

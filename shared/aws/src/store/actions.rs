@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use weir_app::{Commit, OutboxRow, StoreError};
-use weir_domain::approval::{Approval, ApprovalState};
 use weir_domain::audit::Entry;
-use weir_domain::ids::{LaneKey, PoolKey, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PoolKey, PushKey, RunId, StepId};
 use weir_domain::run::{Run, StageRun};
 use weir_domain::time::{Span, Timestamp};
 
@@ -105,8 +104,8 @@ pub(super) fn of(commit: &Commit, token: &str, born: Timestamp) -> Result<Vec<Ac
             *expected,
         ));
     }
-    for approval in run.stages.iter().filter_map(|stage| stage.approval.as_ref()) {
-        actions.extend(asked(run, approval)?);
+    for (token, until) in run.asking() {
+        actions.push(asked(run, token, until)?);
     }
     actions.extend(noted(&run.id, &commit.entries)?);
     for row in &commit.outbox {
@@ -264,15 +263,12 @@ fn pushed(run: &Run, push: &PushKey) -> Result<Action, StoreError> {
     Ok(action.expiring(run.began + AFTERLIFE))
 }
 
-/// An approval is committed as waiting before its token leaves Weir with the message, and its item never changes: so
-/// only approvals that wait need be written, however often.
-fn asked(run: &Run, approval: &Approval) -> Result<Option<Action>, StoreError> {
-    if approval.state != ApprovalState::Waiting {
-        return Ok(None);
-    }
-    let pk = keys::approval(&approval.token);
+/// What waits for a person is committed before its token leaves Weir with the message, and its item never changes: so
+/// only what waits need be written, however often.
+fn asked(run: &Run, token: &ApprovalToken, until: Timestamp) -> Result<Action, StoreError> {
+    let pk = keys::approval(token);
     let action = put(Role::Rest, pk, keys::STATE.to_owned(), false, pack(&run.id)?);
-    Ok(Some(action.expiring(approval.expires + AFTERLIFE)))
+    Ok(action.expiring(until + AFTERLIFE))
 }
 
 /// An item that several runs share, at the version it was read at.

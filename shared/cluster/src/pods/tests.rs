@@ -42,6 +42,24 @@ fn seen(pods: &[Value]) -> RevisionSeen {
 }
 
 #[test]
+fn pods_that_leave_say_until_when_and_what_holds_them() {
+    let mut leaving = ready("a");
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-11-30T16:00:00Z");
+    let mut held = ready("b");
+    held["metadata"]["deletionTimestamp"] = json!("2026-11-30T16:05:00Z");
+    held["metadata"]["finalizers"] = json!(["team.example/archive"]);
+    let seen = seen(&[leaving, held]);
+    assert_eq!(
+        (seen.phase, seen.terminating, seen.gpus),
+        (PodPhase::Draining, 2, 4)
+    );
+    assert_eq!(
+        seen.words,
+        "pod b on gpu-1 leaves, by 2026-11-30T16:05:00Z at the latest, held by its finalizers team.example/archive"
+    );
+}
+
+#[test]
 fn each_phase_has_its_words() {
     let unscheduled = json!({
         "metadata": {"name": "p"},

@@ -6,7 +6,7 @@ use crate::approval::ApprovalState;
 use crate::audit::Action;
 use crate::effect::{CommitState, Effect};
 use crate::experiment::{self, Ending, Experiment, leader_of};
-use crate::ids::StepId;
+use crate::ids::{ApprovalToken, StepId};
 use crate::people::{Actor, Identity};
 use crate::rollout::{self, Phase, Rollout};
 use crate::run::{PartStatus, RunStatus};
@@ -53,7 +53,7 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
 
 /// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
 /// is not for the one who pushed it: nothing else vouches for it.
-pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
+pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str, pause: Option<&ApprovalToken>) {
     let Some(actor) = known(draft, by) else { return };
     let asking = draft
         .run
@@ -61,7 +61,10 @@ pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str) {
         .find(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::asks))
         .map(|(id, ..)| id);
     let paused = asking.is_some_and(|id| draft.run.rollout(id).is_some_and(rollout::Rollout::is_paused));
+    let other = pause.is_some_and(|token| !asking.is_some_and(|id| draft.run.pause_of(id) == Some(token)));
     let refusal = match asking {
+        // A button of an earlier pause must not end a later one.
+        _ if other => Some(format!("{} is not paused there any more", draft.run.title())),
         None => Some(format!("{} has no step that asks a person", draft.run.title())),
         Some(_) if !paused && actor.person() == draft.run.cause.actor.person() => Some(format!(
             "{actor} pushed this change; somebody else must let it pass"

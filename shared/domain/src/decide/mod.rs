@@ -97,7 +97,7 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::ApprovalShown { stage, message } => answer::shown(&mut draft, *stage, message),
         Event::ApprovalAnswered { token, by, answer } => answer::answered(&mut draft, token, by, answer)?,
         Event::CancelRequested { by, reason } => end::cancel(&mut draft, by, reason),
-        Event::PassRequested { by, reason } => end::let_pass(&mut draft, by, reason),
+        Event::PassRequested { by, reason, pause } => end::let_pass(&mut draft, by, reason, pause.as_ref()),
         Event::RollbackRequested { by, reason } => end::roll_back(&mut draft, by, reason),
         Event::AlarmRaised { lane, alarm } => alarm::raised(&mut draft, lane, alarm),
     }

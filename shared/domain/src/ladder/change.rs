@@ -4,10 +4,11 @@ use super::rungs::View;
 use super::{Action, Rung};
 use crate::fit::{Fit, Reason, Waived, What};
 
-/// Changes that are told; more would not be read.
+/// Changes that are told beside what is advised; more would not be read.
 const TOLD: usize = 4;
 
-/// Finds them: what a person could say or do about single reasons, then what the rungs found.
+/// Finds them: what a person could say or do about single reasons, then what the rungs found. What is advised and never done by
+/// a run, to move a pod or to ask for less, is told however much else there is.
 pub(super) fn changes(view: &View<'_>, rungs: &[Rung]) -> Vec<String> {
     if view.fits() {
         return Vec::new();
@@ -18,21 +19,29 @@ pub(super) fn changes(view: &View<'_>, rungs: &[Rung]) -> Vec<String> {
         .iter()
         .filter_map(|group| undone(view, &group.reason))
         .collect();
+    let single = changes.len();
     for rung in rungs {
         match (rung.action, rung.possible) {
-            (Action::Repack, true) => changes.push(rung.why.trim_start_matches("advice: ").to_owned()),
             (Action::Borrow, _) => changes.extend(borrow(view)),
             (Action::ScaleUp, _) => changes.extend(nodes(view)),
             _ => {}
         }
+    }
+    changes.dedup();
+    changes.truncate(TOLD);
+    let moved = rungs
+        .iter()
+        .find(|rung| rung.action == Action::Repack && rung.possible);
+    if let Some(rung) = moved {
+        // Moving one pod is less than borrowing from stable or adding nodes.
+        let single = single.min(changes.len());
+        changes.insert(single, rung.why.trim_start_matches("advice: ").to_owned());
     }
     let Fit { sure_replicas, .. } = *view.fit;
     if sure_replicas > 0 {
         let word = if sure_replicas == 1 { "replica" } else { "replicas" };
         changes.push(format!("ask for {sure_replicas} {word}"));
     }
-    changes.dedup();
-    changes.truncate(TOLD);
     changes
 }
 

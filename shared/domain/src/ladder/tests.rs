@@ -142,6 +142,40 @@ fn a_hole_is_opened_by_moving_one_pod_and_only_as_advice() {
 }
 
 #[test]
+fn what_is_only_advised_is_told_however_many_other_changes_there_are() {
+    let tainted = |n: usize| Node {
+        taints: vec![Taint {
+            key: format!("team-{n}"),
+            value: String::new(),
+            effect: Effect::NoSchedule,
+        }],
+        ..node(&format!("closed-{n}"), 4)
+    };
+    let mut nodes = vec![node("gpu-1", 4), node("gpu-2", 4), node("gpu-3", 4)];
+    nodes.extend((1..=6).map(tainted));
+    let there = Snapshot {
+        nodes,
+        pods: vec![
+            pod("train", "train-1", "gpu-1", 1),
+            pod("train", "train-2", "gpu-2", 3),
+        ],
+        ..Snapshot::default()
+    };
+    let ladder = of(&there, &ask(4), 2);
+    assert_eq!(
+        ladder.changes,
+        [
+            "tolerate team-1",
+            "tolerate team-2",
+            "tolerate team-3",
+            "tolerate team-4",
+            "move pod prod/train-2 from gpu-2 to gpu-1",
+            "ask for 1 replica"
+        ]
+    );
+}
+
+#[test]
 fn a_toleration_that_is_missing_is_the_smallest_change() {
     let mut there = full();
     let team = Taint {

@@ -70,6 +70,10 @@ pub(super) fn growing(
 /// The slowest pod has been in one phase for longer than that may last.
 fn overdue(draft: &Draft, rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
     let (phase, since) = rollout.stands_since?;
+    // What serves or leaves is not on its way.
+    if matches!(phase, PodPhase::Serving | PodPhase::Draining) {
+        return None;
+    }
     let limit = rule.deadlines.of(phase)?;
     // What stood there before this step began to grow is not held against it.
     let stood = draft.now.since(since.max(rollout.since));

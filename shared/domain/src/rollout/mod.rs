@@ -32,6 +32,7 @@ mod replace;
 mod restore;
 mod revert;
 mod rolling;
+mod serving;
 mod settle;
 mod shadow;
 mod share;

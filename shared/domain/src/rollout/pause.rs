@@ -10,7 +10,7 @@ use super::revert::revert_now;
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::effect::{CommitState, Effect};
-use crate::ids::StepId;
+use crate::ids::{ApprovalToken, StepId};
 use crate::people::Actor;
 use crate::pipeline::RolloutRule;
 use crate::time::{Span, Timestamp};
@@ -20,6 +20,12 @@ use crate::time::{Span, Timestamp};
 pub struct Paused {
     /// When a person was asked.
     pub since: Timestamp,
+    /// What the button carries that lets it go on; nothing in pauses that were stored before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<ApprovalToken>,
+    /// When traffic goes back if nobody answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// Who lets it go on, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<(Actor, String)>,
@@ -41,8 +47,11 @@ pub(super) fn paused(
         });
         rollout.paused = Some(Paused {
             since: draft.now,
+            token: Some(draft.token.clone()),
+            until: Some(draft.now + within),
             by: None,
         });
+        draft.effects.push(Effect::Page { step: id });
         tell(draft, rollout, within);
         return true;
     };

@@ -166,6 +166,9 @@ pub struct Rollout {
     pub counted_since: Option<Timestamp>,
     /// Since when nothing can be measured, while the candidate has traffic.
     pub blind_since: Option<Timestamp>,
+    /// Since when it is seen that the gateway does not follow the present weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfollowed_since: Option<Timestamp>,
     /// Its cluster does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away: Option<Away>,
@@ -192,6 +195,9 @@ pub struct Rollout {
     pub stable_seen: RevisionSeen,
     /// Highest number of GPUs that both held at one look.
     pub gpus_peak: u32,
+    /// Pods that did not leave in time, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_behind: Option<String>,
     /// Why traffic went back, if it did.
     pub reverted_because: Option<String>,
     /// What is waited for, in words; empty when nothing is.
@@ -238,6 +244,7 @@ impl Rollout {
             inconclusive: None,
             counted_since: None,
             blind_since: None,
+            unfollowed_since: None,
             away: None,
             candidate_asked: 0,
             stable_asked: None,
@@ -248,6 +255,7 @@ impl Rollout {
             candidate_seen: RevisionSeen::default(),
             stable_seen: RevisionSeen::default(),
             gpus_peak: 0,
+            left_behind: None,
             reverted_because: None,
             waits_for: String::new(),
         }
@@ -368,6 +376,7 @@ impl Rollout {
         self.hardware.restart();
         self.split = Split::default();
         self.inconclusive = None;
+        self.unfollowed_since = None;
         (self.blind_since, self.blind_before, self.unfair_since) = (None, Span::ZERO, None);
     }
 

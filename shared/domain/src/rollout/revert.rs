@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::adopt;
 use super::claims::{claim, let_go};
+use super::draining::{left, overdue};
 use super::moves::{enter, release, set_weight, wait};
 use super::phases::{Phase, Rollout};
 use super::preview::stop_checks;
@@ -204,8 +205,14 @@ pub(super) fn removing(
             Action::Removed,
             format!("{} holds nothing any more", rollout.candidate),
         );
-        let_go(draft, id, rule);
-        adopt::give_free(draft, rollout, id, rule);
-        enter(draft, rollout, Phase::Removed);
+    } else {
+        let words = left(&scene.candidate);
+        if !overdue(draft, rollout, id, rule, &words) {
+            rollout.waits_for = format!("draining: {words}");
+            return;
+        }
     }
+    let_go(draft, id, rule);
+    adopt::give_free(draft, rollout, id, rule);
+    enter(draft, rollout, Phase::Removed);
 }

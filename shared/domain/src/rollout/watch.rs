@@ -25,6 +25,8 @@ const PAGE_AFTER: Span = Span::seconds(10);
 /// The cluster did not answer: the rollout stays as it is and says so. A person is called if traffic had to go back.
 pub(crate) fn unreachable(draft: &mut Draft, rollout: &mut Rollout, id: StepId, why: &str) {
     let words = format!("cluster does not answer: {why}");
+    // Nobody sees whether the gateway follows.
+    rollout.unfollowed_since = None;
     if rollout.away.is_none() {
         draft.note(Action::Waiting, words.clone());
     }

@@ -9,12 +9,15 @@ use super::phases::{Phase, Rollout};
 use super::plan::StepKind;
 use super::preview::previewing;
 use super::replace::{replace, replace_for_gpu};
+use super::revert::revert_now;
+use super::serving::{Followed, followed};
 use super::shadow::over;
 use super::share::{correct_weight, has_followed};
 use super::watch::doubt;
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::ids::StepId;
+use crate::people::Actor;
 use crate::pipeline::RolloutRule;
 use crate::seen::Scene;
 
@@ -48,6 +51,11 @@ pub(super) fn watching(
     if planned.kind == StepKind::Previewing {
         return previewing(draft, rollout, id, rule, step);
     }
+    let unfollowed = match followed(draft, rollout, rule, scene) {
+        Followed::Overdue(why) => return revert_now(draft, rollout, id, rule, &why, Actor::Weir),
+        Followed::Waits(words) => Some(words),
+        Followed::Yes => None,
+    };
     if held_blind(draft, rollout, id, rule, scene) || held_unfair(draft, rollout, id, rule) {
         return;
     }
@@ -60,9 +68,16 @@ pub(super) fn watching(
         .map(|at| draft.now.since(at))
         .filter(|watched| *watched >= planned.hold)
     else {
-        rollout.waits_for.clear();
+        match unfollowed {
+            Some(words) => wait(draft, rollout, &words),
+            None => rollout.waits_for.clear(),
+        }
         return;
     };
+    // A step that no gateway has taken up has shown nothing.
+    if let Some(words) = unfollowed {
+        return wait(draft, rollout, &words);
+    }
     let ended = Ended {
         id,
         rule,

@@ -10,6 +10,7 @@ pub(super) fn page(page: &RollbackPage) -> Message {
     let (state, since) = match page.way_back {
         WayBack::Done => ("rolled back", "rolled back"),
         WayBack::Stuck => ("cannot roll back yet", "decided"),
+        WayBack::LeftBehind => ("pods do not leave", "told to leave"),
     };
     let title = format!(
         "✗ {state}: {} #{} in {}",

@@ -8,7 +8,7 @@ use weir_domain::seen::TrafficChange;
 use weir_domain::time::Timestamp;
 
 use super::{experiment, unix};
-use crate::message::{Message, RollbackPage, UndecidedPage, WayBack};
+use crate::message::{Message, PausedPage, RollbackPage, UndecidedPage, WayBack};
 
 /// The message as things stand now; nothing if the question was answered meanwhile.
 pub(super) fn message(run: &Run, step: StepId) -> Option<Message> {
@@ -16,10 +16,65 @@ pub(super) fn message(run: &Run, step: StepId) -> Option<Message> {
         return Some(Message::rolled_back(&experiment::page(run, step)?));
     }
     let rollout = run.rollout(step)?;
+    if let Some(words) = &rollout.left_behind {
+        return Some(Message::rolled_back(&left_behind(run, step, words)?));
+    }
+    if rollout.is_paused() {
+        return Some(Message::paused(&paused(run, step)?));
+    }
     if rollout.reverted_because.is_none() && rollout.can_revert() {
         return Some(Message::undecided(&undecided(run, step)?));
     }
     Some(Message::rolled_back(&page(run, step)?))
+}
+
+/// How a step stands that waits for a person, and what comes next.
+fn paused(run: &Run, step: StepId) -> Option<PausedPage> {
+    let (rule, rollout) = (run.rule(step)?, run.rollout(step)?);
+    let state = rollout.paused.as_ref()?;
+    let counts = rollout.candidate_counts();
+    let next = match rollout.phase {
+        Phase::Watching { step } => rollout.plan.steps.get(step + 1),
+        _ => None,
+    };
+    let next = next.map_or_else(String::new, |next| format!("; next is {}", next.weight));
+    Some(PausedPage {
+        pipeline: run.pipeline.name.to_string(),
+        number: run.number,
+        environment: rule.lane.environment.to_string(),
+        stands: format!(
+            "{} has {} of the traffic{next}",
+            rollout.candidate, rollout.weight
+        ),
+        measured: format!("{} requests to it, {} failed", counts.requests, counts.bad),
+        until_unix: unix(state.until?),
+        token: state.token.as_ref().map(ToString::to_string).unwrap_or_default(),
+    })
+}
+
+/// Pods that were told to leave and did not. Traffic is not theirs any more.
+fn left_behind(run: &Run, step: StepId, words: &str) -> Option<RollbackPage> {
+    let (rule, rollout) = (run.rule(step)?, run.rollout(step)?);
+    let serves = match rollout.phase {
+        Phase::Drained => Some(rollout.candidate.clone()),
+        _ => rollout.stable.as_ref().map(|stable| stable.revision.clone()),
+    };
+    Some(RollbackPage {
+        pipeline: run.pipeline.name.to_string(),
+        number: run.number,
+        environment: rule.lane.environment.to_string(),
+        way_back: WayBack::LeftBehind,
+        happened: format!("pods of {} have been draining {words}", rule.lane),
+        measured: Vec::new(),
+        done: vec!["they have no traffic; Weir waits for them no longer".to_owned()],
+        serves_now: serves.map_or_else(|| "nothing".to_owned(), |revision| revision.to_string()),
+        to_do: format!(
+            "they hold their GPUs until they are gone: look at their node and finalizers, then kubectl -n {} delete pod … --force on cluster {}",
+            rule.target.namespace, rule.target.cluster
+        ),
+        at_unix: unix(rollout.since),
+        token: token(run),
+    })
 }
 
 /// What a step lacks, what was measured, and until when it waits.

@@ -246,6 +246,8 @@ fn deadlines(node: &Node) -> Deadlines {
         pulling: span(node, "pulling"),
         loading: span(node, "loading"),
         warming: span(node, "warming"),
+        serving: span(node, "serving"),
+        draining: span(node, "draining"),
     }
 }
 

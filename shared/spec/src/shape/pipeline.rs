@@ -225,7 +225,7 @@ const ROLLOUT: &[Key] = &[
     Key::new(
         "deadlines",
         &Object(DEADLINES),
-        "How long each phase of its pods may last within that; as long as all of it without it.",
+        "How long each phase of its pods may last; on the way to serving as long as `warm_within` without it.",
     ),
 ];
 
@@ -252,6 +252,16 @@ const DEADLINES: &[Key] = &[
     Key::new("pulling", &Span(true), "Until its images are there."),
     Key::new("loading", &Span(true), "Until its model is loaded."),
     Key::new("warming", &Span(true), "Until it is ready."),
+    Key::new(
+        "serving",
+        &Span(true),
+        "Until the gateway sends it the share that it was given; as long as `hold_exposure` without it.",
+    ),
+    Key::new(
+        "draining",
+        &Span(true),
+        "Until pods that are told to leave are gone; their grace period and 5m without it.",
+    ),
 ];
 
 const CANARY: &[Key] = &[

@@ -6,6 +6,7 @@
 )]
 
 mod capacity;
+mod conformance;
 mod eks;
 mod fence;
 mod jwt;

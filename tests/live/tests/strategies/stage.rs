@@ -193,7 +193,16 @@ impl Stage {
     /// A person lets it go on.
     pub(crate) async fn go_on(&self, run: &RunId) {
         let (by, reason) = (Identity::Slack("U1".into()), "looked at it".into());
-        self.host.tell(run, &Event::PassRequested { by, reason }).await;
+        self.host
+            .tell(
+                run,
+                &Event::PassRequested {
+                    by,
+                    reason,
+                    pause: None,
+                },
+            )
+            .await;
     }
 
     /// Every answer is of this version, soon and then ten times in a row.

@@ -107,6 +107,10 @@ async fn callers_stay_with_their_variant_by_a_cookie_or_a_header_and_rules_of_ot
     let path = stage.world.route_path();
     let edit = json!([{"op": "replace", "path": "/spec/rules/1/timeouts/request", "value": "25s"}]);
     stage.world.admin.patch(&path, &edit).await.ok();
+    until(&stage, &run, "the edit is taken over", |experiment| {
+        experiment.changes.len() == 2 && experiment.in_effect()
+    })
+    .await;
     eventually("the timeout is everywhere", async || {
         let route = stage.world.route().await;
         let rules = route["spec"]["rules"].as_array().cloned().unwrap_or_default();
@@ -133,6 +137,10 @@ async fn callers_stay_with_their_variant_by_a_cookie_or_a_header_and_rules_of_ot
     })
     .await;
     scale(&stage, b, REPLICAS).await;
+    until(&stage, &run, "halves again", |experiment| {
+        experiment.split.len() == 2
+    })
+    .await;
     eventually("its callers are back", async || {
         match stage.world.ask_as(Some(("cookie", cookie))).await {
             Ok((version, _)) if version == *b => Ok(()),
@@ -243,4 +251,5 @@ async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is
             Value::Null
         );
     }
+    stage.clear().await;
 }

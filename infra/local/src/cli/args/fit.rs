@@ -54,6 +54,9 @@ pub struct Plan {
     /// Replicas of stable; else those in the cluster. 0 is a first release
     #[arg(long, value_name = "N")]
     pub stable: Option<u32>,
+    /// What `weir conformance --format json` printed for the cluster; else 2 s from weights to their effect are assumed
+    #[arg(long, value_name = "FILE")]
+    pub bounds: Option<PathBuf>,
     /// Seconds until a new replica is warm; else an assumption that is told
     #[arg(long, value_name = "SECONDS")]
     pub warm: Option<u32>,
