@@ -61,7 +61,7 @@ pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str, pause: Op
         .find(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::asks))
         .map(|(id, ..)| id);
     let paused = asking.is_some_and(|id| draft.run.rollout(id).is_some_and(rollout::Rollout::is_paused));
-    let other = pause.is_some_and(|token| !asking.is_some_and(|id| draft.run.pause_of(id) == Some(token)));
+    let other = pause.is_some_and(|token| asking.is_none_or(|id| draft.run.pause_of(id) != Some(token)));
     let refusal = match asking {
         // A button of an earlier pause must not end a later one.
         _ if other => Some(format!("{} is not paused there any more", draft.run.title())),
