@@ -286,7 +286,7 @@ fn pods_that_do_not_leave_keep_the_lane_for_as_long_as_they_may_and_a_person_is_
     replay(async |world| {
         world.good_model_serves().await;
         let pipeline = canary_with(&commit(2), |rule| {
-            rule.deadlines.draining = Some(Span::minutes(3))
+            rule.deadlines.draining = Some(Span::minutes(3));
         });
         let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
         world.cluster.hold_pods(true);
