@@ -13,8 +13,8 @@ use weir_lambda_host::{Function, Stack};
 /// take little more for one, and who has answered cannot be cut short any more.
 const WITHIN_MS: u64 = 150;
 
-/// The kills of a push are spread over this: its run takes about twice as long.
-const SPREAD: Duration = Duration::from_secs(60);
+/// The kills of a push are spread over this: its run takes two or three times as long.
+const SPREAD: Duration = Duration::from_secs(30);
 
 /// Somebody who kills.
 pub(crate) struct Kills {
