@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use weir_domain::ids::{LaneKey, StepId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
-use weir_domain::run::State;
+use weir_domain::run::{Run, State};
 
 use crate::store::{Loaded, Scrape};
 
@@ -27,46 +26,40 @@ pub(crate) fn moved<K: PartialEq>(before: Vec<(K, u64)>, written: Vec<(K, u64)>)
     all
 }
 
-/// The scrapes after that of one step has been replaced, and some are forgotten.
-pub(crate) fn scrapes(before: Vec<Scrape>, scrape: Option<Scrape>, forgotten: &[StepId]) -> Vec<Scrape> {
+/// The scrapes after one is stored ([`kept_scrape`](crate::store::Commit::kept_scrape)), as a read would give them.
+pub(crate) fn scrapes(before: Vec<Scrape>, scrape: Option<Scrape>, run: &Run) -> Vec<Scrape> {
     let mut all = before;
     if let Some(scrape) = scrape {
         all.retain(|own| own.step != scrape.step);
         all.push(scrape);
     }
-    all.retain(|own| !forgotten.contains(&own.step));
+    all.retain(|own| run.is_counted(own.step));
     all
 }
 
 /// The lanes that a decision changed, with the versions they were read at.
 pub(crate) fn lanes(before: &Loaded, after: &State) -> Vec<(Lane, u64)> {
-    let versions: BTreeMap<&LaneKey, u64> = before
-        .lanes
-        .iter()
-        .map(|(key, version)| (key, *version))
-        .collect();
-    after
-        .lanes
-        .iter()
-        .filter(|(key, lane)| before.state.lanes.get(*key) != Some(*lane))
-        .map(|(key, lane)| (lane.clone(), versions.get(key).copied().unwrap_or(0)))
-        .collect()
+    items(&before.lanes, &before.state.lanes, &after.lanes)
 }
 
 /// The same of pools. Rollouts of many lanes share a pool, so it is written only when a claim changes.
 pub(crate) fn pools(before: &Loaded, after: &State) -> Vec<(Pool, u64)> {
-    let version = |key| {
-        before
-            .pools
+    items(&before.pools, &before.state.pools, &after.pools)
+}
+
+fn items<K: Ord, T: Clone + PartialEq>(
+    versions: &[(K, u64)],
+    before: &BTreeMap<K, T>,
+    after: &BTreeMap<K, T>,
+) -> Vec<(T, u64)> {
+    let version = |key: &K| {
+        versions
             .iter()
             .find(|(own, _)| own == key)
             .map_or(0, |(_, version)| *version)
     };
-    let changed = after
-        .pools
-        .iter()
-        .filter(|(key, pool)| before.state.pools.get(*key) != Some(*pool));
-    changed.map(|(key, pool)| (pool.clone(), version(key))).collect()
+    let changed = after.iter().filter(|(key, item)| before.get(*key) != Some(*item));
+    changed.map(|(key, item)| (item.clone(), version(key))).collect()
 }
 
 /// The closed stages that a decision changed; of a run that is not stored yet, all.

@@ -253,8 +253,6 @@ impl Engine {
             let kept = before.due(duty).filter(|_| by != By::Duty(duty));
             (duty, next.map(|next| kept.map_or(next, |kept| kept.min(next))))
         });
-        // A look that comes late counts once more for a stage that is closed.
-        let scrape = scrape.filter(|scrape| state.run.is_counted(scrape.step));
         let version = before.version + 1;
         let outbox: Vec<OutboxRow> = (0..)
             .zip(effects)
@@ -281,7 +279,6 @@ impl Engine {
             closed: changed::closed_stages(&before, &state),
             push,
         };
-        let forgotten: Vec<StepId> = commit.forgotten().collect();
         // Before the commit: whoever is killed right after it has moved no traffic and sent no hint. If the commit fails,
         // somebody looks for nothing.
         if outbox.iter().any(|row| row.effect.moves_traffic()) {
@@ -303,7 +300,7 @@ impl Engine {
                 .filter_map(|(duty, at)| Some((duty, at?)))
                 .collect(),
             outbox: before.outbox.into_iter().chain(outbox).collect(),
-            scrapes: changed::scrapes(before.scrapes, scrape, &forgotten),
+            scrapes: changed::scrapes(before.scrapes, scrape, &state.run),
             state,
         })
     }

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod condition;
 pub mod deadlines;
 mod decide;
+mod differences;
 pub mod digest;
 pub mod effect;
 pub mod event;

@@ -64,7 +64,7 @@ pub(super) fn commit(sp: &Savepoint<'_>, commit: &Commit) -> Result<(), StoreErr
     for (duty, at) in &commit.looks {
         put_look(sp, &pk, *duty, *at)?;
     }
-    if let Some(scrape) = &commit.scrape {
+    if let Some(scrape) = commit.kept_scrape() {
         let sql = "insert into item (pk, sk, version, body) values (?1, ?2, 1, ?3)
              on conflict (pk, sk) do update set version = version + 1, body = excluded.body";
         let mut put = sp.prepare_cached(sql).map_err(failed)?;

@@ -1,5 +1,7 @@
 //! What a story or a world sets, and what it asks afterwards.
 
+use std::collections::BTreeMap;
+
 use weir_app::Clock;
 use weir_domain::condition::Reading;
 use weir_domain::experiment::variant_revision;
@@ -204,12 +206,7 @@ impl SimulatedCluster {
 
     /// Of a hundred requests of the callers who stay with a variant, how many it gets.
     pub fn kept(&self, environment: &str) -> Vec<(RevisionId, u8)> {
-        let inside = self.inside();
-        let kept = inside
-            .place(environment)
-            .into_iter()
-            .flat_map(|place| &place.kept);
-        kept.map(|(id, part)| (id.clone(), part.percent())).collect()
+        percents(self.inside().place(environment).map(|place| &place.kept))
     }
 
     /// Somebody else takes out what keeps the callers of a variant.
@@ -221,12 +218,7 @@ impl SimulatedCluster {
 
     /// Of a hundred requests, how many are copied to whom.
     pub fn mirrors(&self, environment: &str) -> Vec<(RevisionId, u8)> {
-        let inside = self.inside();
-        let mirrors = inside
-            .place(environment)
-            .into_iter()
-            .flat_map(|place| &place.mirrors);
-        mirrors.map(|(id, part)| (id.clone(), part.percent())).collect()
+        percents(self.inside().place(environment).map(|place| &place.mirrors))
     }
 }
 
@@ -268,15 +260,9 @@ impl SimulatedCluster {
 
     /// Shares of an environment's route that are not zero.
     pub fn shares(&self, environment: &str) -> Vec<(RevisionId, u8)> {
-        let inside = self.inside();
-        let weights = inside
-            .place(environment)
-            .into_iter()
-            .flat_map(|place| &place.weights);
-        weights
-            .filter(|(_, weight)| **weight > Weight::ZERO)
-            .map(|(id, weight)| (id.clone(), weight.percent()))
-            .collect()
+        let mut shares = percents(self.inside().place(environment).map(|place| &place.weights));
+        shares.retain(|(_, percent)| *percent > 0);
+        shares
     }
 
     /// Replicas of each revision that has any.
@@ -334,4 +320,10 @@ impl SimulatedCluster {
     pub fn raised_after_revert(&self) -> Vec<String> {
         self.inside().raised_after_revert.clone()
     }
+}
+
+/// By revision, of a hundred; nothing where there is no such place.
+fn percents(parts: Option<&BTreeMap<RevisionId, Weight>>) -> Vec<(RevisionId, u8)> {
+    let parts = parts.into_iter().flatten();
+    parts.map(|(id, part)| (id.clone(), part.percent())).collect()
 }

@@ -78,6 +78,7 @@ impl Table {
 
     fn write(&mut self, commit: Commit) {
         let forgotten: Vec<StepId> = commit.forgotten().collect();
+        let kept = commit.kept_scrape().cloned();
         let Commit {
             run,
             expected,
@@ -86,7 +87,7 @@ impl Table {
             entries,
             outbox,
             looks,
-            scrape,
+            scrape: _,
             push,
             closed: _,
         } = commit;
@@ -115,7 +116,7 @@ impl Table {
                 None => self.looks.remove(&(run.id.clone(), duty)),
             };
         }
-        if let Some(scrape) = scrape {
+        if let Some(scrape) = kept {
             self.scrapes.insert((run.id.clone(), scrape.step), scrape.value);
         }
         for step in forgotten {

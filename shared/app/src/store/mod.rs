@@ -118,7 +118,7 @@ pub struct Commit {
     pub outbox: Vec<OutboxRow>,
     /// When each duty must be looked at again. Both are always given and replace what stood.
     pub looks: [(Duty, Option<Timestamp>); 2],
-    /// Replaces the scrape of its step.
+    /// Replaces the scrape of its step, if it is kept ([`Commit::kept_scrape`]).
     pub scrape: Option<Scrape>,
     /// Closed stages ([`Run::is_closed`]) that this decision changed; of a run that is stored first, all. What was scraped
     /// for their steps is forgotten ([`Commit::forgotten`]).
@@ -128,6 +128,13 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// The scrape, if somebody may still ask for it: a look that comes late counts once more for a stage that is closed.
+    pub fn kept_scrape(&self) -> Option<&Scrape> {
+        self.scrape
+            .as_ref()
+            .filter(|scrape| self.run.is_counted(scrape.step))
+    }
+
     /// Steps whose scrapes are forgotten.
     pub fn forgotten(&self) -> impl Iterator<Item = StepId> {
         let all = self.closed.iter().flat_map(|&stage| {

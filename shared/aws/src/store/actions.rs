@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use weir_app::{Commit, OutboxRow, StoreError};
 use weir_domain::audit::Entry;
-use weir_domain::ids::{ApprovalToken, LaneKey, PoolKey, PushKey, RunId, StepId};
+use weir_domain::ids::{ApprovalToken, LaneKey, PoolKey, PushKey, RunId};
 use weir_domain::run::{Run, StageRun};
 use weir_domain::time::{Span, Timestamp};
 
@@ -161,16 +161,10 @@ fn state(commit: &Commit, token: &str, born: Timestamp) -> Result<Action, StoreE
             .set(keys::DUE_SHARD, text(keys::shard_of(&run.id, table::DUE_SHARDS))),
         None => change.remove(keys::DUE).remove(keys::DUE_SHARD),
     };
-    let forgotten: Vec<StepId> = commit.forgotten().collect();
-    // One expression may name an attribute once.
-    let kept = commit
-        .scrape
-        .as_ref()
-        .filter(|scrape| !forgotten.contains(&scrape.step));
-    if let Some(scrape) = kept {
+    if let Some(scrape) = commit.kept_scrape() {
         change = change.set(&keys::scrape(scrape.step), pack(&scrape.value)?);
     }
-    for step in forgotten {
+    for step in commit.forgotten() {
         change = change.remove(&keys::scrape(step));
     }
     if !commit.closed.is_empty() {

@@ -3,15 +3,15 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::differences;
+
 /// Differences of differences of differences.
 const TIMES: usize = 3;
 
 pub(super) fn serialize<S: Serializer>(points: &[i64], s: S) -> Result<S::Ok, S::Error> {
     let mut points = points.to_vec();
     for _ in 0..TIMES {
-        for place in (1..points.len()).rev() {
-            points[place] = points[place].wrapping_sub(points[place - 1]);
-        }
+        differences::take(&mut points);
     }
     points.serialize(s)
 }
@@ -19,9 +19,7 @@ pub(super) fn serialize<S: Serializer>(points: &[i64], s: S) -> Result<S::Ok, S:
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<i64>, D::Error> {
     let mut points = Vec::<i64>::deserialize(d)?;
     for _ in 0..TIMES {
-        for place in 1..points.len() {
-            points[place] = points[place].wrapping_add(points[place - 1]);
-        }
+        differences::add_up(&mut points);
     }
     Ok(points)
 }

@@ -59,6 +59,10 @@ pub(super) fn watching(
     if held_blind(draft, rollout, id, rule, scene) || held_unfair(draft, rollout, id, rule) {
         return;
     }
+    // A step that no gateway has taken up has shown nothing.
+    if let Some(words) = unfollowed {
+        return wait(draft, rollout, &words);
+    }
     let set_at = rollout
         .changes
         .last()
@@ -68,16 +72,9 @@ pub(super) fn watching(
         .map(|at| draft.now.since(at))
         .filter(|watched| *watched >= planned.hold)
     else {
-        match unfollowed {
-            Some(words) => wait(draft, rollout, &words),
-            None => rollout.waits_for.clear(),
-        }
+        rollout.waits_for.clear();
         return;
     };
-    // A step that no gateway has taken up has shown nothing.
-    if let Some(words) = unfollowed {
-        return wait(draft, rollout, &words);
-    }
     let ended = Ended {
         id,
         rule,

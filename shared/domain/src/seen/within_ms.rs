@@ -8,30 +8,26 @@ use std::collections::BTreeMap;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::differences;
+
 pub(super) fn serialize<S: Serializer>(within: &BTreeMap<u64, u64>, s: S) -> Result<S::Ok, S::Error> {
     let edges: Vec<u64> = within.keys().copied().collect();
-    let mut below = 0;
-    let between = within.values().map(|count| {
-        // Counters that were read while they grew may fall by a few from one edge to the next.
-        count
-            .wrapping_sub(std::mem::replace(&mut below, *count))
-            .cast_signed()
-    });
-    (edges, between.collect::<Vec<i64>>()).serialize(s)
+    // Counters that were read while they grew may fall by a few from one edge to the next.
+    let mut between: Vec<i64> = within.values().map(|count| count.cast_signed()).collect();
+    differences::take(&mut between);
+    (edges, between).serialize(s)
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<u64, u64>, D::Error> {
-    let (edges, between) = <(Vec<u64>, Vec<i64>)>::deserialize(d)?;
+    let (edges, mut between) = <(Vec<u64>, Vec<i64>)>::deserialize(d)?;
     if edges.len() != between.len() {
         let (edges, between) = (edges.len(), between.len());
         return Err(D::Error::custom(format!(
             "a histogram of {edges} edges and {between} counts"
         )));
     }
-    let within = between.into_iter().scan(0_u64, |below, more| {
-        *below = below.wrapping_add_signed(more);
-        Some(*below)
-    });
+    differences::add_up(&mut between);
+    let within = between.into_iter().map(i64::cast_unsigned);
     Ok(edges.into_iter().zip(within).collect())
 }
 

@@ -22,6 +22,11 @@ pub(super) fn section(ready: &str) -> Value {
     json!({"type": "section", "text": {"type": "plain_text", "text": text, "emoji": false}})
 }
 
+/// `What happened: …`, in words of others.
+pub(super) fn line(label: &str, text: &str) -> Value {
+    section(&plain(&format!("{label}: {text}"), SECTION_CHARS))
+}
+
 pub(super) fn context(mut elements: Vec<Value>) -> Value {
     elements.truncate(CONTEXT_ELEMENTS);
     json!({"type": "context", "elements": elements})

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::blocks::{actions, button, context, header, moment, plain_text, section};
+use super::blocks::{actions, button, context, header, line, moment, plain_text};
 use super::{Message, PausedPage};
 use crate::interaction::Action;
-use crate::limits::{CONFIRM_BUTTON_CHARS, CONFIRM_TEXT_CHARS, CONFIRM_TITLE_CHARS, SECTION_CHARS};
-use crate::text::plain;
+use crate::limits::{CONFIRM_BUTTON_CHARS, CONFIRM_TEXT_CHARS, CONFIRM_TITLE_CHARS};
 
 pub(super) fn page(page: &PausedPage) -> Message {
     let run = format!("{}#{}", page.pipeline, page.number);
@@ -14,7 +13,6 @@ pub(super) fn page(page: &PausedPage) -> Message {
         "‖ paused: {} #{} in {}",
         page.pipeline, page.number, page.environment
     );
-    let line = |label: &str, text: &str| section(&plain(&format!("{label}: {text}"), SECTION_CHARS));
     let mut blocks = vec![
         header(&title),
         line("How it stands", &page.stands),

@@ -1,10 +1,9 @@
 //! The page at 3 a.m.: what happened, what was measured, what was done, what serves now, what to do.
 
-use super::blocks::{actions, button, context, header, moment, section};
+use super::blocks::{actions, button, context, header, line, moment, section};
 use super::{Message, RollbackPage, WayBack};
 use crate::interaction::Action;
-use crate::limits::SECTION_CHARS;
-use crate::text::{bullets, plain};
+use crate::text::bullets;
 
 pub(super) fn page(page: &RollbackPage) -> Message {
     let (state, since) = match page.way_back {
@@ -16,7 +15,6 @@ pub(super) fn page(page: &RollbackPage) -> Message {
         "✗ {state}: {} #{} in {}",
         page.pipeline, page.number, page.environment
     );
-    let line = |label: &str, text: &str| section(&plain(&format!("{label}: {text}"), SECTION_CHARS));
     let mut blocks = vec![header(&title), line("What happened", &page.happened)];
     for (label, items) in [
         ("What was measured", &page.measured),

@@ -1,10 +1,8 @@
 //! A step that the measurements cannot decide: what they lack, how to answer, and what happens if nobody does.
 
-use super::blocks::{actions, button, context, header, moment, section};
+use super::blocks::{actions, button, context, header, line, moment};
 use super::{Message, UndecidedPage};
 use crate::interaction::Action;
-use crate::limits::SECTION_CHARS;
-use crate::text::plain;
 
 pub(super) fn page(page: &UndecidedPage) -> Message {
     let run = format!("{}#{}", page.pipeline, page.number);
@@ -12,7 +10,6 @@ pub(super) fn page(page: &UndecidedPage) -> Message {
         "? undecided: {} #{} in {}",
         page.pipeline, page.number, page.environment
     );
-    let line = |label: &str, text: &str| section(&plain(&format!("{label}: {text}"), SECTION_CHARS));
     let mut blocks = vec![
         header(&title),
         line("What it lacks", &page.lacks),

@@ -71,9 +71,16 @@ pub(super) async fn what_was_scraped_in_a_closed_stage_is_forgotten(store: Fresh
     let last = Commit {
         scrape: counted(2),
         closed: vec![ROLLOUT.stage],
-        ..commit(run, 2)
+        ..commit(run.clone(), 2)
     };
     store.commit(last).await.unwrap();
+    assert_eq!(scrape(&*store, &id, ROLLOUT).await, None);
+    // And so has one that comes late.
+    let late = Commit {
+        scrape: counted(3),
+        ..commit(run, 3)
+    };
+    store.commit(late).await.unwrap();
     assert_eq!(scrape(&*store, &id, ROLLOUT).await, None);
 }
 

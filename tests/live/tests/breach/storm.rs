@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -20,7 +20,8 @@ pub(crate) struct Storm {
 }
 
 /// How the candidates begin to fail.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Breach {
     /// All at the same moment, at which all are checked.
     Together,
@@ -83,11 +84,7 @@ impl Storm {
 
     /// Lets all canaries breach, and waits until each route is at weight 0.
     pub(crate) async fn breach(&mut self, breach: Breach) -> Back {
-        let how = match breach {
-            Breach::Together => "together",
-            Breach::InTurn => "in_turn",
-        };
-        serde_json::from_value(self.ask(&json!(how)).await).unwrap()
+        serde_json::from_value(self.ask(&json!(breach)).await).unwrap()
     }
 
     async fn ask(&mut self, line: &Value) -> Value {

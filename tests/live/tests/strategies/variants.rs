@@ -20,8 +20,18 @@ const ASKED: u32 = 400;
 /// Half of 40 requests a second for the 2 s between two looks here, and as long again.
 const LOST_AT_MOST: u64 = 80;
 
+/// A quarter of a second of them. Envoy Gateway 1.8 gives the clusters of a rule other names once its backends have filters, as
+/// those that give cookies, and Envoy drops the old ones before it has the route that names the new: a 503 in between.
+const RENAMED_AT_MOST: u64 = 10;
+
 async fn failed(load: &Load) -> u64 {
     load.totals().await["total"]["failed"].as_u64().unwrap()
+}
+
+/// Expects that no more requests failed than did before.
+async fn no_further(load: &Load, before: u64, what: &str) {
+    let totals = load.totals().await;
+    assert_eq!(totals["total"]["failed"], before, "{what}: {totals}");
 }
 
 /// How many of so many requests each version answered.
@@ -153,6 +163,12 @@ async fn callers_stay_with_their_variant_by_a_cookie_or_a_header_and_rules_of_ot
     stage.roll_back(&run).await;
     stage.ends(&run, "rolled_back").await;
     stage.answers("v1").await;
+    let renamed = failed(&load).await - lost;
+    eprintln!(
+        "failed while a variant lost all its pods: {lost}; while cookies were given no more: {renamed}"
+    );
+    assert!(renamed <= RENAMED_AT_MOST, "{}", load.totals().await);
+    let lost = lost + renamed;
 
     // By a header, three to one.
     let by = Some(Sticky::Header("x-model".into()));
@@ -177,7 +193,7 @@ async fn callers_stay_with_their_variant_by_a_cookie_or_a_header_and_rules_of_ot
         }
     })
     .await;
-    assert_eq!(failed(&load).await, lost, "planned moves lose nothing");
+    no_further(&load, lost, "planned moves lose nothing").await;
     stage.clear().await;
 }
 
@@ -241,7 +257,7 @@ async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is
     let run = stage.host.run(&run).await;
     let experiment = run.steps().find_map(|(.., state)| state.experiment.as_deref());
     assert_eq!(experiment.map(|experiment| experiment.phase), Some(Phase::Over));
-    assert_eq!(failed(&load).await, lost, "found again, and taken back");
+    no_further(&load, lost, "found again, and taken back").await;
     for (version, _) in TWO {
         let path = stage.world.path("apps/v1", &format!("deployments/{version}"));
         let deployment: Value = stage.world.admin.get(&path).await.ok();
