@@ -2,7 +2,7 @@
 
 use super::kit::{Said, together};
 
-const PLACE: &str = "service: {name: llm, spec: {containers: [{name: model, image: 'a:1'}]}}
+const PLACE: &str = "service: {name: llm, spec: {containers: [{name: model, image: 'a:1', healthChecks: [{type: HTTP, path: /health}]}]}}
 environments:
   - {name: East, type: Kubernetes, spec: {cluster: c, namespace: east}}
   - {name: West, type: Kubernetes, spec: {cluster: d, namespace: west}}
@@ -25,7 +25,9 @@ const WAVES: &str = "pipeline:
         - step: {name: N3, type: Kubernetes, spec: {namespace: west}}
 ";
 
+/// Each with its place; all say what to do.
 fn complaints(said: Vec<Said>) -> Vec<String> {
+    assert!(said.iter().all(|one| !one.help.is_empty()), "{said:?}");
     said.into_iter()
         .map(|one| format!("{} {}:{} {}", one.severity, one.at.0, one.at.1, one.message))
         .collect()
@@ -47,12 +49,12 @@ fn a_release_that_cannot_be_is_told() {
         (
             "{namespace: west}",
             "{namespace: east}",
-            "error 14:23 steps `N1` and `N3` of release `all` both move llm in East: expected one mover",
+            "error 14:24 steps `N1` and `N3` of release `all` both move llm in East: expected one mover",
         ),
         (
             "{namespace: west}",
             "{namespace: west, strategy: shadow}",
-            "error 14:23 step `N3` of release `all` is a shadow, which is not promoted: expected `rolling`, `canary` or `blue-green`",
+            "error 14:24 step `N3` of release `all` is a shadow, which is not promoted: expected `rolling`, `canary` or `blue-green`",
         ),
         (
             "    - stage: B\n",
@@ -62,7 +64,7 @@ fn a_release_that_cannot_be_is_told() {
         (
             "type: Plugin, spec: {image: a, commands: [b]}",
             "type: Kubernetes, spec: {namespace: west}",
-            "error 10:23 step `N2` moves a service between the waves of release `all`",
+            "error 10:24 step `N2` moves a service between the waves of release `all`",
         ),
         (
             "    - stage: C\n      release: all\n",
@@ -132,6 +134,6 @@ fn a_release_begins_when_no_experiment_goes_on() {
     assert_eq!(of(format!("{a}{b}{monitor}{waves}")), [] as [&str; 0]);
     assert_eq!(
         of(format!("{a}{b}{waves}{monitor}")),
-        ["error 9:23 the experiment of step `b` goes on when release `all` begins"]
+        ["error 9:24 the experiment of step `b` goes on when release `all` begins"]
     );
 }

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use weir_app::Clock;
 use weir_domain::audit::{Action, Entry};
 use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, ReleaseName, RevisionId, RunId, ServiceName};
 use weir_domain::pipeline::{Pipeline, Stage, StageWork, StepWork};
@@ -12,7 +13,7 @@ use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::workload::revision_name;
-use weir_live::{Host, Load, Shape, World, another, eventually, shared};
+use weir_live::{Host, Load, Shape, WallClock, World, another, eventually, shared};
 
 /// The clusters, as waves.
 const WAVES: [&str; 2] = ["east", "west"];
@@ -234,7 +235,13 @@ async fn without_the_first(both: &Both, good: &Value, errs: &Value) {
             .is_some_and(|away| away.paged)
     };
     let now = both.host.until("a person is called", &run, called).await;
-    eprintln!("east stopped: {}", rollout(&now, 0).unwrap().waits_for);
+    let east = rollout(&now, 0).unwrap();
+    let after = WallClock.now().since(east.since);
+    eprintln!(
+        "east stopped: a person is called {after} after the verdict: {}",
+        east.waits_for
+    );
+    assert!(after >= Span::seconds(10) && after < Span::seconds(20), "{after}");
 
     server.go_on().await;
     let answers = Instant::now();
