@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::Value;
 use weir_app::{Clusters, Counting, EffectError, Measured, Placed, Scenery, Traffic, VariantScenery};
 use weir_domain::condition::Reading;
 use weir_domain::effect::Effect;
-use weir_domain::ids::StepId;
+use weir_domain::ids::{ClusterName, StepId};
 use weir_domain::pipeline::Collect;
 use weir_domain::rollout::StableSide;
 use weir_domain::run::Run;
@@ -25,6 +25,7 @@ pub struct FakeCluster {
     inner: SimulatedCluster,
     faults: Arc<Faults>,
     mute: AtomicBool,
+    mute_cluster: Mutex<Option<ClusterName>>,
 }
 
 impl FakeCluster {
@@ -33,12 +34,32 @@ impl FakeCluster {
             inner: SimulatedCluster::new(clock),
             faults,
             mute: AtomicBool::new(false),
+            mute_cluster: Mutex::default(),
         }
     }
 
     /// Whether it takes every write and answers none, nor does it: whoever asks waits until their own patience ends.
     pub fn mute(&self, mute: bool) {
         self.mute.store(mute, Ordering::SeqCst);
+    }
+
+    /// The same of one cluster; nothing: all answer.
+    pub fn mute_cluster(&self, cluster: Option<&str>) {
+        let mut mute = self
+            .mute_cluster
+            .lock()
+            .expect("no story panics while it holds this");
+        *mute = cluster.map(ClusterName::new);
+    }
+
+    fn is_mute(&self, run: &Run, effect: &Effect) -> bool {
+        let mute = self
+            .mute_cluster
+            .lock()
+            .expect("no story panics while it holds this");
+        let rule = effect.step().and_then(|step| run.rule(step));
+        let here = rule.is_some_and(|rule| mute.as_ref() == Some(&rule.target.cluster));
+        here || self.mute.load(Ordering::SeqCst)
     }
 }
 
@@ -79,7 +100,7 @@ impl Clusters for FakeCluster {
     }
 
     async fn perform(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
-        if self.mute.load(Ordering::SeqCst) {
+        if self.is_mute(run, effect) {
             std::future::pending::<()>().await;
         }
         let n = self.faults.before_effect();

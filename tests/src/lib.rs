@@ -22,7 +22,8 @@ pub use events::{github_push, push_of, sample, samples, slack_press, slack_reaso
 pub use faults::{Fault, Faults};
 pub use pipelines::{
     adopting, canary_of_another_service, canary_to_production, canary_with, commit, experiment,
-    experiment_with_approval, sticky_experiment, with_approval, with_approval_of, workload,
+    experiment_with_approval, release, sticky_experiment, with_approval, with_approval_of, with_rules,
+    workload,
 };
 pub use ports::{FakePeople, FakeSource};
 pub use replay::{once, replay, with_one_older};

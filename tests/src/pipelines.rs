@@ -6,7 +6,7 @@ use serde_json::json;
 use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
 use weir_domain::ids::{
     ClusterName, Commit, EnvironmentName, GroupName, LaneKey, Namespace, PersonName, PipelineName,
-    ServiceName,
+    ReleaseName, ServiceName,
 };
 use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
@@ -35,7 +35,11 @@ pub fn canary_to_production(commit: &Commit) -> Pipeline {
 
 /// The same with a rule for its rollout that the story changes.
 pub fn canary_with(commit: &Commit, change: impl Fn(&mut RolloutRule)) -> Pipeline {
-    let mut pipeline = canary_to_production(commit);
+    with_rules(canary_to_production(commit), change)
+}
+
+/// A pipeline with rules for its rollouts that the story changes.
+pub fn with_rules(mut pipeline: Pipeline, change: impl Fn(&mut RolloutRule)) -> Pipeline {
     for stage in &mut pipeline.stages {
         let StageWork::Steps { steps, .. } = &mut stage.work else {
             continue;
@@ -67,6 +71,40 @@ pub fn canary_of_another_service(commit: &Commit) -> Pipeline {
         };
     }
     pipeline
+}
+
+/// A release of one service, in waves of environments that move at once, with a test between them. Each environment has a
+/// cluster of its own, of the same name.
+pub fn release(commit: &Commit, waves: &[&[&str]]) -> Pipeline {
+    let mut stages = Vec::new();
+    for (n, wave) in waves.iter().enumerate() {
+        if n > 0 {
+            stages.push(stage(&format!("Try {n}"), step_of("Smoke Test", "smoke-test")));
+        }
+        let steps = wave.iter().map(|environment| released(commit, environment));
+        stages.push(Stage {
+            name: format!("Wave {n}"),
+            work: StageWork::Steps {
+                parallel: true,
+                steps: steps.collect(),
+            },
+        });
+    }
+    let mut pipeline = pipeline(stages);
+    pipeline.name = PipelineName::new("Worldwide");
+    pipeline
+}
+
+fn released(commit: &Commit, environment: &str) -> Step {
+    let mut step = production(commit);
+    if let StepWork::Rollout(rule) = &mut step.work {
+        rule.lane.environment = EnvironmentName::new(environment);
+        rule.target.cluster = ClusterName::new(environment);
+        rule.release = Some(ReleaseName::new("worldwide"));
+    }
+    step.name = format!("Canary {environment}");
+    step.slug = format!("canary-{}", environment.to_lowercase());
+    step
 }
 
 /// The same with an approval by `ml-team` in between.
@@ -204,6 +242,10 @@ fn stage(name: &str, step: Step) -> Stage {
 }
 
 fn plugin(name: &str) -> Step {
+    step_of(name, "check-model")
+}
+
+fn step_of(name: &str, slug: &str) -> Step {
     let plugin = Plugin {
         image: "python:3.11".into(),
         commands: vec!["python scripts/check.py".into()],
@@ -214,7 +256,7 @@ fn plugin(name: &str) -> Step {
     };
     Step {
         name: name.into(),
-        slug: "check-model".into(),
+        slug: slug.into(),
         work: StepWork::Plugin(plugin),
     }
 }
@@ -255,6 +297,7 @@ fn production(commit: &Commit) -> Step {
         watch: Span::ZERO,
         undoes: false,
         adopts: None,
+        release: None,
         measures: BTreeMap::new(),
     };
     Step {

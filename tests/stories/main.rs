@@ -8,6 +8,7 @@ mod canary;
 mod doors;
 mod evidence;
 mod lanes;
+mod releases;
 mod replicas;
 mod rolling;
 mod room;

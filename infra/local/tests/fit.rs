@@ -166,6 +166,20 @@ fn what_was_measured_of_the_cluster_is_what_the_plan_counts_on_and_prints() {
 }
 
 #[test]
+fn a_plan_of_a_step_of_a_release_says_what_it_is_promoted_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples");
+    for name in ["release.yaml", "world.yaml"] {
+        std::fs::copy(format!("{examples}/{name}"), folder.path().join(name)).unwrap();
+    }
+    let mut words = with(&PLAN, &["--step", "Canary EU", "--replicas", "4"]);
+    words[6] = folder.path().to_str().unwrap();
+    let told = "part of release worldwide with ai-inference-service in Production-US: held after its bake until all are through theirs, then promoted with them; until then all go back together";
+    assert_eq!(json_of(&words)["release"], told);
+    assert!(text(&words).contains(told));
+}
+
+#[test]
 fn a_first_release_has_one_step_and_no_way_back() {
     let answer = json_of(&with(&PLAN, &["--stable", "0"]));
     assert_eq!(answer["steps"].as_array().unwrap().len(), 1);

@@ -6,23 +6,24 @@ use weir_domain::ids::{RunId, StepId};
 use weir_domain::run::State;
 use weir_domain::seen::{Replica, RolloutSeen, Scene};
 use weir_domain::time::{Span, Timestamp};
-use weir_domain::{Decision, Duty, Rejected, Reply, Wanted, decide, next_look, wants};
+use weir_domain::{Decision, Duty, Rejected, Reply, Wanted, decide, next_look};
 
 use crate::changed;
+use crate::hand::Hand;
 use crate::perform::Rights;
 use crate::ports::Ports;
 use crate::retry::{Classified, Retry};
 use crate::store::{Commit, EffectKey, Loaded, OutboxRow, Scrape, StoreError};
 
 /// Times a decision is made again because somebody else was faster. Ten writers on one run are already a fault.
-const CONFLICT_LIMIT: u32 = 10;
+pub(crate) const CONFLICT_LIMIT: u32 = 10;
 
 /// The sweep takes an effect this long after its decision, if whoever decided it did not perform it. It is also the
 /// delay of the guard message of a traffic effect (design §4).
 pub(crate) const GUARD: Span = Span::seconds(10);
 
 /// A hint may come this much before its time, because clocks of two machines differ.
-const EARLY: Span = Span::seconds(1);
+pub(crate) const EARLY: Span = Span::seconds(1);
 
 /// Who makes a decision: somebody on duty, who says when the next look is due, or something that happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,56 +90,19 @@ impl Engine {
     }
 
     async fn look_once(&self, run: &RunId, duty: Duty) -> Result<(), HandleError> {
-        let mut loaded = self.load(run).await?;
-        if self.has_to_do(&loaded.outbox) {
-            self.perform_outbox(loaded).await?;
-            loaded = self.load(run).await?;
-        }
+        let loaded = self.load(run).await?;
         // Somebody has looked since this hint was sent, and has said when to look next: a duplicate must not start a
         // second chain of looks.
-        if loaded
+        let due = loaded
             .due(duty)
-            .is_none_or(|at| at > self.ports.clock.now() + EARLY)
-        {
-            return Ok(());
-        }
-        let wanted = wants(&loaded.state, duty, self.ports.clock.now() + EARLY);
-        let mut effects = false;
-        if wanted.is_empty() {
-            (effects, loaded) = self.decided(loaded, &Event::Woken, duty, None).await?;
-        } else {
-            for wanted in wanted {
-                let (more, next) = self.look_at(run, duty, &wanted, loaded).await?;
-                (effects, loaded) = (effects || more, next);
-            }
-        }
-        match effects {
-            true => self.perform_outbox(loaded).await,
-            // Most looks decide nothing, and need not read again to find nothing to do.
-            false => Ok(()),
-        }
-    }
-
-    /// Looks at one thing and decides. What was seen is decided on together with the state it was seen under; if that
-    /// has changed, this one thing is looked at again: to begin with the first of several would let each conflict take
-    /// back what the look has done so far. Whether there is something to do now, and what is stored.
-    async fn look_at(
-        &self,
-        run: &RunId,
-        duty: Duty,
-        wanted: &Wanted,
-        loaded: Loaded,
-    ) -> Result<(bool, Loaded), HandleError> {
-        let mut known = Some(loaded);
-        for _ in 0..CONFLICT_LIMIT {
-            let loaded = self.known_or_loaded(run, &mut known).await?;
-            let (event, scrape) = self.see(&loaded, wanted).await?;
-            match self.decided(loaded, &event, duty, scrape).await {
-                Err(error) if error.retry() == Retry::Conflict => {}
-                result => return result,
-            }
-        }
-        Err(StoreError::Conflict(format!("run {run}")).into())
+            .is_some_and(|at| at <= self.ports.clock.now() + EARLY);
+        let hand = Hand::new(self, loaded);
+        let hand = match due {
+            true => hand.looking_after(duty).await?,
+            false => hand,
+        };
+        // On the heap: it holds all that is known of a run, and so would everybody who waits for it.
+        Box::pin(hand.work()).await
     }
 
     /// Handles something that happened to a run.
@@ -181,7 +145,7 @@ impl Engine {
         }
     }
 
-    async fn load(&self, run: &RunId) -> Result<Loaded, HandleError> {
+    pub(crate) async fn load(&self, run: &RunId) -> Result<Loaded, HandleError> {
         self.ports
             .store
             .load(run)
@@ -200,19 +164,17 @@ impl Engine {
         Ok((stored, reply))
     }
 
-    /// Decides on what a duty saw; whether there is something to do now, and what is stored.
-    async fn decided(
+    /// Decides on what a duty saw; what is stored.
+    pub(crate) async fn decided(
         &self,
         loaded: Loaded,
         event: &Event,
         duty: Duty,
         scrape: Option<Scrape>,
-    ) -> Result<(bool, Loaded), HandleError> {
+    ) -> Result<Loaded, HandleError> {
         let decision = decide(&loaded.state, event, &self.moment())?;
-        let effects = !decision.effects.is_empty();
         let by = By::Duty(duty);
-        let stored = self.commit(loaded, decision, by, scrape, None).await?;
-        Ok((effects, stored))
+        Ok(self.commit(loaded, decision, by, scrape, None).await?)
     }
 
     pub(crate) fn moment(&self) -> Moment {
@@ -328,7 +290,11 @@ impl Engine {
     }
 
     /// Looks at one thing.
-    async fn see(&self, loaded: &Loaded, wanted: &Wanted) -> Result<(Event, Option<Scrape>), HandleError> {
+    pub(crate) async fn see(
+        &self,
+        loaded: &Loaded,
+        wanted: &Wanted,
+    ) -> Result<(Event, Option<Scrape>), HandleError> {
         let run = &loaded.state.run;
         match wanted {
             Wanted::Execution(step) => {

@@ -13,6 +13,7 @@ mod changed;
 pub mod door;
 mod engine;
 mod experiment;
+mod hand;
 mod headers;
 mod machine;
 mod perform;

@@ -9,6 +9,7 @@ use weir_domain::time::Span;
 use weir_domain::units::Weight;
 
 use crate::engine::{Engine, HandleError};
+use crate::hand::Hand;
 use crate::ports::{EffectError, SourceError};
 use crate::retry::{Classified, Retry};
 use crate::store::{Loaded, OutboxRow, StoreError};
@@ -55,7 +56,7 @@ fn goes_back(split: &[(RevisionId, Weight)]) -> bool {
 }
 
 /// An effect failed, in whichever port.
-enum Failed {
+pub(crate) enum Failed {
     Effect(EffectError),
     Source(SourceError),
     Store(StoreError),
@@ -84,49 +85,26 @@ impl Engine {
     /// stored a moment ago; what others add meanwhile, they hint at.
     pub(crate) async fn perform_outbox(&self, loaded: Loaded) -> Result<(), HandleError> {
         // On the heap: it holds all that is known of a run, and so would everybody who waits for it.
-        let rounds = Box::pin(self.perform_rounds(loaded));
+        let work = Box::pin(Hand::new(self, loaded).work());
         match self.rights {
             Rights::BackOnly(limit) => {
                 let limit = std::time::Duration::from_millis(limit.0);
                 // What does not finish in time is finished by those who look next.
-                tokio::time::timeout(limit, rounds).await.unwrap_or(Ok(()))
+                tokio::time::timeout(limit, work).await.unwrap_or(Ok(()))
             }
-            _ => rounds.await,
+            _ => work.await,
         }
     }
 
-    /// Whether something of the outbox is this engine's.
-    pub(crate) fn has_to_do(&self, outbox: &[OutboxRow]) -> bool {
-        outbox.iter().any(|row| self.rights.may(&row.effect))
-    }
-
-    async fn perform_rounds(&self, mut loaded: Loaded) -> Result<(), HandleError> {
-        let mut tried = Vec::new();
-        loop {
-            let mine = loaded
-                .outbox
-                .iter()
-                .filter(|row| self.rights.may(&row.effect) && !tried.contains(&row.key));
-            let mut mine: Vec<OutboxRow> = mine.cloned().collect();
-            if mine.is_empty() {
-                return Ok(());
-            }
-            mine.sort_by_key(|row| (!row.effect.moves_traffic(), row.key.clone()));
-            for row in mine {
-                tried.push(row.key.clone());
-                if overtaken(&loaded.state.run, &row.effect) {
-                    self.ports.store.settle(&row.key).await?;
-                } else {
-                    loaded = self.perform_row(loaded, &row).await?;
-                }
-            }
-        }
-    }
-
-    /// Performs one effect; what is stored afterwards, as far as it is known.
-    async fn perform_row(&self, loaded: Loaded, row: &OutboxRow) -> Result<Loaded, HandleError> {
+    /// An effect was performed, or not; what is stored afterwards, as far as it is known.
+    pub(crate) async fn performed(
+        &self,
+        loaded: Loaded,
+        row: &OutboxRow,
+        result: Result<Option<Event>, Failed>,
+    ) -> Result<Loaded, HandleError> {
         let run = &loaded.state.run;
-        match self.perform(run, &row.effect).await {
+        match result {
             Ok(event) => self.settled(loaded, row, event).await,
             Err(failed) if failed.retry() == Retry::Never => {
                 tracing::error!(run.id = %run.id, effect = row.effect.name(), why = failed.words(), "an effect was given up");
@@ -170,7 +148,7 @@ impl Engine {
     }
 
     /// Performs one effect; what came of it, if that is worth an event.
-    async fn perform(&self, run: &Run, effect: &Effect) -> Result<Option<Event>, Failed> {
+    pub(crate) async fn perform(&self, run: &Run, effect: &Effect) -> Result<Option<Event>, Failed> {
         match effect {
             Effect::ShowApproval { stage } => {
                 let message = self
@@ -243,7 +221,7 @@ impl Engine {
 
 /// Whether what was decided later leaves nothing to perform: later weights, fewer replicas, or the end of the step. The fence on the
 /// cluster would drop older weights too; this saves the call, and the moment between the two.
-fn overtaken(run: &Run, effect: &Effect) -> bool {
+pub(crate) fn overtaken(run: &Run, effect: &Effect) -> bool {
     match effect {
         Effect::SetWeights { step, fence, .. } => last_change(run, *step).is_some_and(|last| last > *fence),
         // Growth that was decided before traffic went back would hold GPUs that stable is to have again.

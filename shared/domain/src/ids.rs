@@ -54,6 +54,8 @@ text_id! {
     GroupName,
     /// A person as the `groups:` section names them.
     PersonName,
+    /// What the stages of one release have in common.
+    ReleaseName,
     /// Unguessable, single use, bound to one approval of one run.
     ApprovalToken,
     /// Identity of a push: hash(repository, ref, before, after). The delivery id is not signed and so not part of it.

@@ -153,6 +153,12 @@ impl Lane {
         None
     }
 
+    /// Whether a step of the run moves or waits here.
+    pub fn is_asked_by(&self, run: &RunId, step: StepId) -> bool {
+        let mut all = self.mover.iter().chain(&self.waiting);
+        all.any(|mover| &mover.run == run && mover.step == step)
+    }
+
     /// Whether the run moves here.
     pub fn is_moved_by(&self, run: &RunId) -> bool {
         self.mover.as_ref().is_some_and(|mover| &mover.run == run)

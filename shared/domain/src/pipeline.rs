@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::deadlines::Deadlines;
-use crate::ids::{ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey, RevisionId};
+use crate::ids::{
+    ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey, ReleaseName, RevisionId, StepId,
+};
 use crate::people::Group;
 use crate::time::Span;
 use crate::workload::{Workload, revision_name};
@@ -44,16 +46,31 @@ pub struct Pipeline {
 impl Pipeline {
     /// The lanes that its rollout steps move in, sorted, each once.
     pub fn lanes(&self) -> Vec<LaneKey> {
-        sorted(self.rules().map(|rule| rule.lane.clone()))
+        sorted(self.rules().map(|(_, rule)| rule.lane.clone()))
     }
 
-    fn rules(&self) -> impl Iterator<Item = &RolloutRule> {
-        let steps = self.stages.iter().flat_map(|stage| match &stage.work {
-            StageWork::Steps { steps, .. } => steps.as_slice(),
-            StageWork::Approval(_) => &[],
+    /// The steps that are promoted together under this name, in order.
+    pub fn release(&self, name: &ReleaseName) -> impl Iterator<Item = (StepId, &RolloutRule)> {
+        self.rules()
+            .filter(move |(_, rule)| rule.release.as_ref() == Some(name))
+    }
+
+    /// The names under which steps are promoted together, sorted, each once.
+    pub fn releases(&self) -> Vec<ReleaseName> {
+        sorted(self.rules().filter_map(|(_, rule)| rule.release.clone()))
+    }
+
+    fn rules(&self) -> impl Iterator<Item = (StepId, &RolloutRule)> {
+        let steps = self.stages.iter().enumerate().flat_map(|(index, stage)| {
+            let steps: &[Step] = match &stage.work {
+                StageWork::Steps { steps, .. } => steps,
+                StageWork::Approval(_) => &[],
+            };
+            let ids = (0..).map(move |step| StepId { stage: index, step });
+            ids.zip(steps)
         });
-        steps.filter_map(|step| match &step.work {
-            StepWork::Rollout(rule) => Some(&**rule),
+        steps.filter_map(|(id, step)| match &step.work {
+            StepWork::Rollout(rule) => Some((id, &**rule)),
             _ => None,
         })
     }
@@ -232,6 +249,9 @@ pub struct RolloutRule {
     /// The Deployment that serves before Weir's first rollout there, and that this one takes as stable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopts: Option<String>,
+    /// The release that it is part of: rollouts of one are promoted together, or go back together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseName>,
     /// Metrics that servers of metrics are asked for, by name; the others are counted at gateway and pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, Measure>,

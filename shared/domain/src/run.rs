@@ -13,7 +13,7 @@ use crate::lane::Lane;
 use crate::people::Actor;
 use crate::pipeline::{ApprovalRule, Pipeline, Plugin, RolloutRule, StageWork, Step, StepWork, sorted};
 use crate::pool::Pool;
-use crate::rollout::Rollout;
+use crate::rollout::{Phase, Rollout};
 use crate::time::Timestamp;
 use crate::workload::Adopted;
 
@@ -243,6 +243,24 @@ impl StepRun {
             .is_some_and(|experiment| !experiment.is_over());
         !self.status.is_over() || rollout || experiment
     }
+
+    /// Whether what comes after it may begin: it ended well, or is only held for the others of its release.
+    pub fn is_passed(&self) -> bool {
+        self.status == PartStatus::Succeeded || self.is_held()
+    }
+
+    fn is_held(&self) -> bool {
+        self.rollout.as_ref().is_some_and(|rollout| rollout.is_held())
+    }
+}
+
+impl StageRun {
+    /// Whether what comes after it may begin, although rollouts of it are held for the others of their release.
+    pub fn is_held(&self) -> bool {
+        !self.status.is_over()
+            && self.steps.iter().any(StepRun::is_held)
+            && self.steps.iter().all(StepRun::is_passed)
+    }
 }
 
 /// How a stage or step stands.
@@ -356,6 +374,23 @@ impl Run {
     /// The state of an experiment, by its first step.
     pub fn experiment(&self, id: StepId) -> Option<&Experiment> {
         self.step_run(id)?.experiment.as_deref()
+    }
+
+    /// Where traffic is back and where it is not yet, in words; nothing unless it is so.
+    pub fn partly_back(&self) -> Option<String> {
+        let lanes = |which: fn(&Rollout) -> bool| {
+            let here = self.steps().filter_map(|(id, ..)| {
+                let rollout = self.rollout(id)?;
+                which(rollout).then(|| self.rule(id).map(|rule| rule.lane.to_string()))?
+            });
+            here.collect::<Vec<_>>().join(", ")
+        };
+        let (back, not) = (
+            lanes(Rollout::is_back),
+            lanes(|rollout| rollout.phase == Phase::Reverting),
+        );
+        let both = !back.is_empty() && !not.is_empty();
+        both.then(|| format!("partly back: {back}; not yet: {not}"))
     }
 
     /// Why traffic of a step went back, in words; nothing if it did not.

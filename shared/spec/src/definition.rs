@@ -130,6 +130,8 @@ pub struct StageDef {
     pub approval: bool,
     /// Whether its steps run at once.
     pub parallel: bool,
+    /// The release that it is a wave of.
+    pub release: Option<Located<String>>,
     /// Its steps.
     pub steps: Vec<StepDef>,
     /// Who must approve; empty: the policy says.

@@ -95,6 +95,7 @@ pub fn pipeline(name: &str) -> Pipeline {
         watch: Span::ZERO,
         undoes: false,
         adopts: None,
+        release: None,
         measures: BTreeMap::new(),
     };
     let needs = vec![Quorum {

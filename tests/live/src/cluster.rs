@@ -14,6 +14,7 @@ use crate::clock::WallClock;
 use crate::eks;
 use crate::jwt;
 use crate::manifests;
+use crate::process::Process;
 use crate::wait::eventually;
 
 /// Image name that stands for the simulated inference server.
@@ -66,6 +67,15 @@ pub fn shared() -> &'static Cluster {
     shared_with(0)
 }
 
+/// A second cluster of this process beside the first, for what is done in two.
+///
+/// # Panics
+/// It cannot be started.
+pub fn another() -> &'static Cluster {
+    static ANOTHER: OnceLock<Result<Cluster>> = OnceLock::new();
+    held(&ANOTHER, 0, "-another")
+}
+
 /// The same with so many nodes whose pods are pretended by kwok: Ready at once, and nothing runs. They count at the first
 /// call alone.
 ///
@@ -73,23 +83,27 @@ pub fn shared() -> &'static Cluster {
 /// It cannot be started.
 pub fn shared_with(pretended: usize) -> &'static Cluster {
     static SHARED: OnceLock<Result<Cluster>> = OnceLock::new();
+    held(&SHARED, pretended, "")
+}
+
+fn held(one: &'static OnceLock<Result<Cluster>>, pretended: usize, suffix: &'static str) -> &'static Cluster {
     // A thread of its own, because the caller's is one of a runtime already.
     let start = || {
-        std::thread::spawn(move || start(pretended))
+        std::thread::spawn(move || start(pretended, suffix))
             .join()
             .expect("the start of a cluster does not panic")
     };
-    match SHARED.get_or_init(start) {
+    match one.get_or_init(start) {
         Ok(cluster) => cluster,
         Err(error) => panic!("no test cluster: {error:#}"),
     }
 }
 
-fn start(pretended: usize) -> Result<Cluster> {
+fn start(pretended: usize, suffix: &str) -> Result<Cluster> {
     let bin = executables()?;
     let simulator = built("weir-simulator", "weir-simulator")?;
     let kept = root().join(".cache/live");
-    let state = kept.join(std::process::id().to_string());
+    let state = kept.join(format!("{}{suffix}", std::process::id()));
     std::fs::create_dir_all(&state)?;
     let entrance = state.join("eks.json");
     std::fs::write(&entrance, eks::entrance()?.to_string())?;
@@ -100,7 +114,7 @@ fn start(pretended: usize) -> Result<Cluster> {
         .arg(bin.join("weir-cluster"))
         .arg(&state)
         .arg(format!("{SIMULATOR}={}", simulator.display()))
-        .arg(kept.join(format!("logs-{}", asked_for()?)))
+        .arg(kept.join(format!("logs-{}{suffix}", asked_for()?)))
         .arg(entrance)
         .arg(tokens)
         .arg(pretended.to_string())
@@ -151,6 +165,27 @@ fn ready(guard: &mut Child) -> Result<Ready> {
 }
 
 impl Cluster {
+    /// The process of its API server.
+    ///
+    /// # Errors
+    /// It is not among the processes of this machine.
+    pub fn api_server(&self) -> Result<Process> {
+        let own = format!("--cert-dir={}", self.state.join("pki").display());
+        let is_it = |id: &u32| {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            let mut arguments = line.split(|byte| *byte == 0);
+            arguments.any(|argument| argument == b"kube-apiserver")
+                && arguments.any(|argument| argument == own.as_bytes())
+        };
+        let all = std::fs::read_dir("/proc")?;
+        let ids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut found = ids.filter(is_it);
+        found
+            .next()
+            .map(Process::of)
+            .with_context(|| format!("no API server of {} is running", self.state.display()))
+    }
+
     /// Lets pods reach a loopback port of this machine, as `host`.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use weir_cluster::{Access, Fleet, Places};
 use weir_domain::Duty;
 use weir_domain::audit::Entry;
 use weir_domain::event::{Event, Limits};
-use weir_domain::ids::{Commit, PushKey, RunId};
+use weir_domain::ids::{ClusterName, Commit, PushKey, RunId};
 use weir_domain::people::Identity;
 use weir_domain::pipeline::Pipeline;
 use weir_domain::run::{Cause, Repository, Run};
@@ -84,6 +84,15 @@ impl Host {
     pub fn of_admin(world: &World) -> Self {
         let access = Access::kubeconfig(&world.cluster.kubeconfig, None);
         Self::new(Fleet::new(Places::all(access), Arc::new(WallClock)))
+    }
+
+    /// The same in the clusters of several worlds, by the names that a definition gives them.
+    pub fn of_several(worlds: &[(&str, &World)]) -> Self {
+        let places = worlds.iter().fold(Places::default(), |places, (name, world)| {
+            let access = Access::kubeconfig(&world.cluster.kubeconfig, None);
+            places.with(ClusterName::new(*name), access)
+        });
+        Self::new(Fleet::new(places, Arc::new(WallClock)))
     }
 
     /// Starts a run of a commit that nobody fetches.

@@ -27,7 +27,7 @@ mod world;
 
 pub use api::{Answer, Api};
 pub use clock::{ShiftedClock, WallClock};
-pub use cluster::{Cluster, built, root, shared, shared_with};
+pub use cluster::{Cluster, another, built, root, shared, shared_with};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Fault, Gate, Held};
 pub use git::{GitServer, commit_model};
@@ -36,7 +36,7 @@ pub use identity::{Identity, Role};
 pub use jwt::{AUDIENCE, ISSUER, Signer, claims, federated, issuing, role, signed};
 pub use load::Load;
 pub use log::raised_after_revert;
-pub use process::Writer;
+pub use process::{Process, Writer};
 pub use run::{PLUGIN, ROLLOUT, Shape};
 pub use wait::eventually;
 pub use world::World;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::cluster::{built, shared};
+use crate::cluster::{Cluster, built, shared};
 
 /// Users that ask all along.
 pub struct Load {
@@ -25,11 +25,19 @@ impl Load {
     /// # Panics
     /// They cannot be started.
     pub async fn start(host: &str, rps: u32) -> Self {
+        Self::at(shared(), host, rps).await
+    }
+
+    /// The same at the gateway of another cluster.
+    ///
+    /// # Panics
+    /// They cannot be started.
+    pub async fn at(cluster: &Cluster, host: &str, rps: u32) -> Self {
         let program = built("weir-simulator", "weir-load").expect("the load driver can be built");
         let mut process = Command::new(program)
             .args([
                 "--target",
-                &shared().gateway,
+                &cluster.gateway,
                 "--host",
                 host,
                 "--rps",

@@ -43,7 +43,14 @@ impl World {
     /// # Panics
     /// They cannot be made.
     pub async fn new(name: &str) -> Self {
-        let cluster = shared();
+        Self::on(shared(), name).await
+    }
+
+    /// The same on another cluster.
+    ///
+    /// # Panics
+    /// They cannot be made.
+    pub async fn on(cluster: &'static Cluster, name: &str) -> Self {
         let admin = Api::enter(&cluster.kubeconfig)
             .await
             .expect("the administrator can enter");

@@ -28,6 +28,9 @@ struct Answer {
     seconds: u64,
     bake_seconds: u64,
     warnings: Vec<String>,
+    /// What it is promoted with, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
     /// What was measured of the cluster, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     bounds: Option<String>,
@@ -40,6 +43,7 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         step,
         mut rule,
         mut warnings,
+        release,
     } = rule(args)?;
     let cluster = cluster(question)?;
     let (object, from) = match &args.workload {
@@ -107,11 +111,13 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         seconds: seconds(told.total),
         bake_seconds: seconds(rule.bake),
         warnings: told.warnings.clone(),
+        release: release.clone(),
         bounds: bounds.clone(),
     };
     out.answer(&answer, || {
-        let bounds = bounds.iter().map(|words| format!("\n  {words}"));
-        text(&told, &rule, stable) + &bounds.collect::<String>()
+        let more = release.iter().chain(&bounds);
+        let more = more.map(|words| format!("\n  {}", clean(words)));
+        text(&told, &rule, stable) + &more.collect::<String>()
     });
     Ok(Exit::Answered)
 }

@@ -30,6 +30,8 @@ pub(super) struct Named {
     pub(super) step: String,
     pub(super) rule: RolloutRule,
     pub(super) warnings: Vec<String>,
+    /// What it is promoted with, in words.
+    pub(super) release: Option<String>,
 }
 
 /// Finds the step and its rule as a run would have it. A file that refers to what stands in others is enough where the
@@ -51,16 +53,18 @@ pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
         ..Variables::default()
     };
     let (name, wanted) = (pipeline.name.value.clone(), step.name.value.clone());
-    let named = |rule, warnings| Named {
+    let named = |rule, warnings, release| Named {
         pipeline: name.clone(),
         step: wanted.clone(),
         rule,
         warnings,
+        release,
     };
     match weir_spec::resolve(definition, &name, &variables, &ResourceFiles::default()) {
         Ok(resolved) => {
             let rule = of_resolved(&resolved, &wanted).expect("a step that was read is resolved");
-            Ok(named(rule, Vec::new()))
+            let release = release(&resolved, &rule);
+            Ok(named(rule, Vec::new(), release))
         }
         Err(complaints) => match (&step.work, &args.workload) {
             (StepDefWork::Rollout(def), Some(_)) => {
@@ -68,7 +72,7 @@ pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
                 let told = format!(
                     "only the strategy is taken from the definition, the rest of it is not complete: {why}"
                 );
-                Ok(named(as_written(def, &wanted)?, vec![told]))
+                Ok(named(as_written(def, &wanted)?, vec![told], None))
             }
             _ => Err(complaints
                 .first()
@@ -142,6 +146,24 @@ fn of_resolved(pipeline: &Pipeline, wanted: &str) -> Option<RolloutRule> {
             _ => None,
         });
     rollouts.next_back()
+}
+
+/// `part of release worldwide with llm in Production-US: …`
+fn release(pipeline: &Pipeline, rule: &RolloutRule) -> Option<String> {
+    let name = rule.release.as_ref()?;
+    let others = pipeline.release(name).map(|(_, other)| &other.lane);
+    let others: Vec<String> = others
+        .filter(|lane| **lane != rule.lane)
+        .map(ToString::to_string)
+        .collect();
+    let with = match others.is_empty() {
+        true => "nothing else".to_owned(),
+        false => others.join(", "),
+    };
+    Some(format!(
+        "part of release {name} with {with}: held after its bake until all are through theirs, then promoted with them; \
+         until then all go back together"
+    ))
 }
 
 /// What the step says by itself.
@@ -223,6 +245,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         watch: Span::ZERO,
         undoes: false,
         adopts: None,
+        release: None,
         measures: BTreeMap::new(),
     })
 }

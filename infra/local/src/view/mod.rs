@@ -92,7 +92,7 @@ fn part_word(status: &PartStatus) -> &'static str {
 
 /// What a run does or waits for now, one sentence each.
 fn doing(run: &Run, zone: &Zone) -> Vec<String> {
-    let mut now = Vec::new();
+    let mut now: Vec<String> = run.partly_back().map(|words| clean(&words)).into_iter().collect();
     for (index, stage) in run.stages.iter().enumerate() {
         let (Some(approval), Some(rule)) = (&stage.approval, run.approval_rule(index)) else {
             continue;

@@ -23,10 +23,10 @@ impl SimulatedCluster {
     pub fn apply(&self, run: &Run, effect: &Effect) -> Result<(), EffectError> {
         let now = self.clock.now();
         let mut inside = self.inside();
-        if inside.called_in_vain() {
+        let Some(step) = effect.step() else { return Ok(()) };
+        if inside.called_in_vain(run, step) {
             return Err(EffectError::later("reach", "the cluster", "connection refused"));
         }
-        let Some(step) = effect.step() else { return Ok(()) };
         if let Effect::StartExecution { step } = effect {
             inside.executions.entry((run.id.clone(), *step)).or_insert(now);
             return Ok(());
@@ -128,7 +128,9 @@ impl Inside {
         fence: Fence,
         now: Timestamp,
     ) {
-        let behaviour = self.behaviours.get(&run.cause.after);
+        let commit = &run.cause.after;
+        let here = (rule.lane.environment.clone(), commit.clone());
+        let behaviour = self.elsewhere.get(&here).or(self.behaviours.get(commit));
         let behaviour = behaviour.cloned().unwrap_or_default();
         let place = self
             .environments

@@ -10,12 +10,13 @@ mod rates;
 mod revision;
 mod scene;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use weir_app::Clock;
 use weir_domain::condition::Reading;
-use weir_domain::ids::{Commit, EnvironmentName, RunId, StepId};
+use weir_domain::ids::{ClusterName, Commit, EnvironmentName, RunId, StepId};
+use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
 pub use behaviour::{Behaviour, Outcome};
@@ -35,6 +36,8 @@ pub struct SimulatedCluster {
 #[derive(Default)]
 struct Inside {
     away: bool,
+    /// Clusters that are away while others answer.
+    others_away: BTreeSet<ClusterName>,
     /// Calls that came while it was away.
     calls_in_vain: u64,
     silent_metrics: bool,
@@ -47,6 +50,8 @@ struct Inside {
     handed: BTreeMap<String, String>,
     flows: Flows,
     behaviours: BTreeMap<Commit, Behaviour>,
+    /// Where a commit behaves otherwise.
+    elsewhere: BTreeMap<(EnvironmentName, Commit), Behaviour>,
     outcomes: BTreeMap<String, Outcome>,
     executions: BTreeMap<(RunId, StepId), Timestamp>,
     environments: BTreeMap<EnvironmentName, Place>,
@@ -92,10 +97,17 @@ impl Inside {
         self.pool.settle(lists.map(|revision| &mut revision.pods), now);
     }
 
-    /// Whether the cluster is away; counts the call if so.
-    fn called_in_vain(&mut self) -> bool {
-        self.calls_in_vain += u64::from(self.away);
-        self.away
+    /// Whether the cluster of a step is away; counts the call if so.
+    fn called_in_vain(&mut self, run: &Run, step: StepId) -> bool {
+        let away = self.is_away(run, step);
+        self.calls_in_vain += u64::from(away);
+        away
+    }
+
+    fn is_away(&self, run: &Run, step: StepId) -> bool {
+        let cluster = run.rule(step).map(|rule| &rule.target.cluster);
+        let cluster = cluster.unwrap_or(&run.pipeline.builds.cluster);
+        self.away || self.others_away.contains(cluster)
     }
 
     fn place(&self, environment: &str) -> Option<&Place> {

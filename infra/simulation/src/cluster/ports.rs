@@ -35,7 +35,7 @@ fn number((mean, spread): &(f64, f64), metric: &str, at: Timestamp) -> f64 {
 impl Clusters for SimulatedCluster {
     async fn execution(&self, run: &Run, step: StepId) -> ExecutionSeen {
         let mut inside = self.inside();
-        if inside.called_in_vain() {
+        if inside.called_in_vain(run, step) {
             return ExecutionSeen::Unreachable(REFUSED.into());
         }
         let Some(began) = inside.executions.get(&(run.id.clone(), step)) else {
@@ -56,7 +56,7 @@ impl Clusters for SimulatedCluster {
     async fn scenery(&self, run: &Run, step: StepId) -> Result<Scenery, String> {
         let now = self.clock.now();
         let mut inside = self.inside();
-        if inside.called_in_vain() {
+        if inside.called_in_vain(run, step) {
             return Err(REFUSED.into());
         }
         inside.catch_up(now);
@@ -83,7 +83,7 @@ impl Clusters for SimulatedCluster {
     async fn variants(&self, run: &Run, step: StepId) -> Result<VariantScenery, String> {
         let now = self.clock.now();
         let mut inside = self.inside();
-        if inside.called_in_vain() {
+        if inside.called_in_vain(run, step) {
             return Err(REFUSED.into());
         }
         inside.catch_up(now);
@@ -111,7 +111,7 @@ impl Clusters for SimulatedCluster {
 
     async fn site(&self, run: &Run, step: StepId) -> SiteSeen {
         let mut inside = self.caught_up();
-        if inside.called_in_vain() {
+        if inside.called_in_vain(run, step) {
             return SiteSeen::Unreachable(REFUSED.into());
         }
         let mut problems = inside.obstacles.clone();
@@ -149,7 +149,7 @@ impl Clusters for SimulatedCluster {
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen {
         let now = self.clock.now();
         let mut inside = self.inside();
-        if inside.away {
+        if inside.is_away(run, step) {
             return GroundSeen::Unreachable(REFUSED.into());
         }
         inside.catch_up(now);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use weir_app::Clock;
 use weir_domain::condition::Reading;
 use weir_domain::experiment::variant_revision;
-use weir_domain::ids::{Commit, EnvironmentName, Fence, LaneKey, RevisionId};
+use weir_domain::ids::{ClusterName, Commit, EnvironmentName, Fence, LaneKey, RevisionId};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 use weir_domain::workload::{Adopted, TEMPLATE_HASH, Workload};
@@ -88,6 +88,16 @@ impl SimulatedCluster {
     /// Whether the API server answers.
     pub fn set_away(&self, away: bool) {
         self.inside().away = away;
+    }
+
+    /// Whether the API server of one cluster answers.
+    pub fn set_cluster_away(&self, cluster: &str, away: bool) {
+        let others = &mut self.inside().others_away;
+        let cluster = ClusterName::new(cluster);
+        match away {
+            true => others.insert(cluster),
+            false => others.remove(&cluster),
+        };
     }
 
     /// Whether the metrics source answers.
@@ -178,6 +188,12 @@ impl SimulatedCluster {
     /// How revisions of this commit behave.
     pub fn behave(&self, commit: &Commit, behaviour: Behaviour) {
         self.inside().behaviours.insert(commit.clone(), behaviour);
+    }
+
+    /// The same in one environment alone.
+    pub fn behave_in(&self, environment: &str, commit: &Commit, behaviour: Behaviour) {
+        let here = (EnvironmentName::new(environment), commit.clone());
+        self.inside().elsewhere.insert(here, behaviour);
     }
 
     /// How the commands of a step end.

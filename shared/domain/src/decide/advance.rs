@@ -1,13 +1,13 @@
 //! What follows from the state, the clock and the lanes alone: the next stage, the next step, an expiry, an end.
 
-use super::{Draft, answer, end, turn};
+use super::{Draft, answer, end, release, turn};
 use crate::approval::{Approval, ApprovalState};
 use crate::audit::Action;
 use crate::effect::{CommitState, Effect};
 use crate::experiment;
 use crate::ids::StepId;
 use crate::pipeline::{StageWork, StepWork, Strategy};
-use crate::rollout::Rollout;
+use crate::rollout::{self, Rollout};
 use crate::run::{PartStatus, RunStatus};
 
 /// Goes on as far as possible without anything new happening.
@@ -16,6 +16,8 @@ pub(super) fn advance(draft: &mut Draft) {
     turn::take_turns(draft);
     experiment::take_turns(draft);
     turn::settle_rollouts(draft);
+    rollout::call_people(draft);
+    release::settle(draft);
     experiment::settle(draft);
     experiment::collect::settle(draft);
     end::fail_on_failed_steps(draft);
@@ -27,8 +29,14 @@ pub(super) fn advance(draft: &mut Draft) {
 
 /// Starts what can be started; `true` if something ended by that, so that it is worth looking again.
 fn start_next(draft: &mut Draft) -> bool {
-    let Some(index) = draft.run.stages.iter().position(|stage| !stage.status.is_over()) else {
-        draft.run.ending = Some(RunStatus::Succeeded);
+    let stages = &draft.run.stages;
+    let next = stages
+        .iter()
+        .position(|stage| !stage.status.is_over() && !stage.is_held());
+    let Some(index) = next else {
+        if stages.iter().all(|stage| stage.status.is_over()) {
+            draft.run.ending = Some(RunStatus::Succeeded);
+        }
         return false;
     };
     let definition = draft.run.pipeline.stages[index].clone();
@@ -48,7 +56,8 @@ fn start_next(draft: &mut Draft) -> bool {
                 if draft.step_mut(id).status == PartStatus::Pending {
                     start_step(draft, id);
                 }
-                if !parallel && !draft.step_mut(id).status.is_over() {
+                let state = draft.step_mut(id);
+                if !parallel && !state.status.is_over() && !state.is_passed() {
                     break;
                 }
             }

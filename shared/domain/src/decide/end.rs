@@ -1,7 +1,7 @@
 //! A run ends: by itself, by a person, by a failure. Rollouts that still move go back first.
 
 use super::begin::short;
-use super::{Draft, Reply, answer};
+use super::{Draft, Reply, answer, release};
 use crate::approval::ApprovalState;
 use crate::audit::Action;
 use crate::effect::{CommitState, Effect};
@@ -200,6 +200,7 @@ fn stop_step(draft: &mut Draft, id: StepId, ending: &RunStatus) {
             if state.status == PartStatus::Running && draft.run.plugin(id).is_some() {
                 draft.effects.push(Effect::StopExecution { step: id });
             }
+            release::leave_lane(draft, id);
             let state = draft.step_mut(id);
             state.status = unfinished(state.began.is_some());
             state.ended = state.began.map(|_| now);

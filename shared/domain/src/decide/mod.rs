@@ -10,6 +10,7 @@ mod execution;
 mod foresee;
 mod look;
 mod queue;
+pub(crate) mod release;
 mod turn;
 
 use crate::approval::Refusal;

@@ -1,11 +1,10 @@
 //! Rollout steps: their turn in the lane, what looks at them show, and what their end means for the step.
 
 use super::begin::short;
-use super::{Draft, Rejected, foresee};
+use super::{Draft, Rejected, foresee, release};
 use crate::audit::Action;
 use crate::experiment;
 use crate::ids::{Fence, StepId};
-use crate::lane::Turn;
 use crate::people::Actor;
 use crate::pipeline::RolloutRule;
 use crate::rollout::{self, Phase, Rollout};
@@ -70,12 +69,12 @@ pub(super) fn accepted(draft: &mut Draft, step: StepId, fence: Fence, at: Timest
     Ok(())
 }
 
-/// Asks for the lane; goes on if it is free.
+/// Asks for its lane, or for all of its release; goes on if all are its own.
 pub(super) fn take_turn(draft: &mut Draft, id: StepId) {
     let Ok(rule) = rule_of(draft, id) else { return };
-    match draft.ask_for_lane(id, &rule.lane) {
-        Turn::Mine(_) => compare(draft, id, &rule),
-        Turn::Behind(other) => wait_behind(draft, id, &format!("{} is moved by {other}", rule.lane)),
+    match release::ask_for_lanes(draft, id, &rule) {
+        None => compare(draft, id, &rule),
+        Some((lane, other)) => wait_behind(draft, id, &format!("{lane} is moved by {other}")),
     }
 }
 
@@ -152,7 +151,7 @@ pub(super) fn lineage(
 pub(super) fn take_turns(draft: &mut Draft) {
     for id in draft.rollouts(|rollout| rollout.phase == Phase::Queued) {
         let Ok(rule) = rule_of(draft, id) else { continue };
-        if !draft.lost_place(&rule.lane) {
+        if !release::lost_place(draft, id, &rule) {
             take_turn(draft, id);
         }
     }
@@ -162,7 +161,7 @@ pub(super) fn take_turns(draft: &mut Draft) {
 pub(super) fn settle_rollouts(draft: &mut Draft) {
     for id in draft.rollouts(Rollout::can_revert) {
         let Ok(rule) = rule_of(draft, id) else { continue };
-        if let Some(by) = draft.asked_back(&rule.lane) {
+        if let Some(by) = release::asked_back(draft, id, &rule) {
             let why = format!("a newer push supersedes it: {by}");
             rollout::revert(draft, id, &why, Actor::Weir);
         }

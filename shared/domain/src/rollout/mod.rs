@@ -46,9 +46,10 @@ mod watching;
 
 pub use adopt::Adoption;
 pub use autoscaler::{Autoscaler, AutoscalerKind, Scaled};
+pub(crate) use baking::is_watched;
 pub use claims::Ahead;
 pub use forecast::{Forecast, ForecastStep, Site, Timing, forecast};
-pub(crate) use moves::leave_lane;
+pub(crate) use moves::{leave_lane, promote_held};
 pub use pace::look_again;
 pub use passing::Inconclusive;
 pub use pause::Paused;
@@ -63,4 +64,4 @@ pub use stable::StableSide;
 pub use survey::{Choice, choose};
 pub(crate) use survey::{sited, survey, surveyed};
 pub use told::told;
-pub(crate) use watch::{observe, unreachable};
+pub(crate) use watch::{call_people, observe, unreachable};

@@ -217,6 +217,15 @@ fn split(rollout: &Rollout, weight: Weight) -> Vec<(RevisionId, Weight)> {
     }
 }
 
+/// Promotes a rollout that was held for the others of its release.
+pub(crate) fn promote_held(draft: &mut Draft, id: StepId) {
+    if let (Some(rule), Some(mut rollout)) = (draft.run.rule(id).cloned(), draft.take_rollout(id)) {
+        rollout.held_since = None;
+        promote(draft, &mut rollout, id, &rule);
+        draft.put_rollout(id, rollout);
+    }
+}
+
 /// The candidate becomes the stable revision of the lane; the old one may leave.
 pub(super) fn promote(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule) {
     let (run, commit, now) = (draft.run.id.clone(), draft.run.cause.after.clone(), draft.now);

@@ -30,9 +30,12 @@ pub fn look_again(
         .is_none_or(|change| change.observed.is_some());
     match rollout.phase {
         Phase::Drained | Phase::Removed => None,
-        _ if rollout.away.is_some() => rollout
-            .away
-            .map(|away| now + away.pace(&rollout.phase, limits, now)),
+        _ if rollout.away.is_some() => {
+            let away = rollout.away?;
+            let call = rollout.call_at().filter(|at| !away.paged && *at > now);
+            let again = now + away.pace(&rollout.phase, limits, now);
+            Some(call.map_or(again, |call| again.min(call)))
+        }
         Phase::Queued => Some(now + limits.slow),
         Phase::Surveying if rollout.waits_for.is_empty() => Some(now + limits.settle),
         Phase::Surveying => Some(now + pace),
@@ -60,6 +63,10 @@ pub fn look_again(
                     .unwrap_or(rollout.since)
                     + hold,
             ))
+        }
+        // It is watched on for as long as the others of its release take.
+        Phase::Baking if rollout.is_held() && now >= rollout.since + rule.bake + rule.watch => {
+            Some(now + limits.slow)
         }
         // The watch after the bake is long, and nothing but a breach or its end is waited for.
         Phase::Baking if rule.watch > Span::ZERO && now >= rollout.since + rule.bake + STILL_WITHIN => {

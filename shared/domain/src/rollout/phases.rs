@@ -97,6 +97,9 @@ pub struct Rollout {
     pub candidate: RevisionId,
     /// What serves; `None`: this is the first release.
     pub stable: Option<StableSide>,
+    /// Since when it is through its bake and held, because others of its release are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<Timestamp>,
     /// What serves was not made by Weir, and this rollout takes it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Box<Adoption>>,
@@ -218,6 +221,7 @@ impl Rollout {
         Self {
             candidate,
             stable: None,
+            held_since: None,
             adoption: None,
             scaled: None,
             preparing: false,
@@ -285,6 +289,11 @@ impl Rollout {
         )
     }
 
+    /// Whether it is through its bake, and is promoted when all of its release are.
+    pub fn is_held(&self) -> bool {
+        self.phase == Phase::Baking && self.held_since.is_some()
+    }
+
     /// Stable replicas that are warm and were not told to leave: an order may not have been carried out yet.
     pub fn stable_warm(&self) -> u32 {
         let asked = self
@@ -297,6 +306,15 @@ impl Rollout {
     /// Whether stable was asked to give up replicas that it must have again after a revert.
     pub fn has_lent(&self) -> bool {
         self.stable_asked.is_some()
+    }
+
+    /// Whether traffic went back, and is.
+    pub fn is_back(&self) -> bool {
+        let back = matches!(
+            self.phase,
+            Phase::Reverted { .. } | Phase::Removing | Phase::Removed
+        );
+        back && self.reverted_because.is_some()
     }
 
     /// Whether nothing of it needs looking after any more.
@@ -319,6 +337,7 @@ impl Rollout {
                 Some(at) => format!("{} at {}", at.kind.as_str(), self.weight),
                 None => "watching".into(),
             },
+            Phase::Baking if self.is_held() => "held".into(),
             Phase::Baking => "baking".into(),
             Phase::Draining => "committed, draining".into(),
             Phase::Drained => "drained".into(),

@@ -56,11 +56,14 @@ pub(super) fn revert_now(
         .with("candidate", json!(rollout.candidate_seen))
         .moved(before, "reverting");
     rollout.reverted_because = Some(why.to_owned());
+    rollout.held_since = None;
     stop_checks(draft, rollout, id);
-    draft
-        .run
-        .ending
-        .get_or_insert_with(|| RunStatus::RolledBack { why: why.to_owned() });
+    // All clusters of a release go back for what was seen in one.
+    let why = match &rule.release {
+        Some(_) => format!("{}: {why}", rule.lane),
+        None => why.to_owned(),
+    };
+    draft.run.ending.get_or_insert(RunStatus::RolledBack { why });
     if !rollout.changes.is_empty() {
         let share = share_on_the_way_back(rollout, rule);
         // Where the candidate must keep all that it has for now, the next look goes on.

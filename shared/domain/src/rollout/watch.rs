@@ -17,28 +17,49 @@ use crate::ids::StepId;
 use crate::people::Actor;
 use crate::pipeline::RolloutRule;
 use crate::seen::{Scene, TrafficSeen};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// A cluster that does not answer while traffic must go back is a matter for a person after this time.
 const PAGE_AFTER: Span = Span::seconds(10);
+/// What is said of it then.
+const CALLED: &str = "; a person was called";
 
 /// The cluster did not answer: the rollout stays as it is and says so. A person is called if traffic had to go back.
 pub(crate) fn unreachable(draft: &mut Draft, rollout: &mut Rollout, id: StepId, why: &str) {
     let words = format!("cluster does not answer: {why}");
-    // Nobody sees whether the gateway follows.
-    rollout.unfollowed_since = None;
+    // Nobody sees whether the gateway follows, or what the candidate does.
+    (rollout.unfollowed_since, rollout.held_since) = (None, None);
     if rollout.away.is_none() {
         draft.note(Action::Waiting, words.clone());
     }
-    let overdue = rollout.phase == Phase::Reverting && draft.now.since(rollout.since) >= PAGE_AFTER;
     let since = draft.now;
-    let away = rollout.away.get_or_insert(Away { since, paged: false });
+    rollout.away.get_or_insert(Away { since, paged: false });
+    rollout.waits_for = words;
+    call_if_overdue(draft, rollout, id);
+}
+
+/// Calls a person for every cluster that does not answer and must give traffic back. Nobody waits for the next look at it:
+/// one may take as long as its patience.
+pub(crate) fn call_people(draft: &mut Draft) {
+    let silent = |rollout: &Rollout| rollout.away.is_some_and(|away| !away.paged);
+    for id in draft.rollouts(silent) {
+        if let Some(mut rollout) = draft.take_rollout(id) {
+            call_if_overdue(draft, &mut rollout, id);
+            draft.put_rollout(id, rollout);
+        }
+    }
+}
+
+fn call_if_overdue(draft: &mut Draft, rollout: &mut Rollout, id: StepId) {
+    let overdue = rollout.call_at().is_some_and(|at| draft.now >= at);
+    let Some(away) = rollout.away.as_mut() else { return };
     if overdue && !away.paged {
         away.paged = true;
         draft.effects.push(Effect::Page { step: id });
     }
-    let told = if away.paged { "; a person was called" } else { "" };
-    rollout.waits_for = words + told;
+    if away.paged && !rollout.waits_for.ends_with(CALLED) {
+        rollout.waits_for.push_str(CALLED);
+    }
 }
 
 /// What there is was seen.
@@ -73,6 +94,13 @@ pub(crate) fn observe(
         | Phase::Drained
         | Phase::Reverted { .. }
         | Phase::Removed => {}
+    }
+}
+
+impl Rollout {
+    /// When a person is called if its cluster goes on not to answer; nothing while no traffic must go back.
+    pub(super) fn call_at(&self) -> Option<Timestamp> {
+        (self.phase == Phase::Reverting).then(|| self.since + PAGE_AFTER)
     }
 }
 

@@ -120,7 +120,7 @@ pub(super) fn page(run: &Run, step: StepId) -> Option<RollbackPage> {
         way_back: if stuck { WayBack::Stuck } else { WayBack::Done },
         happened: happened(rule, rollout, stuck),
         measured: measured(rollout),
-        done: done(rollout),
+        done: done(rollout).into_iter().chain(run.partly_back()).collect(),
         serves_now: serves_now(rollout, stuck),
         to_do: to_do(rule, rollout, stuck),
         at_unix: unix(decided(rollout)),

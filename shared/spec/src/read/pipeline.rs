@@ -80,6 +80,7 @@ fn stage(node: &Node, metrics: &Metrics) -> Option<StageDef> {
         name: text(node, "stage")?,
         approval: node.get("type").is_some(),
         parallel: node.get("parallel").and_then(Node::bool).unwrap_or(false),
+        release: text(node, "release"),
         steps: steps
             .iter()
             .filter_map(|item| step(item.get("step")?, metrics))

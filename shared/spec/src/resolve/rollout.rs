@@ -84,6 +84,8 @@ impl<'a> Resolver<'a> {
             parity: rollout.parity,
             undoes: false,
             adopts: environment.adopts(&name).map(str::to_owned),
+            // Its stage says so.
+            release: None,
             measures: self.definition.measures.clone(),
         })
     }

@@ -1,5 +1,6 @@
 //! Stages and steps in order.
 
+use weir_domain::ids::ReleaseName;
 use weir_domain::pipeline::{RolloutRule, Stage, StageWork, Step, StepWork};
 use weir_domain::strategy::Strategy;
 
@@ -36,6 +37,7 @@ impl Resolver<'_> {
             }));
         }
         self.check_variants();
+        self.check_releases(&out);
         out
     }
 
@@ -92,7 +94,10 @@ impl Resolver<'_> {
         let mut later = Vec::new();
         for step in &stage.steps {
             let slug = self.slug(&step.name.value);
-            if let Some(work) = self.step(step) {
+            if let Some(mut work) = self.step(step) {
+                if let StepWork::Rollout(rule) = &mut work {
+                    rule.release = stage.release.as_ref().map(|name| ReleaseName::new(&name.value));
+                }
                 if stage.parallel {
                     self.check_mover(step, &work, &out);
                 }

@@ -77,6 +77,11 @@ const STAGE: &[Key] = &[
         &Bool,
         "`true`: its steps run at the same time; 60 at most.",
     ),
+    Key::new(
+        "release",
+        &Text,
+        "The release that it is a wave of: what stages of one name roll out is promoted together, once all of it is through its bake, or goes back together; 12 rollouts at most.",
+    ),
     Key::new("steps", &List(&Object(STEP_ITEM)), "Steps, in order."),
     Key::new(
         "approvers",

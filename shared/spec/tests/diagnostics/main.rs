@@ -10,6 +10,7 @@ mod keys;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod names;
+mod releases;
 mod yaml;
 
 use kit::alone;

@@ -10,6 +10,7 @@ mod commands;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod manifests;
+mod releases;
 mod strategies;
 
 use std::collections::BTreeMap;
