@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use weir_domain::pipeline::Query;
 use weir_domain::time::{Span, Timestamp};
 use weir_metrics::provider::{Answer, Authorization, Fold, Prometheus, Provider, Window};
+use weir_spec::{Scope, SourceFile, load};
 
 /// Ends the server with the check.
 struct Server(Child);
@@ -36,9 +38,32 @@ fn page(n: u64) -> String {
          http_requests_total{{pod=\"w-b-1\",code=\"200\"}} {n}\n\
          ttft_bucket{{pod=\"w-a-1\",le=\"0.5\"}} {fast}\n\
          ttft_bucket{{pod=\"w-a-1\",le=\"+Inf\"}} {n}\n\
-         nothing_total{{pod=\"w-a-1\"}} 0\n",
+         nothing_total{{pod=\"w-a-1\"}} 0\n{GPUS}",
         ok = n - bad
     )
+}
+
+/// What DCGM's exporter says of three pods; of the second one after its own pod took the names.
+const GPUS: &str = r#"DCGM_FI_DEV_XID_ERRORS{gpu="0",UUID="GPU-a",pod="w-a-1",namespace="live",err_code="79"} 79
+DCGM_FI_DEV_THERMAL_VIOLATION{gpu="0",UUID="GPU-a",pod="w-a-1",namespace="live"} 5
+DCGM_FI_DEV_GPU_TEMP{gpu="0",UUID="GPU-a",pod="w-a-1",namespace="live"} 91
+DCGM_FI_DEV_XID_ERRORS{gpu="0",UUID="GPU-b",pod="dcgm-x",namespace="gpu",exported_pod="w-a-2",exported_namespace="live"} 48
+DCGM_FI_DEV_ECC_DBE_VOL_TOTAL{gpu="0",UUID="GPU-b",pod="dcgm-x",namespace="gpu",exported_pod="w-a-2"} 2
+DCGM_FI_DEV_XID_ERRORS{gpu="0",UUID="GPU-c",pod="w-b-1",namespace="live"} 31
+"#;
+
+/// What `preset: dcgm` asks about the GPUs of a revision.
+fn gpus(revision: &str) -> String {
+    let file = SourceFile::new("metrics.yaml", "metrics: {gpus: {source: prom, preset: dcgm}}");
+    let measures = load(&[file], Scope::OneFile).definition.measures.into_values();
+    let mut queries = measures.filter_map(|measure| match measure.query {
+        Query::Gpus(query) => Some(query),
+        _ => None,
+    });
+    let query = queries.next().expect("the preset asks");
+    query
+        .replace("${revision}", revision)
+        .replace("${namespace}", "live")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server's clock is this machine's")]
@@ -115,6 +140,9 @@ async fn main() {
     becomes(&prometheus, all, 1_730.0).await;
     becomes(&prometheus, bad, 173.0).await;
     becomes(&prometheus, r#"ttft_bucket{pod=~"w-a-.*",le="0.5"}"#, 1_557.0).await;
+    // Four of the six series: other names and other revisions say nothing.
+    becomes(&prometheus, &gpus("w-a"), 79.0 + 5.0 + 48.0 + 2.0).await;
+    becomes(&prometheus, &gpus("w-b"), 31.0).await;
 
     let window = Window {
         from: now() - Span::seconds(60),

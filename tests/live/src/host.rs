@@ -15,7 +15,7 @@ use weir_domain::people::Identity;
 use weir_domain::pipeline::Pipeline;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
-use weir_metrics::provider::{Answer, Fold, Pace, Provider, Window};
+use weir_metrics::provider::{Answer, Fold, Pace, Provider, Servers, Window};
 use weir_metrics::{Direct, Sources};
 use weir_simulation::{CountedIds, History, Nobody};
 
@@ -40,22 +40,23 @@ impl Host {
     /// A loop that drives with the rights of this fleet.
     pub fn new(fleet: Fleet) -> Self {
         let fleet = Arc::new(fleet);
-        Self::of(fleet.clone(), fleet)
+        Self::of(fleet.clone(), fleet, Servers::new())
     }
 
     /// A loop in which steps are run with the rights of one fleet, and traffic is moved with those of another.
     pub fn of_two(steps: Fleet, traffic: Fleet) -> Self {
-        Self::of(Arc::new(steps), Arc::new(traffic))
+        Self::of(Arc::new(steps), Arc::new(traffic), Servers::new())
     }
 
-    fn of(steps: Arc<Fleet>, fleet: Arc<Fleet>) -> Self {
+    fn of(steps: Arc<Fleet>, fleet: Arc<Fleet>, mut servers: Servers) -> Self {
+        servers.insert("datadog".to_owned(), Arc::new(Scores));
         let store = Arc::new(MemoryStore::default());
         let ports = Ports {
             store: store.clone(),
             clusters: fleet.clone(),
             traffic: Arc::new(Sources::new(
                 Arc::new(Direct::new(fleet)),
-                [("datadog".to_owned(), Arc::new(Scores) as Arc<dyn Provider>)].into(),
+                servers,
                 Arc::new(WallClock),
                 weir_cluster::names::revision_name,
             )),
@@ -82,8 +83,14 @@ impl Host {
 
     /// A loop that may do everything in the cluster of a world.
     pub fn of_admin(world: &World) -> Self {
+        Self::asking(world, Servers::new())
+    }
+
+    /// The same with servers of metrics that definitions may name.
+    pub fn asking(world: &World, servers: Servers) -> Self {
         let access = Access::kubeconfig(&world.cluster.kubeconfig, None);
-        Self::new(Fleet::new(Places::all(access), Arc::new(WallClock)))
+        let fleet = Arc::new(Fleet::new(Places::all(access), Arc::new(WallClock)));
+        Self::of(fleet.clone(), fleet, servers)
     }
 
     /// The same in the clusters of several worlds, by the names that a definition gives them.

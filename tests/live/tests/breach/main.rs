@@ -11,7 +11,7 @@ use weir_live::{World, shared_with};
 
 use shares::{furnish, shares};
 use spent::Spent;
-use storm::{Breach, Storm};
+use storm::{Back, Breach, Storm, between};
 
 /// Pods that kwok lets a node have, less some for others.
 const PODS_OF_A_NODE: usize = 240;
@@ -34,7 +34,7 @@ async fn canaries_that_all_breach_at_once_all_lose_their_traffic() {
     println!("to the decision             {}", told(&back.decided));
     println!(
         "from there to weight 0      {}",
-        told(&back.accepted_since(&back.decided))
+        told(&between(&back.decided, &back.accepted))
     );
     println!("to weight 0 at the API      {}", told(&back.accepted));
     println!("CPU until all were there    {spent}");
@@ -51,11 +51,20 @@ async fn a_canary_that_breaches_at_any_moment_loses_its_traffic() {
             Some(ms) => println!("{} breaches, a look every {} s", back.told.len(), ms / 1_000),
             None => println!("{} breaches, looks as a host takes them", back.told.len()),
         }
-        println!("from the breach to weight 0      {}", told(&back.accepted));
-        println!(
-            "from the source's answer to it   {}",
-            told(&back.accepted_since(&back.told))
-        );
+        let Back {
+            told: seen,
+            decided,
+            accepted,
+        } = &back;
+        for (words, ms) in [
+            ("from the breach to the source's answer", seen.clone()),
+            ("from there to the decision", between(seen, decided)),
+            ("from there to weight 0 at the API", between(decided, accepted)),
+            ("from the source's answer to weight 0", between(seen, accepted)),
+            ("in all", accepted.clone()),
+        ] {
+            println!("{words:<39} {}", told(&ms));
+        }
     }
 }
 

@@ -40,12 +40,10 @@ pub(crate) struct Back {
     pub(crate) accepted: Vec<u64>,
 }
 
-impl Back {
-    /// To the API server's answer from what was before it.
-    pub(crate) fn accepted_since(&self, before: &[u64]) -> Vec<u64> {
-        let both = self.accepted.iter().zip(before);
-        both.map(|(accepted, before)| accepted - before).collect()
-    }
+/// From one moment of each route to a later one.
+pub(crate) fn between(before: &[u64], after: &[u64]) -> Vec<u64> {
+    let both = before.iter().zip(after);
+    both.map(|(before, after)| after - before).collect()
 }
 
 impl Storm {

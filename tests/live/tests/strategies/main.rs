@@ -6,6 +6,7 @@ mod adoption;
 mod autoscaler;
 mod blue_green;
 mod faults;
+mod hardware;
 mod replica;
 mod rolling;
 mod shadow;

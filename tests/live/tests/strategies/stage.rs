@@ -1,14 +1,16 @@
 //! A service with users, on which rollouts of one strategy are tried one after another.
 
 use serde_json::{Value, json};
+use weir_domain::audit::Action;
 use weir_domain::event::Event;
-use weir_domain::ids::RunId;
+use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
 use weir_domain::pipeline::{RolloutRule, StageWork, Step, StepWork};
-use weir_domain::rollout::Rollout;
+use weir_domain::rollout::{Phase, Rollout};
 use weir_domain::run::Run;
 use weir_domain::strategy::{Sticky, Strategy};
 use weir_live::{Gate, GitServer, Host, Load, Role, Shape, World, commit_model, eventually};
+use weir_metrics::provider::Servers;
 
 /// Replicas of the service.
 pub(crate) const REPLICAS: u32 = 2;
@@ -53,6 +55,12 @@ impl Stage {
             strategy,
             git,
         }
+    }
+
+    /// The same with servers of metrics that definitions may name.
+    pub(crate) fn asking(mut self, servers: Servers) -> Self {
+        self.host = Host::asking(&self.world, servers);
+        self
     }
 
     /// The same by way of a gate, with the rights that the functions have.
@@ -231,6 +239,35 @@ impl Stage {
         std::fs::write(std::path::Path::new(&folder).join(file), svg).unwrap();
     }
 
+    /// What a run's log says of one kind of action.
+    pub(crate) async fn told(&self, run: &RunId, action: Action) -> Vec<String> {
+        let log = self.host.log(run).await.into_iter();
+        log.filter(|entry| entry.action == action)
+            .map(|entry| entry.detail)
+            .collect()
+    }
+
+    /// Lets half of the requests to one pod of a revision fail, whatever its model is; its name.
+    pub(crate) async fn spoil_one(&self, revision: &RevisionId) -> String {
+        let pod = self.pods(revision).await.swap_remove(0);
+        let path = format!("{}/{pod}:8000/proxy/fault", self.world.core("pods"));
+        let fault = json!({"error_ratio": 0.5});
+        assert_eq!(self.world.admin.create(&path, &fault).await.ok(), fault);
+        pod
+    }
+
+    /// Names of the pods of a revision.
+    pub(crate) async fn pods(&self, revision: &RevisionId) -> Vec<String> {
+        let query = format!(
+            "{}?labelSelector=weir.dev/revision={revision}",
+            self.world.core("pods")
+        );
+        let found = self.world.admin.get(&query).await.ok();
+        let items = found["items"].as_array().cloned().unwrap_or_default();
+        let name = |pod: &Value| Some(pod["metadata"]["name"].as_str()?.to_owned());
+        items.iter().filter_map(name).collect()
+    }
+
     /// Gives the GPUs back: only when no pod holds one is there room for the next test.
     pub(crate) async fn clear(self) {
         let world = &self.world;
@@ -271,4 +308,27 @@ pub(crate) fn rollout(run: &Run) -> &Rollout {
 pub(crate) fn effective_ms(rollout: &Rollout) -> Option<u64> {
     let change = rollout.changes.last()?;
     Some(change.effective?.since(change.decided).0)
+}
+
+/// The first step has its share, and users have followed.
+pub(crate) fn first_step_in_effect(rollout: &Rollout) -> bool {
+    let last = rollout.changes.last();
+    let effective = last.is_some_and(|change| change.effective.is_some());
+    rollout.phase == Phase::Watching { step: 0 } && effective
+}
+
+/// A replica that was replaced has left.
+pub(crate) fn replaced(rollout: &Rollout) -> bool {
+    rollout.replaced.as_ref().is_some_and(|replaced| replaced.gone)
+}
+
+/// Expects that nothing failed any more from one moment to another, that what failed before was answered by one version, and
+/// that nothing was cut; how many failed.
+pub(crate) fn failed_by_version_alone(version: &str, before: &Value, after: &Value) -> u64 {
+    let lost = |totals: &Value| (totals["total"]["failed"].clone(), totals["total"]["cut"].clone());
+    assert_eq!(lost(after), lost(before), "{after}");
+    assert_eq!(after["total"]["cut"], 0, "{after}");
+    let failed = after["total"]["failed"].as_u64().unwrap();
+    assert_eq!(after["total"]["by_version"][version]["failed"], failed, "{after}");
+    failed
 }
