@@ -9,26 +9,23 @@
 //! keeps nobody from another: what was seen there is decided on when it is there, and while somebody is still waited for, the
 //! others are looked at again when they are due.
 
+mod place;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
-use weir_domain::effect::Effect;
 use weir_domain::event::Event;
-use weir_domain::ids::{ClusterName, RunId, StepId};
-use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, ExperimentSeen, GroundSeen, RolloutSeen, SiteSeen};
+use weir_domain::ids::RunId;
 use weir_domain::{Duty, Wanted, wants};
 
 use crate::engine::{CONFLICT_LIMIT, EARLY, Engine, HandleError};
 use crate::perform::{Failed, overtaken};
 use crate::retry::{Classified, Retry};
 use crate::store::{EffectKey, Loaded, OutboxRow, Scrape, StoreError};
-
-/// Where something is done: on a cluster, or with people and servers beside them.
-type Place = Option<ClusterName>;
+use place::{Place, is_as_before, is_silence, place_of, place_of_look, step_of};
 
 /// What came of one thing.
 enum Done {
@@ -309,60 +306,5 @@ impl<'a> Hand<'a> {
 fn forget_one(places: &mut Vec<Place>, place: &Place) {
     if let Some(at) = places.iter().position(|other| other == place) {
         places.swap_remove(at);
-    }
-}
-
-/// Whether all that was seen is that a cluster does not answer.
-fn is_silence(event: &Event) -> bool {
-    match event {
-        Event::RolloutSeen { seen, .. } => matches!(seen, RolloutSeen::Unreachable(_)),
-        Event::ExperimentSeen { seen, .. } => matches!(seen, ExperimentSeen::Unreachable(_)),
-        Event::ExecutionSeen { seen, .. } => matches!(seen, ExecutionSeen::Unreachable(_)),
-        Event::SiteSeen { seen, .. } => matches!(seen, SiteSeen::Unreachable(_)),
-        Event::GroundSeen { seen, .. } => matches!(seen, GroundSeen::Unreachable(_)),
-        _ => false,
-    }
-}
-
-/// Whether nothing was decided about a step since, so that what was seen of it is decided on as if it were seen now.
-fn is_as_before(under: &Loaded, now: &Loaded, step: StepId) -> bool {
-    under.state.run.step_run(step) == now.state.run.step_run(step) && under.scrape(step) == now.scrape(step)
-}
-
-/// Where an effect is performed.
-fn place_of(run: &Run, effect: &Effect) -> Place {
-    match effect {
-        Effect::StartExecution { .. } | Effect::StopExecution { .. } => {
-            Some(run.pipeline.builds.cluster.clone())
-        }
-        Effect::Page { .. } => None,
-        effect => cluster_of(run, effect.step()?),
-    }
-}
-
-/// Where something is looked at.
-fn place_of_look(run: &Run, wanted: &Wanted) -> Place {
-    match wanted {
-        Wanted::Execution(_) => Some(run.pipeline.builds.cluster.clone()),
-        Wanted::Rollout(step) | Wanted::Ground(step, _) | Wanted::Experiment(step) | Wanted::Site(step) => {
-            cluster_of(run, *step)
-        }
-        Wanted::Series(_) | Wanted::Lineage(..) => None,
-    }
-}
-
-fn cluster_of(run: &Run, step: StepId) -> Place {
-    run.rule(step).map(|rule| rule.target.cluster.clone())
-}
-
-fn step_of(wanted: &Wanted) -> StepId {
-    match wanted {
-        Wanted::Execution(step)
-        | Wanted::Rollout(step)
-        | Wanted::Ground(step, _)
-        | Wanted::Experiment(step)
-        | Wanted::Series(step)
-        | Wanted::Site(step)
-        | Wanted::Lineage(step, _) => *step,
     }
 }
