@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -26,7 +27,12 @@ pub struct FakeCluster {
     faults: Arc<Faults>,
     mute: AtomicBool,
     mute_cluster: Mutex<Option<ClusterName>>,
+    dawdles: AtomicBool,
+    dawdled: AtomicU32,
 }
+
+/// What a source takes that dawdles: as long as it is waited for.
+pub const DAWDLES: Duration = Duration::from_secs(8);
 
 impl FakeCluster {
     pub(crate) fn new(clock: Arc<ManualClock>, faults: Arc<Faults>) -> Self {
@@ -35,6 +41,25 @@ impl FakeCluster {
             faults,
             mute: AtomicBool::new(false),
             mute_cluster: Mutex::default(),
+            dawdles: AtomicBool::new(false),
+            dawdled: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether whoever measures takes [`DAWDLES`] for each answer.
+    pub fn dawdle(&self, dawdle: bool) {
+        self.dawdles.store(dawdle, Ordering::SeqCst);
+    }
+
+    /// Answers that took so long.
+    pub fn dawdled(&self) -> u32 {
+        self.dawdled.load(Ordering::SeqCst)
+    }
+
+    async fn measured(&self) {
+        if self.dawdles.load(Ordering::SeqCst) {
+            self.dawdled.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(DAWDLES).await;
         }
     }
 
@@ -120,14 +145,17 @@ impl Clusters for FakeCluster {
 #[async_trait]
 impl Traffic for FakeCluster {
     async fn count(&self, run: &Run, step: StepId, placed: &Placed, before: Option<&Value>) -> Counting {
+        self.measured().await;
         self.inner.count(run, step, placed, before).await
     }
 
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
+        self.measured().await;
         self.inner.values(run, step).await
     }
 
     async fn gpus(&self, run: &Run, step: StepId) -> Option<BTreeMap<String, Gpus>> {
+        self.measured().await;
         self.inner.gpus(run, step).await
     }
 

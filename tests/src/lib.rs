@@ -16,7 +16,7 @@ mod store;
 mod version;
 mod world;
 
-pub use cluster::FakeCluster;
+pub use cluster::{DAWDLES, FakeCluster};
 pub use doors::{Doors, FakeReplies};
 pub use events::{github_push, push_of, sample, samples, slack_press, slack_reason};
 pub use faults::{Fault, Faults};

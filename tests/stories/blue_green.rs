@@ -45,6 +45,7 @@ async fn roll_back(world: &World, run: &RunId) {
     let event = Event::RollbackRequested {
         by: Identity::Slack("UANA".into()),
         reason: "answers in the wrong language".into(),
+        force: false,
     };
     world.tell(run, event).await;
 }

@@ -7,7 +7,8 @@ use weir_domain::judge::Promote;
 use weir_domain::people::Identity;
 use weir_domain::pipeline::{NoData, RolloutRule, Strategy};
 use weir_domain::time::Span;
-use weir_tests::{Behaviour, World, canary_to_production, canary_with, commit, once, replay};
+use weir_domain::units::Ratio;
+use weir_tests::{Behaviour, DAWDLES, World, canary_to_production, canary_with, commit, once, replay};
 
 async fn pushed(world: &World, behaviour: Behaviour, change: impl Fn(&mut RolloutRule)) -> RunId {
     world
@@ -75,6 +76,27 @@ fn a_step_with_too_few_requests_asks_a_person_and_goes_back_if_nobody_answers() 
             why.contains("nobody let it pass") && why.contains("of 500 requests"),
             "{why}"
         );
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_step_that_nothing_could_fail_is_not_passed_silently() {
+    once(async |world| {
+        let good = world.good_model_serves().await;
+        let fails_nothing = |rule: &mut RolloutRule| {
+            rule.rollback = None;
+            if let Strategy::Canary(canary) = &mut rule.strategy {
+                canary.threshold = Ratio::new(0.0).expect("a share");
+            }
+        };
+        let run = pushed(&world, Behaviour::default(), fails_nothing).await;
+        asks(&world, &run).await;
+        world.run_until_run(&run, |run| run.is_over()).await;
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("no harm could have shown"), "{why}");
         world.run_until_idle().await;
         world.expect_serving("Production", &good);
         world
@@ -271,6 +293,31 @@ fn no_data_fails_at_once_where_the_definition_says_so_and_a_silent_source_does_n
         world.cluster.silence_metrics(true);
         world.pass(Span::minutes(2)).await;
         world.cluster.silence_metrics(false);
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "succeeded").await;
+        world
+    });
+}
+
+#[test]
+fn a_source_that_dawdles_costs_a_look_the_time_of_one_answer() {
+    once(async |world| {
+        world.good_model_serves().await;
+        let run = pushed(&world, Behaviour::default(), |_| ()).await;
+        world
+            .run_until_run(&run, |run| {
+                let mut steps = run.steps();
+                steps.any(|(.., state)| state.rollout.as_deref().is_some_and(|r| r.weight.percent() == 5))
+            })
+            .await;
+        world.cluster.dawdle(true);
+        let began = tokio::time::Instant::now();
+        world.pass(Span::seconds(30)).await;
+        world.cluster.dawdle(false);
+        // Counts, plain numbers and GPUs.
+        let looks = world.cluster.dawdled() / 3;
+        assert!(looks > 1, "{looks} looks");
+        assert_eq!(began.elapsed(), looks * DAWDLES);
         world.run_until_run(&run, |run| run.is_over()).await;
         world.expect_status(&run, "succeeded").await;
         world

@@ -61,7 +61,11 @@ async fn tell(world: &World, run: &RunId, slack: &str, go_on: bool) {
             reason,
             pause: None,
         },
-        false => Event::RollbackRequested { by, reason },
+        false => Event::RollbackRequested {
+            by,
+            reason,
+            force: false,
+        },
     };
     world.tell(run, event).await;
 }

@@ -166,6 +166,7 @@ fn a_person_takes_a_half_grown_candidate_back_without_losing_a_request() {
                     Event::RollbackRequested {
                         by: Identity::Slack("UANA".into()),
                         reason: "answers in the wrong language".into(),
+                        force: false,
                     },
                 )
                 .await;

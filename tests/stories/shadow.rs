@@ -152,6 +152,7 @@ fn a_person_ends_it() {
         let event = Event::RollbackRequested {
             by: Identity::Slack("UANA".into()),
             reason: "not now".into(),
+            force: false,
         };
         world.tell(&run, event).await;
         world.run_until_run(&run, Run::is_over).await;

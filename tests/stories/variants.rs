@@ -312,7 +312,11 @@ fn a_person_ends_it_early_with_a_reason() {
             let (by, reason) = (Identity::Slack("UANA".into()), "a hotfix must out".to_owned());
             let event = match cancel {
                 true => Event::CancelRequested { by, reason },
-                false => Event::RollbackRequested { by, reason },
+                false => Event::RollbackRequested {
+                    by,
+                    reason,
+                    force: false,
+                },
             };
             world.tell(&run, event).await;
             world.run_until_run(&run, Run::is_over).await;

@@ -12,26 +12,7 @@ use std::time::Instant;
 /// Calls of one measurement.
 const CALLS: usize = 9;
 
-const DEFINITION: &str = "\
-pipeline:
-  name: Update
-  stages:
-    - stage: Production
-      steps:
-        - step:
-            name: Canary
-            type: Kubernetes
-            spec:
-              strategy: canary
-              canary: {weight: 5, interval: 10m, threshold: 98}
-              rollback: {condition: error_rate > 2% || latency_p99 > 1000ms}
-environments: [{name: Production, spec: {cluster: gpu, watch: 7d}}]
-service:
-  name: llm
-  spec:
-    replicas: 4
-    containers: [{name: model, image: 'ai-service:${GIT_COMMIT}', resources: {limits: {nvidia.com/gpu: 1}}}]
-";
+const DEFINITION: &str = include_str!("../tests/watched.yaml");
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -40,11 +21,11 @@ fn main() {
     for (what, text) in [
         (
             "good for seven days",
-            r#"{"pool": {"gpus": 8}, "run_for_s": 1000000}"#,
+            r#"{"pool": {"gpus": 8}, "approve_after_s": 0, "run_for_s": 1000000}"#,
         ),
         (
             "bad after two days",
-            r#"{"candidate": {"errors": 0.2, "healthy_s": 172800}}"#,
+            r#"{"candidate": {"errors": 0.2, "healthy_s": 172800}, "approve_after_s": 0}"#,
         ),
     ] {
         std::fs::write(&world, text).expect("the folder is ours");

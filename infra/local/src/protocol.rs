@@ -81,6 +81,9 @@ pub(crate) enum Act {
     Rollback {
         /// Why.
         reason: String,
+        /// Also if what served before is not well.
+        #[serde(default)]
+        force: bool,
     },
 }
 

@@ -6,30 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-const DEFINITION: &str = "\
-pipeline:
-  name: LLM-Model-Update
-  stages:
-    - stage: Approval
-      type: Manual
-      approvers: [ml-team]
-    - stage: Deploy to Production
-      steps:
-        - step:
-            name: Canary Deploy
-            type: Kubernetes
-            spec:
-              strategy: canary
-              canary: {weight: 5, interval: 10m, threshold: 98}
-              rollback: {condition: error_rate > 2% || latency_p99 > 1000ms}
-environments: [{name: Production, spec: {cluster: gpu, watch: 7d}}]
-groups: [{name: ml-team, members: [{name: ana, slack: UANA}]}]
-service:
-  name: llm
-  spec:
-    replicas: 4
-    containers: [{name: model, image: 'ai-service:${GIT_COMMIT}', resources: {limits: {nvidia.com/gpu: 1}}}]
-";
+const DEFINITION: &str = include_str!("watched.yaml");
 
 fn run(folder: &Path, world: &str) -> Output {
     let (definition, file) = (folder.join("weir.yaml"), folder.join("world.json"));

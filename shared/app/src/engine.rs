@@ -352,13 +352,13 @@ impl Engine {
                 ));
             }
         };
-        let counting = self
-            .ports
-            .traffic
-            .count(run, step, &scenery.placed, loaded.scrape(step))
-            .await;
-        let values = self.ports.traffic.values(run, step).await;
-        let gpus = self.ports.traffic.gpus(run, step).await;
+        let traffic = &self.ports.traffic;
+        // A source that dawdles has the time of one answer.
+        let (counting, values, gpus) = tokio::join!(
+            traffic.count(run, step, &scenery.placed, loaded.scrape(step)),
+            traffic.values(run, step),
+            traffic.gpus(run, step),
+        );
         let of = |pod: &str| gpus.as_ref().map(|all| all.get(pod).cloned().unwrap_or_default());
         let mut counted = counting.replicas;
         let replicas = scenery.replicas.into_iter().map(|(pod, node)| Replica {

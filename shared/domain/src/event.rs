@@ -114,6 +114,8 @@ pub enum Event {
         by: Identity,
         /// Why.
         reason: String,
+        /// Also if stable is not well.
+        force: bool,
     },
     /// A monitoring system says that something is wrong with a service in an environment.
     AlarmRaised {

@@ -16,7 +16,7 @@ use crate::price::{Cost, Meter};
 use crate::stage::Stage;
 
 /// Time between two looks at the table.
-const LOOK: Duration = Duration::from_millis(300);
+pub(crate) const LOOK: Duration = Duration::from_millis(300);
 
 /// A run that is not over by then never will be.
 pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(600);
@@ -88,7 +88,11 @@ pub(crate) async fn push(
 }
 
 /// Delivers a push. One whose function was killed is delivered again, as a person would do at GitHub.
-async fn delivered(stage: &Stage, door: &str, push: &weir_demo::repository::Push) -> Result<String> {
+pub(crate) async fn delivered(
+    stage: &Stage,
+    door: &str,
+    push: &weir_demo::repository::Push,
+) -> Result<String> {
     let clone_url = stage.git.url(stage.repository.name());
     let mut last = None;
     for _ in 0..TRIES {

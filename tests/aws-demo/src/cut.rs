@@ -51,7 +51,7 @@ impl Cut {
         let weather = stage.weather();
         let stored = |body: &serde_json::Value| body.to_string().contains("revert_decided");
         let killed = stage.stack.kill_after("MetricCheck", stored);
-        let route = stage.cluster.route();
+        let route = stage.cluster.route("production");
         Self(tokio::spawn(async move {
             killed.await;
             let since = Instant::now();

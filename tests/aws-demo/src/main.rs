@@ -10,7 +10,7 @@
 //! It ends with 0 only if the states read back from the table and what the cluster shows agree. The end must be the same
 //! with `--kill N`, which kills N functions in the middle of what they do, and with `--faults`, by which AWS and the API server
 //! do their worst. `--cuts N` kills a function between the commit of a revert and its patch, N times, of which `--kill` does one.
-//! `--long` rolls out 20 steps instead and says what that costs, `--programs FOLDER` with programs from there.
+//! Beside the pushes the article's A/B test goes on, whose numbers come from Datadog. `--long` rolls out 20 steps instead and says what that costs, `--programs FOLDER` with programs from there.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -20,6 +20,8 @@
 mod acts;
 mod args;
 mod cut;
+mod datadog;
+mod experiment;
 mod kills;
 mod long;
 mod price;
@@ -76,12 +78,16 @@ pub(crate) struct Told {
     goods: Vec<Act>,
     bads: Vec<Act>,
     killed: u32,
+    /// The experiment beside it, once it has ended.
+    experiment: Option<experiment::Came>,
     /// From the death of a function that stored a revert until traffic was back.
     back: Took,
 }
 
 /// Tells the story, again until enough were killed and cut short; whether it went as it must.
 async fn tell(stage: &mut Stage, args: &Args) -> Result<bool> {
+    // It waits most of its four minutes.
+    let beside = experiment::start(stage).await?;
     let first = acts::push(stage, "first", "The first model", &model::good(), RUN_LIMIT).await?;
     stage.open().await?;
     let mut told = Told {
@@ -90,6 +96,7 @@ async fn tell(stage: &mut Stage, args: &Args) -> Result<bool> {
         bads: Vec::new(),
         killed: 0,
         back: Took::default(),
+        experiment: None,
     };
     while told.goods.is_empty() || told.killed < args.kills {
         let left = args.kills.saturating_sub(told.killed);
@@ -98,6 +105,7 @@ async fn tell(stage: &mut Stage, args: &Args) -> Result<bool> {
         bad(stage, &mut told, left / 2).await?;
         println!("   functions killed so far: {}", told.killed);
     }
+    told.experiment = Some(experiment::ended(stage, &beside).await?);
     if args.cuts > 0 {
         cut::lengthen_the_step(stage)?;
     }

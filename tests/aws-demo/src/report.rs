@@ -36,12 +36,19 @@ pub(crate) async fn report(stage: &Stage, told: &mut Told, args: &Args) -> Resul
             stage.status_at_github(&act.commit),
             act.counted.as_ref().map_or("none yet".to_owned(), users),
         );
-        println!("  cost {}", act.cost);
+        let beside = told.experiment.as_ref().is_some_and(|came| came.beside(&act.run));
+        let with = if beside {
+            ", with the looks of the experiment beside it"
+        } else {
+            ""
+        };
+        println!("  cost {}{with}", act.cost);
     }
     let denied = stage.stack.denied();
     for words in &denied {
         println!("denied: {words}");
     }
+    let experiment = told.experiment.as_ref().is_some_and(|came| came.well);
     let let_in = entered(stage)?;
     let met = stage.weather().told();
     let back = told.back.told();
@@ -51,7 +58,8 @@ pub(crate) async fn report(stage: &Stage, told: &mut Told, args: &Args) -> Resul
         words(&told.bads),
     );
     println!(
-        "demo-aws: first={first} good={good} bad={bad} killed={} audit={} denied={} let_in={let_in} faults={} back={back}",
+        "demo-aws: first={first} good={good} bad={bad} experiment={} killed={} audit={} denied={} let_in={let_in} faults={} back={back}",
+        if experiment { "as it must" } else { "wrong" },
         told.killed,
         if intact { "intact" } else { "broken" },
         denied.len(),
@@ -63,7 +71,7 @@ pub(crate) async fn report(stage: &Stage, told: &mut Told, args: &Args) -> Resul
     );
     let ends = (first.as_str(), good.as_str(), bad.as_str()) == ("succeeded", "succeeded", "rolled_back");
     let enough = told.killed >= args.kills && told.back.count() >= args.cuts;
-    Ok(ends && alone && only && intact && denied.is_empty() && let_in && met && back && enough)
+    Ok(ends && experiment && alone && only && intact && denied.is_empty() && let_in && met && back && enough)
 }
 
 /// How acts ended, each way once.

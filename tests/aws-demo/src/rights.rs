@@ -11,7 +11,7 @@ use weir_demo::cluster::Manifest;
 /// Where the gateway's pods are.
 const GATEWAYS: Option<&str> = Some("envoy-gateway-system");
 /// Where the sample's services are.
-const SERVICES: [Option<&str>; 2] = [Some("staging"), Some("production")];
+const SERVICES: [Option<&str>; 3] = [Some("staging"), Some("production"), Some("experiments")];
 /// Where its Plugin steps run.
 const BUILDS: Option<&str> = Some(weir_demo::cluster::BUILDS);
 
@@ -20,6 +20,7 @@ pub(crate) fn manifests() -> Vec<Manifest<'static>> {
     let proxy = include_str!("../../../infra/cluster/pod-proxy.yaml");
     let mut all = vec![
         (None, include_str!("../../demo/manifests/cluster.yaml")),
+        (None, include_str!("../experiment/cluster.yaml")),
         (None, include_str!("../../../infra/cluster/rbac.yaml")),
         (None, include_str!("../../../infra/cluster/admission.yaml")),
         (None, include_str!("../../../infra/cluster/ground.yaml")),

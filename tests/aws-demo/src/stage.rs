@@ -18,6 +18,7 @@ use weir_lambda_host::{Given, Stack, Template, entrance};
 use weir_live::{Gate, GitServer};
 
 use crate::args::Args;
+use crate::datadog::{self, Datadog};
 use crate::rights::{self, Entered};
 use crate::weather::{self, Weather};
 
@@ -88,6 +89,7 @@ pub(crate) struct Stage {
     pub(crate) repository: Repository,
     pub(crate) git: GitServer,
     pub(crate) slack: Slack,
+    pub(crate) datadog: Datadog,
     pub(crate) stack: Arc<Stack>,
     pub(crate) store: DynamoStore,
     api: github::Api,
@@ -115,10 +117,8 @@ impl Stage {
         let (bin, simulator) = (&places.cluster_bin, places.bin.join("weir-simulator"));
         let manifests = rights::manifests();
         let cluster = Cluster::start(bin, state, &simulator, git.port(), &manifests, Some(&entrance)).await?;
-        let (slack, api) = (
-            Slack::start().await?,
-            github::Api::serve(repository.path.clone()).await?,
-        );
+        let (slack, datadog) = (Slack::start().await?, Datadog::serve().await);
+        let api = github::Api::serve(repository.path.clone()).await?;
         let gate = match args.faults {
             true => Some(Arc::new(weather::gate(&cluster, state).await?)),
             false => None,
@@ -129,7 +129,7 @@ impl Stage {
         };
         println!("   making the stack of infra/aws/template.yaml …");
         let entered = (address, cluster.authority.clone());
-        let given = given(places, args, entered, &slack, &api);
+        let given = given(places, args, entered, (&slack, &api, &datadog));
         let mut stack = Stack::make(template, given).await?;
         stack.run()?;
         let store = DynamoStore::new(
@@ -146,6 +146,7 @@ impl Stage {
             repository,
             git,
             slack,
+            datadog,
             stack: Arc::new(stack),
             store,
             api,
@@ -203,7 +204,12 @@ impl Stage {
 }
 
 /// What the stack is made with; the cluster is entered at an address, by the authority of its certificate.
-fn given(places: &Places, args: &Args, cluster: (String, String), slack: &Slack, api: &github::Api) -> Given {
+fn given(
+    places: &Places,
+    args: &Args,
+    cluster: (String, String),
+    (slack, api, datadog): (&Slack, &github::Api, &Datadog),
+) -> Given {
     let parameters = [
         (
             "SecretArn",
@@ -214,6 +220,7 @@ fn given(places: &Places, args: &Args, cluster: (String, String), slack: &Slack,
             "ClusterArns",
             "arn:aws:eks:eu-central-1:000000000000:cluster/prod-1",
         ),
+        ("Sources", &datadog.source()),
         ("GitHubApi", &api.url),
         ("SlackApi", &format!("{}/api", slack.address)),
         ("SlackChannel", slack::CHANNEL),
@@ -231,6 +238,7 @@ fn given(places: &Places, args: &Args, cluster: (String, String), slack: &Slack,
         "github_secrets": [github::SECRET],
         "slack_signing_secrets": [slack::SIGNING_SECRET],
         "slack_token": slack::TOKEN,
+        "sources": {datadog::NAME: datadog::KEYS},
     });
     Given {
         parameters: parameters.collect(),

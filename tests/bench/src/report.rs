@@ -8,27 +8,9 @@ use crate::contest::{Outcome, RULES, WEIR, WEIR_ERRORS, measure};
 use crate::traffic::Scenario;
 use crate::{agreement, exposure};
 
-const SCENARIOS: [Scenario; 15] = [
-    Scenario::Same,
-    Scenario::Errors2,
-    Scenario::Errors5,
-    Scenario::Slower,
-    Scenario::Tail,
-    Scenario::TwiceAsSlow,
-    Scenario::BurstsTogether,
-    Scenario::BurstsByReplica,
-    Scenario::BurstsApart,
-    Scenario::Replicas,
-    Scenario::OneSlowReplica,
-    Scenario::Ramp,
-    Scenario::MissingScrapes,
-    Scenario::CounterResets,
-    Scenario::Duplicates,
-];
-
 /// Runs everything at one rate, prints the tables, and writes the plots.
 pub(crate) fn traffic(rate: f64, seeds: usize, folder: Option<&Path>, words: &str) -> Vec<Outcome> {
-    let chosen = SCENARIOS
+    let chosen = Scenario::ALL
         .iter()
         .filter(|scenario| scenario.words().contains(words));
     let outcomes: Vec<Outcome> = chosen.map(|scenario| measure(*scenario, rate, seeds)).collect();

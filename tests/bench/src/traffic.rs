@@ -69,6 +69,25 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
+    /// All of them, in the order of the tables: identical, harmful, then identical under trouble.
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Same,
+        Self::Errors2,
+        Self::Errors5,
+        Self::Slower,
+        Self::Tail,
+        Self::TwiceAsSlow,
+        Self::BurstsTogether,
+        Self::BurstsByReplica,
+        Self::BurstsApart,
+        Self::Replicas,
+        Self::OneSlowReplica,
+        Self::Ramp,
+        Self::MissingScrapes,
+        Self::CounterResets,
+        Self::Duplicates,
+    ];
+
     /// What readers of the table see.
     pub(crate) fn words(self) -> &'static str {
         match self {

@@ -129,14 +129,14 @@ impl Cluster {
         Ok(self.client.request(request).await?)
     }
 
-    /// The production route, for whoever follows it beside the story.
-    pub fn route(&self) -> Route {
-        Route(self.client.clone())
+    /// The route of a namespace, for whoever follows it beside the story.
+    pub fn route(&self, namespace: &'static str) -> Route {
+        Route(self.client.clone(), namespace)
     }
 
     /// Shares of the production route by backend, without those of nothing.
     pub async fn shares(&self) -> Result<BTreeMap<String, u64>> {
-        self.route().shares().await
+        self.route("production").shares().await
     }
 
     /// Production's pods by revision, those that leave included.
@@ -171,14 +171,15 @@ impl Cluster {
     }
 }
 
-/// The production route.
-pub struct Route(Client);
+/// The service's route in a namespace.
+pub struct Route(Client, &'static str);
 
 impl Route {
     /// Shares by backend, without those of nothing.
     pub async fn shares(&self) -> Result<BTreeMap<String, u64>> {
-        let path = "/apis/gateway.networking.k8s.io/v1/namespaces/production/httproutes/ai-service";
-        let route: Value = self.0.request(Request::get(path).body(Vec::new())?).await?;
+        let Self(client, namespace) = self;
+        let path = format!("/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/httproutes/ai-service");
+        let route: Value = client.request(Request::get(path).body(Vec::new())?).await?;
         let backends = route["spec"]["rules"][0]["backendRefs"]
             .as_array()
             .cloned()
@@ -210,6 +211,7 @@ fn path_of(object: &Value) -> Result<String> {
         "HTTPRoute" => "httproutes".to_owned(),
         "ValidatingAdmissionPolicy" => "validatingadmissionpolicies".to_owned(),
         "Namespace"
+        | "Deployment"
         | "Secret"
         | "Service"
         | "ServiceAccount"

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use weir_github::{Secret, signature};
 
-use crate::repository::{MODEL, NAME, Push};
+use crate::repository::{NAME, Push};
 
 pub use api::Api;
 
@@ -66,7 +66,7 @@ fn payload(push: &Push, clone_url: &str) -> Value {
         "committer": author,
         "added": [],
         "removed": [],
-        "modified": [MODEL],
+        "modified": [push.changed],
     });
     json!({
         "ref": "refs/heads/main",

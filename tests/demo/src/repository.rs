@@ -30,6 +30,8 @@ pub struct Push {
     pub after: String,
     /// The commit's message.
     pub message: String,
+    /// The file that it changed.
+    pub changed: String,
 }
 
 impl Repository {
@@ -59,14 +61,24 @@ impl Repository {
 
     /// Commits a model.
     pub async fn commit(&mut self, settings: &Value, message: &str) -> Result<Push> {
+        let model = self.path.join(MODEL);
+        std::fs::create_dir_all(model.parent().context("a model lies in a folder")?)?;
+        std::fs::write(&model, model::file(settings, self.commits + 1))?;
+        self.commit_all(MODEL, message).await
+    }
+
+    /// Commits what is in a folder, of which this file is told.
+    pub async fn commit_folder(&mut self, folder: &Path, changed: &str, message: &str) -> Result<Push> {
+        copy(folder, &self.path)?;
+        self.commit_all(changed, message).await
+    }
+
+    async fn commit_all(&mut self, changed: &str, message: &str) -> Result<Push> {
         let before = match self.commits {
             0 => "0".repeat(40),
             _ => self.head().await?,
         };
         self.commits += 1;
-        let model = self.path.join(MODEL);
-        std::fs::create_dir_all(model.parent().context("a model lies in a folder")?)?;
-        std::fs::write(&model, model::file(settings, self.commits))?;
         self.git(&["add", "--all"]).await?;
         let author = ["-c", "user.name=Ben Example", "-c", "user.email=ben@acme.example"];
         self.git(&[&author[..], &["commit", "--quiet", "--message", message]].concat())
@@ -75,6 +87,7 @@ impl Repository {
             before,
             after: self.head().await?,
             message: message.to_owned(),
+            changed: changed.to_owned(),
         })
     }
 

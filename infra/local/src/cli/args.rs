@@ -71,7 +71,7 @@ pub enum Command {
     /// End a run; rollouts that move go back first
     Cancel(Reason),
     /// Send a run's traffic back to the stable revision
-    Rollback(Reason),
+    Rollback(Rollback),
     /// Hand dead letters of a stack on AWS to their function again
     Redrive(Redrive),
     /// Measure what a cluster takes for the things that plans count on
@@ -198,6 +198,16 @@ pub struct Reason {
     /// Why; it is recorded
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+/// `weir rollback`.
+#[derive(Args, Debug)]
+pub struct Rollback {
+    #[command(flatten)]
+    pub(crate) reason: Reason,
+    /// Also if what served before has no warm replica, or breaches the condition itself
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `weir run`.

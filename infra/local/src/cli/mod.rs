@@ -68,8 +68,8 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
             act::act(&args.which, Act::Cancel { reason }, out).await
         }
         Command::Rollback(args) => {
-            let reason = because(args);
-            act::act(&args.which, Act::Rollback { reason }, out).await
+            let (reason, force) = (because(&args.reason), args.force);
+            act::act(&args.reason.which, Act::Rollback { reason, force }, out).await
         }
         Command::Validate(_)
         | Command::Trigger(_)

@@ -95,7 +95,7 @@ impl Counter {
             }),
             None => Err(nothing_asked(&run)),
         };
-        if let (Act::Rollback { reason }, true) = (&act, run.status == RunStatus::Succeeded) {
+        if let (Act::Rollback { reason, .. }, true) = (&act, run.status == RunStatus::Succeeded) {
             return self.undo(&run, &by, reason).await;
         }
         let event = match act {
@@ -107,7 +107,7 @@ impl Counter {
             Act::Approve => approval(ApprovalAnswer::Approve)?,
             Act::Reject { reason } => approval(ApprovalAnswer::Reject(reason))?,
             Act::Cancel { reason } => Event::CancelRequested { by, reason },
-            Act::Rollback { reason } => Event::RollbackRequested { by, reason },
+            Act::Rollback { reason, force } => Event::RollbackRequested { by, reason, force },
         };
         let handled = self.engine.handle(&run.id, &event).await;
         let handled = handled.map_err(|error| failed(&error))?;

@@ -27,8 +27,8 @@ pub(super) fn cancel(draft: &mut Draft, by: &Identity, reason: &str) {
     draft.reply = Some(Reply::Done(format!("{} is being cancelled", draft.run.title())));
 }
 
-/// A person wants traffic back.
-pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
+/// A person wants traffic back. They are told first if what served before is not well.
+pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str, force: bool) {
     let Some(actor) = known(draft, by) else { return };
     let moving = draft.rollouts(Rollout::can_revert);
     let experiments = draft.experiments(Experiment::can_end);
@@ -41,6 +41,15 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
         draft.reply = Some(Reply::Refused(words));
         return;
     }
+    if let Some(why) = unfit(draft, &moving).filter(|_| !force) {
+        let words = format!(
+            "nothing was moved: {why}; look at it first, or send traffic there all the same: weir rollback {} --force --reason …",
+            draft.run.id
+        );
+        draft.note_by(actor, Action::ApprovalRefused, words.clone());
+        draft.reply = Some(Reply::Refused(words));
+        return;
+    }
     for id in moving {
         rollout::revert(draft, id, &format!("asked by {actor}: {reason}"), actor.clone());
     }
@@ -49,6 +58,14 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str) {
         experiment::end(draft, id, ending, actor.clone());
     }
     draft.reply = Some(Reply::Done(format!("traffic of {} goes back", draft.run.title())));
+}
+
+/// What speaks against going back to what served before.
+fn unfit(draft: &Draft, moving: &[StepId]) -> Option<String> {
+    moving.iter().find_map(|id| {
+        let (rollout, rule) = (draft.run.rollout(*id)?, draft.run.rule(*id)?);
+        rollout.unfit_stable(rule)
+    })
 }
 
 /// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided

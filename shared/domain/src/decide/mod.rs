@@ -99,7 +99,7 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::ApprovalAnswered { token, by, answer } => answer::answered(&mut draft, token, by, answer)?,
         Event::CancelRequested { by, reason } => end::cancel(&mut draft, by, reason),
         Event::PassRequested { by, reason, pause } => end::let_pass(&mut draft, by, reason, pause.as_ref()),
-        Event::RollbackRequested { by, reason } => end::roll_back(&mut draft, by, reason),
+        Event::RollbackRequested { by, reason, force } => end::roll_back(&mut draft, by, reason, *force),
         Event::AlarmRaised { lane, alarm } => alarm::raised(&mut draft, lane, alarm),
     }
     advance::advance(&mut draft);

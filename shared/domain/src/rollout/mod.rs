@@ -43,6 +43,7 @@ pub(crate) mod testing;
 mod told;
 mod watch;
 mod watching;
+mod way_back;
 
 pub use adopt::Adoption;
 pub use autoscaler::{Autoscaler, AutoscalerKind, Scaled};

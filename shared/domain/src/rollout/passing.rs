@@ -84,7 +84,11 @@ fn lacks(rollout: &Rollout, step: &Ended<'_>, canary: &Canary, counts: &Counts) 
             "requests: {seen} of {asked} requests to the candidate so far"
         ));
     }
-    let condition = step.rule.rollback.as_ref()?;
+    let Some(condition) = step.rule.rollback.as_ref() else {
+        let fails = canary.threshold.value() > 0.0;
+        return (!fails)
+            .then(|| "too little: without a condition and a threshold no harm could have shown".into());
+    };
     let missing = rollout.weighing.missing(condition, &step.scene.values);
     if !missing.is_empty() {
         return Some(format!("no data: nothing was measured of {}", missing.join(", ")));

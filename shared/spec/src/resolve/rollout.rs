@@ -65,6 +65,10 @@ impl<'a> Resolver<'a> {
         let (strategy, workload) = (strategy?, workload?);
         self.rolls(rollout, &workload);
         self.shadows(rollout, &workload);
+        let rollback = self.conditions(rollout, &strategy);
+        if rollback.is_none() {
+            self.can_fail(rollout, &strategy);
+        }
         Some(RolloutRule {
             lane: LaneKey {
                 service: ServiceName::new(&name),
@@ -72,7 +76,7 @@ impl<'a> Resolver<'a> {
             },
             target: target(environment, &name),
             workload,
-            rollback: self.conditions(rollout, &strategy),
+            rollback,
             bake: rollout.bake.unwrap_or_else(|| strategy.default_bake()),
             strategy,
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
@@ -132,6 +136,19 @@ impl<'a> Resolver<'a> {
         }
         let namespace = environment.map(EnvironmentDef::namespace);
         manifest::read(&rollout.place, &texts, namespace.as_deref(), self.sink)
+    }
+
+    /// Without a condition a judged step fails by its success rate alone.
+    fn can_fail(&mut self, rollout: &RolloutDef, strategy: &Strategy) {
+        let judged = strategy.judged();
+        if judged.is_some_and(|canary| canary.threshold.value() <= 0.0) {
+            let found =
+                "a threshold of 0 % and no condition: nothing that is measured could send the candidate back";
+            let complaint = Diagnostic::reference(&rollout.place, found);
+            self.sink.push(complaint.expected(
+                "a `threshold` above 0, or a condition under `rollback` or `rollback_policy.automatic`",
+            ));
+        }
     }
 
     /// The step's own condition or, where steps are judged, one of the policy's.

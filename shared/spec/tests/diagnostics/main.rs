@@ -13,7 +13,7 @@ mod names;
 mod releases;
 mod yaml;
 
-use kit::alone;
+use kit::{Said, alone, together};
 
 /// A pipeline around one step of a kind.
 fn step(kind: &str, spec: &str) -> String {
@@ -139,6 +139,34 @@ fn a_shadow_that_could_copy_nothing_is_told() {
             .any(|d| d.severity == severity && d.message.contains(message));
         assert!(found, "{spec}\n{said:#?}");
     }
+}
+
+#[test]
+fn a_canary_that_nothing_could_send_back_is_refused_where_its_step_stands() {
+    let complaints = |canary: &str, more: &str| -> Vec<Said> {
+        let step = step(
+            "Kubernetes",
+            &format!("strategy: canary\ncanary: {{{canary}}}\n{more}"),
+        );
+        let world = "environments: [{name: Production, spec: {cluster: gpu}}]\n\
+                     service: {name: llm, spec: {containers: [{name: c, image: 'i:${VERSION}'}]}}\n";
+        let said = together(&[("pipeline.yaml", &step), ("world.yaml", world)]).into_iter();
+        said.filter(|one| one.message.contains("could send the candidate back"))
+            .collect()
+    };
+    let none = "weight: 5, interval: 10m, threshold: 0";
+    let said = complaints(none, "");
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert_eq!(
+        (said[0].severity.as_str(), said[0].file.as_str()),
+        ("error", "pipeline.yaml")
+    );
+    assert!(
+        said[0].message.contains("expected a `threshold` above 0"),
+        "{said:#?}"
+    );
+    assert!(complaints(none, "rollback: {condition: error_rate > 2%}").is_empty());
+    assert!(complaints("weight: 5, interval: 10m", "").is_empty());
 }
 
 #[test]

@@ -86,6 +86,7 @@ async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
     let back = Event::RollbackRequested {
         by: Identity::Slack("U1".into()),
         reason: "wrong language".into(),
+        force: false,
     };
     host.tell(&third, &back).await;
     let run = host.until("the way back", &third, Run::is_over).await;

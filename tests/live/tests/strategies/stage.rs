@@ -194,7 +194,11 @@ impl Stage {
     /// A person takes it back.
     pub(crate) async fn roll_back(&self, run: &RunId) {
         let (by, reason) = (Identity::Slack("U1".into()), "wrong language".into());
-        let event = Event::RollbackRequested { by, reason };
+        let event = Event::RollbackRequested {
+            by,
+            reason,
+            force: false,
+        };
         self.host.tell(run, &event).await;
     }
 
