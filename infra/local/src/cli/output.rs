@@ -85,6 +85,9 @@ impl Failure {
 /// Columns of a line where nobody says how many there are, and the least that pages are made for.
 const WIDTH: usize = 80;
 
+/// Lines of a page where nobody says how many there are.
+const HEIGHT: usize = 24;
+
 /// Where answers go.
 #[derive(Debug)]
 pub struct Output {
@@ -92,33 +95,33 @@ pub struct Output {
     pub format: Format,
     /// Whether severities and states may be coloured; they are words all the same.
     pub(crate) color: bool,
-    /// Columns of a line.
-    pub(crate) width: usize,
     /// Whether the reader has gone away.
     pub(crate) gone: bool,
 }
 
 impl Output {
-    /// stdout as it is: coloured and as wide as the terminal, if it is one and the person has not said no.
+    /// stdout as it is: coloured if it is a terminal and the person has not said no.
     pub fn new(format: Format, no_color: bool) -> Self {
-        let stdout = io::stdout();
-        let terminal = stdout.is_terminal();
-        let size = terminal
-            .then(|| rustix::termios::tcgetwinsize(&stdout).ok())
-            .flatten();
         Self {
             format,
-            color: terminal && !no_color && format == Format::Text,
-            width: size.map_or(WIDTH, |size| usize::from(size.ws_col).max(WIDTH)),
+            color: io::stdout().is_terminal() && !no_color && format == Format::Text,
             gone: false,
         }
     }
 
-    /// How things are shown now.
+    /// How things are shown now: a terminal may have been made wider since the last time.
     pub(crate) fn look(&self) -> Look {
+        let stdout = io::stdout();
+        let size = match stdout.is_terminal() {
+            true => rustix::termios::tcgetwinsize(&stdout).ok(),
+            false => None,
+        };
+        // One that does not know its size says 0.
+        let size = size.filter(|size| size.ws_row > 0);
         Look {
             zone: Zone::of_this_machine(),
-            width: self.width,
+            width: size.map_or(WIDTH, |size| usize::from(size.ws_col).max(WIDTH)),
+            height: size.map_or(HEIGHT, |size| usize::from(size.ws_row)),
             color: self.color,
             now: SystemClock.now(),
         }

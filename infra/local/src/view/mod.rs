@@ -1,6 +1,7 @@
 //! What people see of runs, as pure functions from state to text. Everything that somebody outside chose is escaped on
 //! its way; nothing is said by colour alone; lines fit 80 columns.
 
+mod gauges;
 mod line;
 mod list;
 mod live;
@@ -34,6 +35,8 @@ pub(crate) struct Look {
     pub(crate) width: usize,
     /// Whether words of state may be coloured.
     pub(crate) color: bool,
+    /// Lines of a page that is drawn again.
+    pub(crate) height: usize,
     /// Now.
     pub(crate) now: Timestamp,
 }
@@ -48,10 +51,28 @@ impl Look {
             _ => return word.to_owned(),
         };
         match self.color {
-            true => format!("\u{1b}[{code}m{word}\u{1b}[0m"),
+            true => colored(word, code),
             false => word.to_owned(),
         }
     }
+
+    /// Colours the mark that a line of the page begins with.
+    fn mark(&self, line: &str) -> String {
+        let code = match line.chars().next() {
+            Some('✓') => "32",
+            Some('!') => "33",
+            Some('✗') => "31",
+            _ => return line.to_owned(),
+        };
+        match (self.color, line.split_once(' ')) {
+            (true, Some((mark, rest))) => format!("{} {rest}", colored(mark, code)),
+            _ => line.to_owned(),
+        }
+    }
+}
+
+fn colored(word: &str, code: &str) -> String {
+    format!("\u{1b}[{code}m{word}\u{1b}[0m")
 }
 
 /// `LLM-Model-Update #42`.

@@ -108,7 +108,7 @@ fn plan(plan: &Plan) -> String {
 }
 
 /// `traffic    01:17:03   5 %  accepted 12ms  observed 340ms  effective 1.2s`
-fn change(change: &TrafficChange, zone: &Zone) -> String {
+pub(super) fn change(change: &TrafficChange, zone: &Zone) -> String {
     let percent = change.weight.to_string();
     let mut line = format!("traffic    {} {percent:>5}", zone.time(change.decided));
     let times: [(&str, Option<Timestamp>); 3] = [

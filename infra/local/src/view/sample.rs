@@ -1,10 +1,15 @@
 //! Runs to look at.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use weir_contracts::sample::{ROLLOUT, START, run};
 use weir_domain::audit::{Action, Entry, Note, chain, genesis};
+use weir_domain::condition::Condition;
 use weir_domain::ids::{Fence, PersonName, RevisionId};
+use weir_domain::judge::condition::Block;
 use weir_domain::people::{Actor, Identity};
+use weir_domain::pipeline::{StageWork, StepWork};
 use weir_domain::rollout::{Phase, Rollout, StableSide, plan};
 use weir_domain::run::{PartStatus, Run, RunStatus};
 use weir_domain::seen::{Counts, RevisionSeen, TrafficChange};
@@ -17,6 +22,7 @@ pub(crate) fn look() -> Look {
     Look {
         zone: Zone::east(8),
         width: 80,
+        height: 24,
         color: false,
         now: at(400),
     }
@@ -145,7 +151,58 @@ pub(crate) fn stepping() -> (Run, Vec<Entry>) {
     (run, entries)
 }
 
-/// The same, after traffic went back by itself.
+/// The same where the article's condition was weighed on what was counted, and the source does not answer any more.
+pub(crate) fn judged() -> (Run, Vec<Entry>) {
+    let (mut run, entries) = stepping();
+    let leaf = |metric: &str, value: f64, written: &str| {
+        json!({"compare": {
+            "metric": metric, "op": ">", "line": {"value": value, "dimension": "ratio", "written": written},
+        }})
+    };
+    let condition = json!({"or": [leaf("error_rate", 0.02, "2%"), leaf("latency_p99", 1.0, "1000ms")]});
+    let condition: Condition = serde_json::from_value(condition).expect("it is one");
+    let pipeline = std::sync::Arc::make_mut(&mut run.pipeline);
+    let StageWork::Steps { steps, .. } = &mut pipeline.stages[ROLLOUT.stage].work else {
+        panic!("a stage of steps")
+    };
+    let StepWork::Rollout(rule) = &mut steps[ROLLOUT.step].work else {
+        panic!("a rollout")
+    };
+    rule.rollback = Some(condition.clone());
+    let rollout = run.stages[ROLLOUT.stage].steps[ROLLOUT.step].rollout.as_mut();
+    let rollout = rollout.expect("it has one");
+    rollout.plan.steps[0].hold = Span::minutes(10);
+    rollout.blind_since = Some(at(390));
+    rollout.counted.insert(
+        rollout.candidate.clone(),
+        Counts {
+            requests: 1_500,
+            bad: 10,
+            ..Counts::default()
+        },
+    );
+    let counts = |requests, bad, slow| Counts {
+        requests,
+        bad,
+        timed: requests,
+        within_ms: [(1_000, requests - slow), (2_500, requests)].into(),
+        ..Counts::default()
+    };
+    for _ in 0..10 {
+        rollout.weighing.add(
+            &condition,
+            &Block {
+                candidate: &counts(150, 1, 2),
+                stable: &counts(2_850, 28, 31),
+                values: &BTreeMap::new(),
+                at: at(390),
+            },
+        );
+    }
+    (run, entries)
+}
+
+/// At 5 % of its traffic, after it went back by itself.
 pub(crate) fn rolled_back() -> (Run, Vec<Entry>) {
     let (mut run, _) = stepping();
     let why = "error_rate 6.1 % of 1,131 requests is over 2 %";

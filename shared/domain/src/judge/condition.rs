@@ -15,6 +15,7 @@ use super::proportion::{Proportion, quantile_of, slow};
 use super::recent::Recent;
 use super::said::{Said, combine};
 use super::special::ln_mean;
+use super::standing::Standing;
 use super::words::{self, percent};
 use super::{ALPHA, Alpha, Arms, Side, Tally, Windowed};
 use crate::condition::{Comparison, Condition, Mode, Reading, evaluate};
@@ -42,6 +43,16 @@ impl Evidence {
     /// Whether harm is shown when `parts` looks of equal right share the error rate.
     pub fn shows_breach(&self, parts: usize) -> bool {
         self.ln_e >= needed(parts)
+    }
+
+    /// How far it has come from nothing to a breach, 0 to 1, in steps of the same factor.
+    pub fn part_of_breach(&self, parts: usize) -> f64 {
+        (self.ln_e / needed(parts)).clamp(0.0, 1.0)
+    }
+
+    /// The odds: `214 : 1 (needs 100 : 1)`.
+    pub fn odds(&self, parts: usize) -> String {
+        words::against(self.ln_e, needed(parts))
     }
 
     /// The words with the odds: `…; evidence 214 : 1 (needs 100 : 1)`.
@@ -271,6 +282,25 @@ impl Weighing {
             .collect();
         names.dedup();
         names
+    }
+
+    /// Where each comparison stands that is weighed, in the order of the condition.
+    pub fn standings(&self, condition: &Condition, parts: usize) -> Vec<Standing> {
+        let alpha = Alpha::new(ALPHA).unwrap_or_default().of_steps(parts);
+        let condition = condition.plain();
+        let standing = |leaf: &Comparison| {
+            let name = leaf.to_string();
+            match Proportion::of(leaf).filter(|_| leaf.mode == Mode::Evidence) {
+                Some(question) => Some(Standing::of_share(
+                    &question,
+                    self.metrics.get(&name),
+                    alpha,
+                    name,
+                )),
+                None => Some(Standing::of_point(self.points.get(&name)?, name)),
+            }
+        };
+        leaves(&condition).into_iter().filter_map(standing).collect()
     }
 
     /// Evidence that the condition holds.

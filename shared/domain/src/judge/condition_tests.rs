@@ -1,5 +1,6 @@
 use super::*;
 use crate::condition::{Dimension, Mode, Op, Quantity};
+use crate::judge::Stands;
 use proptest::prelude::*;
 
 fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
@@ -336,4 +337,76 @@ proptest! {
         // A comparison keeps seven digits of what it has gathered.
         prop_assert!(mean <= before * (1.0 + 1e-5), "{before} became {mean} on average");
     }
+}
+
+#[test]
+fn every_comparison_stands_between_nothing_and_its_line_and_says_what_it_would_have_shown() {
+    let condition = article();
+    let mut weighing = Weighing::default();
+    let before = weighing.standings(&condition, 4);
+    assert_eq!(before.len(), 2);
+    for (standing, line) in before.iter().zip([0.02, 0.01]) {
+        let Stands::Share {
+            counted,
+            bounds,
+            line: own,
+            shows,
+            ..
+        } = &standing.stands
+        else {
+            panic!("{standing:?}")
+        };
+        assert_eq!((counted.candidate.total, *bounds, *shows), (0, (0.0, 1.0), None));
+        assert!((own - line).abs() < 1e-9, "{standing:?}");
+    }
+    add(
+        &mut weighing,
+        &condition,
+        &counts(6_000, 60, 12),
+        &counts(114_000, 1_140, 228),
+    );
+    let after = weighing.standings(&condition, 4);
+    assert_eq!(after[0].comparison, "error_rate > 2%");
+    let Stands::Share {
+        counted,
+        bounds: (low, high),
+        shows,
+        ..
+    } = after[0].stands
+    else {
+        panic!("{after:?}")
+    };
+    assert_eq!(counted.candidate.share(), Some(0.01));
+    assert!(low < 0.01 && 0.01 < high && high < 0.02, "{low} {high}");
+    assert!(shows.is_some_and(|ratio| 1.2 < ratio && ratio < 2.0), "{shows:?}");
+    let evidence = weighing.weigh(&condition).unwrap();
+    assert!(evidence.part_of_breach(4) < 0.1, "{evidence:?}");
+    add(
+        &mut weighing,
+        &condition,
+        &counts(500, 250, 3),
+        &counts(9_500, 95, 19),
+    );
+    let evidence = weighing.weigh(&condition).unwrap();
+    assert_eq!(evidence.part_of_breach(4), 1.0, "{evidence:?}");
+}
+
+#[test]
+fn a_rule_on_a_point_stands_where_it_was_measured_last() {
+    let Condition::Compare(mut comparison) = compare("error_rate", Op::Above, 0.02, "2%") else {
+        panic!("a comparison")
+    };
+    comparison.mode = Mode::Point;
+    let condition = Condition::Compare(comparison);
+    let mut weighing = Weighing::default();
+    assert_eq!(weighing.standings(&condition, 1), []);
+    add(&mut weighing, &condition, &counts(50, 3, 0), &counts(950, 9, 0));
+    let standings = weighing.standings(&condition, 1);
+    let Stands::Point { words, holds } = &standings[0].stands else {
+        panic!("{standings:?}")
+    };
+    assert!(
+        *holds && words.starts_with("6.0 % of the last 50 requests"),
+        "{words}"
+    );
 }

@@ -83,6 +83,16 @@ impl Recent {
         self.holds = self.rule.check(beyond, now, during);
     }
 
+    /// What was measured last, in words; empty: nothing yet.
+    pub(super) fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// Whether the rule holds now.
+    pub(super) fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// What it shows, in words, if the rule holds now.
     pub(super) fn shown(&self, comparison: &Comparison) -> Option<String> {
         self.holds

@@ -2,7 +2,12 @@
 
 /// Evidence as odds, and what is needed: `evidence 214 : 1 (needs 100 : 1)`.
 pub fn evidence(ln_e: f64, ln_needed: f64) -> String {
-    format!("evidence {} : 1 (needs {} : 1)", odds(ln_e), odds(ln_needed))
+    format!("evidence {}", against(ln_e, ln_needed))
+}
+
+/// Odds, and what is needed: `214 : 1 (needs 100 : 1)`.
+pub(super) fn against(ln_e: f64, ln_needed: f64) -> String {
+    format!("{} : 1 (needs {} : 1)", odds(ln_e), odds(ln_needed))
 }
 
 fn odds(ln: f64) -> String {
