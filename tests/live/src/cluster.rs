@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::api::Api;
 use crate::clock::WallClock;
@@ -19,9 +20,13 @@ use crate::wait::eventually;
 /// Image name that stands for the simulated inference server.
 pub(crate) const SIMULATOR: &str = "weir/simulator";
 
+/// GPUs of a node that has some.
+pub const GPUS_OF_A_NODE: usize = 4;
+
 /// Starts a cluster and stops it when its own input ends: that is when the tests' process is gone, however it went.
 const GUARD: &str = r#"
-"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" --kwok-nodes "$7" &
+"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" --kwok-nodes "$7" \
+    --gpu-nodes "$8" --gpus-per-node "$9" &
 pid=$!
 exec >&-
 cat >/dev/null
@@ -41,6 +46,8 @@ pub struct Cluster {
     pub gateway: String,
     /// Directory for files of the tests; gone with the cluster.
     pub state: PathBuf,
+    /// Its GPUs, for whoever shares it with others.
+    pub gpus: Semaphore,
     // Closed by the end of the process; see `GUARD`.
     _lives_while_open: ChildStdin,
 }
@@ -63,19 +70,36 @@ pub fn root() -> &'static Path {
 /// # Panics
 /// It cannot be started. Every test says so then; none is skipped.
 pub fn shared() -> &'static Cluster {
-    shared_with(0)
+    shared_with(Nodes::default())
 }
 
-/// The same with so many nodes whose pods are pretended by kwok: Ready at once, and nothing runs. They count at the first
-/// call alone.
+/// The nodes of a cluster beside the one without GPUs.
+#[derive(Clone, Copy, Debug)]
+pub struct Nodes {
+    /// Those with four GPUs each.
+    pub with_gpus: usize,
+    /// Those whose pods are pretended by kwok: Ready at once, and nothing runs.
+    pub pretended: usize,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Self {
+            with_gpus: 2,
+            pretended: 0,
+        }
+    }
+}
+
+/// The same with these nodes, which count at the first call alone.
 ///
 /// # Panics
 /// It cannot be started.
-pub fn shared_with(pretended: usize) -> &'static Cluster {
+pub fn shared_with(nodes: Nodes) -> &'static Cluster {
     static SHARED: OnceLock<Result<Cluster>> = OnceLock::new();
     // A thread of its own, because the caller's is one of a runtime already.
     let start = || {
-        std::thread::spawn(move || start(pretended))
+        std::thread::spawn(move || start(nodes))
             .join()
             .expect("the start of a cluster does not panic")
     };
@@ -85,7 +109,7 @@ pub fn shared_with(pretended: usize) -> &'static Cluster {
     }
 }
 
-fn start(pretended: usize) -> Result<Cluster> {
+fn start(nodes: Nodes) -> Result<Cluster> {
     let bin = executables()?;
     let simulator = built("weir-simulator", "weir-simulator")?;
     let kept = root().join(".cache/live");
@@ -103,7 +127,8 @@ fn start(pretended: usize) -> Result<Cluster> {
         .arg(kept.join(format!("logs-{}", asked_for()?)))
         .arg(entrance)
         .arg(tokens)
-        .arg(pretended.to_string())
+        .arg(nodes.pretended.to_string())
+        .args([nodes.with_gpus, GPUS_OF_A_NODE].map(|n| n.to_string()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -113,6 +138,7 @@ fn start(pretended: usize) -> Result<Cluster> {
         kubeconfig: ready.kubeconfig,
         gateway: ready.gateway,
         state: ready.state,
+        gpus: Semaphore::new(nodes.with_gpus * GPUS_OF_A_NODE),
         _lives_while_open: guard.stdin.take().expect("its input is a pipe"),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -16,7 +16,7 @@ use weir_domain::ids::{Fence, RevisionId};
 use weir_domain::run::Run;
 use weir_domain::units::Weight;
 
-use crate::api::Api;
+use crate::api::{Answer, Api};
 use crate::clock::WallClock;
 use crate::cluster::{Cluster, shared};
 use crate::gate::Gate;
@@ -134,6 +134,17 @@ impl World {
         Fleet::new(Places::all(access), Arc::new(WallClock))
     }
 
+    /// The same with the rights of a role's group.
+    ///
+    /// # Panics
+    /// The kubeconfig cannot be written.
+    pub async fn fleet_of_group(&self, role: Role) -> Fleet {
+        let identity = self.of_group(role).await;
+        let identity = identity.expect("kubeconfigs of tests can be written");
+        let access = Access::kubeconfig(&identity.kubeconfig, None);
+        Fleet::new(Places::all(access), Arc::new(WallClock))
+    }
+
     /// The same by way of a gate, which keeps a list of the requests.
     ///
     /// # Panics
@@ -165,6 +176,22 @@ impl World {
                 panic!("{effect:?}: {error}");
             }
         }
+    }
+
+    /// Pods of the service's namespace with these labels, as in `version=v1`; all of them with none.
+    pub async fn pods(&self, labels: &str) -> Vec<Value> {
+        let path = format!("{}?labelSelector={labels}", self.core("pods"));
+        let mut found = self.admin.get(&path).await.ok();
+        match found["items"].take() {
+            Value::Array(pods) => pods,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells the process of a pod what is wrong with it from now on, as the simulator takes it.
+    pub async fn spoil(&self, pod: &str, fault: &Value) -> Answer {
+        let path = format!("{}/{pod}:8000/proxy/fault", self.core("pods"));
+        self.admin.create(&path, fault).await
     }
 
     /// The order to give these shares, in percent.

@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 use weir_cluster::names::revision_name;
 use weir_domain::rollout::Phase;
-use weir_live::{World, eventually};
+use weir_live::{Stage, World, eventually, rollout};
 
 use crate::adoption::{LEGACY, adopts, canary, deployment, run_legacy};
-use crate::stage::{Stage, rollout};
 
 /// Replicas that it makes of the two that the definition and the Deployment ask for.
 const SCALED: u32 = 3;

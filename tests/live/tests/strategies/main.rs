@@ -9,5 +9,4 @@ mod faults;
 mod replica;
 mod rolling;
 mod shadow;
-mod stage;
 mod variants;

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use weir_domain::audit::Action;
 use weir_domain::ids::RevisionId;
 use weir_domain::rollout::{Phase, Rollout};
-
-use crate::stage::{Stage, rollout};
+use weir_live::{Stage, rollout};
 
 /// Replicas of the service.
 const REPLICAS: u32 = 3;
@@ -73,20 +72,14 @@ fn replaced(rollout: &Rollout) -> bool {
 /// Lets half of the requests to one pod of a revision fail, whatever its model is; its name.
 async fn spoil_one(stage: &Stage, revision: &RevisionId) -> String {
     let pod = pods(stage, revision).await.swap_remove(0);
-    let path = format!("{}/{pod}:8000/proxy/fault", stage.world.core("pods"));
     let fault = json!({"error_ratio": 0.5});
-    assert_eq!(stage.world.admin.create(&path, &fault).await.ok(), fault);
+    assert_eq!(stage.world.spoil(&pod, &fault).await.ok(), fault);
     pod
 }
 
 /// Names of the pods of a revision.
 async fn pods(stage: &Stage, revision: &RevisionId) -> Vec<String> {
-    let query = format!(
-        "{}?labelSelector=weir.dev/revision={revision}",
-        stage.world.core("pods")
-    );
-    let found = stage.world.admin.get(&query).await.ok();
-    let items = found["items"].as_array().cloned().unwrap_or_default();
+    let found = stage.world.pods(&format!("weir.dev/revision={revision}")).await;
     let name = |pod: &Value| Some(pod["metadata"]["name"].as_str()?.to_owned());
-    items.iter().filter_map(name).collect()
+    found.iter().filter_map(name).collect()
 }
