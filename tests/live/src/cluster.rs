@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::api::Api;
@@ -193,6 +193,17 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// The custom resource definition of KEDA's ScaledObject.
+///
+/// # Errors
+/// It is not beside the cluster's executables.
+pub(crate) fn scaled_objects() -> Result<Value> {
+    let path = executables()?.join("keda/keda.sh_scaledobjects.yaml");
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(serde_saphyr::from_str(&text)?)
 }
 
 /// Where the cluster's executables are; built if nobody says so.

@@ -18,11 +18,12 @@ use weir_domain::units::Weight;
 
 use crate::api::{Answer, Api};
 use crate::clock::WallClock;
-use crate::cluster::{Cluster, shared};
+use crate::cluster::{Cluster, scaled_objects, shared};
 use crate::gate::Gate;
 use crate::identity::{Identity, Role};
 use crate::manifests;
 use crate::run::{ROLLOUT, Shape};
+use crate::wait::eventually;
 
 /// The surroundings of a test.
 pub struct World {
@@ -109,6 +110,24 @@ impl World {
     /// It cannot be applied.
     pub async fn bind_everywhere(&self, file: &str) -> Result<()> {
         self.bind(file, "").await
+    }
+
+    /// Lets the cluster know KEDA's ScaledObject, without anybody who scales by it.
+    ///
+    /// # Panics
+    /// It cannot.
+    pub async fn know_scaled_objects(&self) {
+        let kind = scaled_objects().expect("it is built with the cluster");
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/scaledobjects.keda.sh";
+        self.admin.apply(path, &kind).await.expect("it can be applied");
+        let path = self.path("keda.sh/v1alpha1", "scaledobjects");
+        eventually("ScaledObjects are served", async || {
+            match self.admin.get(&path).await.status {
+                http::StatusCode::OK => Ok(()),
+                status => Err(status.to_string()),
+            }
+        })
+        .await;
     }
 
     /// Somebody.
