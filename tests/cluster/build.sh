@@ -82,11 +82,19 @@ PY
 }
 make_authenticator() { build authenticator "$1/authenticator" "" .; }
 make_kwok() { build kwok "$1/kwok" "" sigs.k8s.io/kwok/cmd/kwok; }
+make_keda() {
+    # Its operator is not run: what a rollout asks of it is in the objects.
+    local keda
+    keda=$(cd keda && go mod download github.com/kedacore/keda/v2 && go list -m -f '{{.Dir}}' github.com/kedacore/keda/v2)
+    mkdir "$1/keda"
+    cp "$keda"/config/crd/bases/keda.sh_scaledobjects.yaml "$1/keda/"
+    chmod -R u+w "$1/keda"
+}
 make_nodes() { build . "$1/" "" ./cmd/...; }
 make_bin() {
     mkdir "$1/bin"
     local dir
-    for dir in "$control" "$gateway" "$envoy" "$kwok" "$authenticator" "$nodes"; do
+    for dir in "$control" "$gateway" "$envoy" "$kwok" "$keda" "$authenticator" "$nodes"; do
         ln -s "$dir"/* "$1/bin/"
     done
     mv "$1/bin/share" "$1/share"
@@ -100,8 +108,9 @@ control=$(part controlplane "$(hash make_controlplane controlplane/go.mod contro
 gateway=$(part gateway "$(hash make_gateway gateway/go.mod gateway/go.sum)" make_gateway)
 envoy=$(part envoy "$(hash make_envoy gateway/envoy.txt)" make_envoy)
 kwok=$(part kwok "$(hash make_kwok kwok/go.mod kwok/go.sum)" make_kwok)
+keda=$(part keda "$(hash make_keda keda/go.mod keda/go.sum)" make_keda)
 authenticator=$(part authenticator "$(hash make_authenticator authenticator/go.mod authenticator/go.sum authenticator/{main,config,review,sts}.go)" make_authenticator)
 mapfile -d '' sources < <(find cmd internal -type f -print0 | LC_ALL=C sort -z)
 nodes=$(part nodes "$(hash make_nodes go.mod go.sum "${sources[@]}")" make_nodes)
-all=$(part all "$(echo "$control $gateway $envoy $kwok $authenticator $nodes" | sha256sum | cut -c1-32)" make_bin)
+all=$(part all "$(echo "$control $gateway $envoy $kwok $keda $authenticator $nodes" | sha256sum | cut -c1-32)" make_bin)
 echo "$all/bin"

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::api::Api;
 use crate::clock::WallClock;
@@ -20,9 +21,13 @@ use crate::wait::eventually;
 /// Image name that stands for the simulated inference server.
 pub(crate) const SIMULATOR: &str = "weir/simulator";
 
+/// GPUs of a node that has some.
+pub const GPUS_OF_A_NODE: usize = 4;
+
 /// Starts a cluster and stops it when its own input ends: that is when the tests' process is gone, however it went.
 const GUARD: &str = r#"
-"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" --kwok-nodes "$7" &
+"$1" up --state "$2" --image "$3" --eks "$5" --jwt "$6" --kwok-nodes "$7" \
+    --gpu-nodes "$8" --gpus-per-node "$9" &
 pid=$!
 exec >&-
 cat >/dev/null
@@ -42,6 +47,8 @@ pub struct Cluster {
     pub gateway: String,
     /// Directory for files of the tests; gone with the cluster.
     pub state: PathBuf,
+    /// Its GPUs, for whoever shares it with others.
+    pub gpus: Semaphore,
     // Closed by the end of the process; see `GUARD`.
     _lives_while_open: ChildStdin,
 }
@@ -64,7 +71,7 @@ pub fn root() -> &'static Path {
 /// # Panics
 /// It cannot be started. Every test says so then; none is skipped.
 pub fn shared() -> &'static Cluster {
-    shared_with(0)
+    shared_with(Nodes::default())
 }
 
 /// A second cluster of this process beside the first, for what is done in two.
@@ -73,23 +80,40 @@ pub fn shared() -> &'static Cluster {
 /// It cannot be started.
 pub fn another() -> &'static Cluster {
     static ANOTHER: OnceLock<Result<Cluster>> = OnceLock::new();
-    held(&ANOTHER, 0, "-another")
+    held(&ANOTHER, Nodes::default(), "-another")
 }
 
-/// The same with so many nodes whose pods are pretended by kwok: Ready at once, and nothing runs. They count at the first
-/// call alone.
+/// The nodes of a cluster beside the one without GPUs.
+#[derive(Clone, Copy, Debug)]
+pub struct Nodes {
+    /// Those with four GPUs each.
+    pub with_gpus: usize,
+    /// Those whose pods are pretended by kwok: Ready at once, and nothing runs.
+    pub pretended: usize,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Self {
+            with_gpus: 2,
+            pretended: 0,
+        }
+    }
+}
+
+/// The same with these nodes, which count at the first call alone.
 ///
 /// # Panics
 /// It cannot be started.
-pub fn shared_with(pretended: usize) -> &'static Cluster {
+pub fn shared_with(nodes: Nodes) -> &'static Cluster {
     static SHARED: OnceLock<Result<Cluster>> = OnceLock::new();
-    held(&SHARED, pretended, "")
+    held(&SHARED, nodes, "")
 }
 
-fn held(one: &'static OnceLock<Result<Cluster>>, pretended: usize, suffix: &'static str) -> &'static Cluster {
+fn held(one: &'static OnceLock<Result<Cluster>>, nodes: Nodes, suffix: &'static str) -> &'static Cluster {
     // A thread of its own, because the caller's is one of a runtime already.
     let start = || {
-        std::thread::spawn(move || start(pretended, suffix))
+        std::thread::spawn(move || start(nodes, suffix))
             .join()
             .expect("the start of a cluster does not panic")
     };
@@ -99,7 +123,7 @@ fn held(one: &'static OnceLock<Result<Cluster>>, pretended: usize, suffix: &'sta
     }
 }
 
-fn start(pretended: usize, suffix: &str) -> Result<Cluster> {
+fn start(nodes: Nodes, suffix: &str) -> Result<Cluster> {
     let bin = executables()?;
     let simulator = built("weir-simulator", "weir-simulator")?;
     let kept = root().join(".cache/live");
@@ -117,7 +141,8 @@ fn start(pretended: usize, suffix: &str) -> Result<Cluster> {
         .arg(kept.join(format!("logs-{}{suffix}", asked_for()?)))
         .arg(entrance)
         .arg(tokens)
-        .arg(pretended.to_string())
+        .arg(nodes.pretended.to_string())
+        .args([nodes.with_gpus, GPUS_OF_A_NODE].map(|n| n.to_string()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -127,6 +152,7 @@ fn start(pretended: usize, suffix: &str) -> Result<Cluster> {
         kubeconfig: ready.kubeconfig,
         gateway: ready.gateway,
         state: ready.state,
+        gpus: Semaphore::new(nodes.with_gpus * GPUS_OF_A_NODE),
         _lives_while_open: guard.stdin.take().expect("its input is a pipe"),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -202,6 +228,17 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// The custom resource definition of KEDA's ScaledObject.
+///
+/// # Errors
+/// It is not beside the cluster's executables.
+pub(crate) fn scaled_objects() -> Result<Value> {
+    let path = executables()?.join("keda/keda.sh_scaledobjects.yaml");
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(serde_saphyr::from_str(&text)?)
 }
 
 /// Where the cluster's executables are; built if nobody says so.

@@ -162,18 +162,7 @@ impl Host {
         let all = async {
             loop {
                 ticks.tick().await;
-                let due = self
-                    .store
-                    .due(WallClock.now(), ROUND)
-                    .await
-                    .expect("memory answers");
-                for lookout in due {
-                    match lookout.duty {
-                        Duty::Steps => weir_stage_executor::handle(&self.steps, &lookout.run).await,
-                        Duty::Traffic => weir_metric_check::handle(&self.traffic, &lookout.run).await,
-                    }
-                    .expect("a look succeeds");
-                }
+                self.round().await;
                 let now = self.run(run).await;
                 if is(&now) {
                     return now;
@@ -186,6 +175,29 @@ impl Host {
                 "{what}: not so after {LIMIT:?}: {:#?}",
                 self.run(run).await.stages
             ),
+        }
+    }
+
+    /// Does what is due, without an end: for who waits for the cluster.
+    ///
+    /// # Panics
+    /// A look fails.
+    pub async fn go_on(&self) {
+        let mut ticks = tokio::time::interval(ROUND_EVERY);
+        loop {
+            ticks.tick().await;
+            self.round().await;
+        }
+    }
+
+    async fn round(&self) {
+        let due = self.store.due(WallClock.now(), ROUND).await;
+        for lookout in due.expect("memory answers") {
+            match lookout.duty {
+                Duty::Steps => weir_stage_executor::handle(&self.steps, &lookout.run).await,
+                Duty::Traffic => weir_metric_check::handle(&self.traffic, &lookout.run).await,
+            }
+            .expect("a look succeeds");
         }
     }
 

@@ -9,6 +9,7 @@
 //! platform engineer applies. What cannot be started fails the tests; nothing is skipped. Start reading at [`World`].
 
 mod api;
+mod asked;
 mod clock;
 mod cluster;
 mod eks;
@@ -23,12 +24,14 @@ mod log;
 mod manifests;
 mod process;
 mod run;
+mod stage;
 mod wait;
 mod world;
 
 pub use api::{Answer, Api};
+pub use asked::{asked, asked_text};
 pub use clock::{ShiftedClock, WallClock};
-pub use cluster::{Cluster, another, built, root, shared, shared_with};
+pub use cluster::{Cluster, GPUS_OF_A_NODE, Nodes, another, built, root, shared, shared_with};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Fault, Gate, Held};
 pub use git::{GitServer, commit_model};
@@ -36,9 +39,12 @@ pub use gpus::Exporter;
 pub use host::Host;
 pub use identity::{Identity, Role};
 pub use jwt::{AUDIENCE, ISSUER, Signer, claims, federated, issuing, role, signed};
-pub use load::Load;
+pub use load::{Load, Mix};
 pub use log::raised_after_revert;
 pub use process::{Process, Writer};
 pub use run::{PLUGIN, ROLLOUT, Shape};
-pub use wait::eventually;
+pub use stage::{
+    REPLICAS, Stage, effective_ms, failed_by_version_alone, first_step_in_effect, replaced, rollout,
+};
+pub use wait::{eventually, soon};
 pub use world::World;

@@ -12,6 +12,31 @@ use tokio::process::{Child, Command};
 
 use crate::cluster::{Cluster, built, shared};
 
+/// What users ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// Requests a second.
+    pub rps: u32,
+    /// So many of a hundred are streams.
+    pub streams: u8,
+    /// Shortest and longest stream, in seconds.
+    pub seconds: (f64, f64),
+    /// Tokens a second of a stream, as the model sends them.
+    pub tokens: u32,
+}
+
+impl Mix {
+    /// So many requests a second, three of ten streams of one to two seconds.
+    pub fn of(rps: u32) -> Self {
+        Self {
+            rps,
+            streams: 30,
+            seconds: (1.0, 2.0),
+            tokens: 20,
+        }
+    }
+}
+
 /// Users that ask all along.
 pub struct Load {
     // Ends with its own input.
@@ -20,19 +45,19 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts users of a host: so many requests a second, three of ten streams of one to two seconds.
+    /// Starts users of a host.
     ///
     /// # Panics
     /// They cannot be started.
-    pub async fn start(host: &str, rps: u32) -> Self {
-        Self::at(shared(), host, rps).await
+    pub async fn start(host: &str, mix: Mix) -> Self {
+        Self::at(shared(), host, mix).await
     }
 
     /// The same at the gateway of another cluster.
     ///
     /// # Panics
     /// They cannot be started.
-    pub async fn at(cluster: &Cluster, host: &str, rps: u32) -> Self {
+    pub async fn at(cluster: &Cluster, host: &str, mix: Mix) -> Self {
         let program = built("weir-simulator", "weir-load").expect("the load driver can be built");
         let mut process = Command::new(program)
             .args([
@@ -41,19 +66,19 @@ impl Load {
                 "--host",
                 host,
                 "--rps",
-                &rps.to_string(),
+                &mix.rps.to_string(),
             ])
             .args([
                 "--streams",
-                "0.3",
+                &format!("{:.2}", f64::from(mix.streams) / 100.0),
                 "--stream-seconds",
-                "1..2",
+                &format!("{}..{}", mix.seconds.0, mix.seconds.1),
                 "--tokens-per-second",
-                "20",
+                &mix.tokens.to_string(),
             ])
             .args([
                 "--duration",
-                "30m",
+                "360m",
                 "--stop-on-stdin-close",
                 "--stats-listen",
                 "127.0.0.1:0",

@@ -10,7 +10,18 @@ const LIMIT: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Looks until there is something, and fails with the last reason why not.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+///
+/// # Panics
+/// There is nothing after the limit.
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    soon(what, look).await.unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The same for who goes on without it.
+///
+/// # Errors
+/// There is nothing after the limit; the last reason why.
+pub async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> Result<T, String> {
     let mut last = String::from("nobody has looked yet");
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -24,7 +35,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, 
         }
     });
     match found.await {
-        Ok(found) => found,
-        Err(_) => panic!("{what}: not so after {} s: {last}", LIMIT.as_secs()),
+        Ok(found) => Ok(found),
+        Err(_) => Err(format!("{what}: not so after {} s: {last}", LIMIT.as_secs())),
     }
 }

@@ -16,13 +16,14 @@ use weir_domain::ids::{Fence, RevisionId};
 use weir_domain::run::Run;
 use weir_domain::units::Weight;
 
-use crate::api::Api;
+use crate::api::{Answer, Api};
 use crate::clock::WallClock;
-use crate::cluster::{Cluster, shared};
+use crate::cluster::{Cluster, scaled_objects, shared};
 use crate::gate::Gate;
 use crate::identity::{Identity, Role};
 use crate::manifests;
 use crate::run::{ROLLOUT, Shape};
+use crate::wait::eventually;
 
 /// The surroundings of a test.
 pub struct World {
@@ -118,6 +119,24 @@ impl World {
         self.bind(file, "").await
     }
 
+    /// Lets the cluster know KEDA's ScaledObject, without anybody who scales by it.
+    ///
+    /// # Panics
+    /// It cannot.
+    pub async fn know_scaled_objects(&self) {
+        let kind = scaled_objects().expect("it is built with the cluster");
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/scaledobjects.keda.sh";
+        self.admin.apply(path, &kind).await.expect("it can be applied");
+        let path = self.path("keda.sh/v1alpha1", "scaledobjects");
+        eventually("ScaledObjects are served", async || {
+            match self.admin.get(&path).await.status {
+                http::StatusCode::OK => Ok(()),
+                status => Err(status.to_string()),
+            }
+        })
+        .await;
+    }
+
     /// Somebody.
     pub fn identity(&self, role: Role) -> &Identity {
         let at = Role::ALL
@@ -138,6 +157,17 @@ impl World {
     /// The adapter, with somebody's rights.
     pub fn fleet(&self, role: Role) -> Fleet {
         let access = Access::kubeconfig(&self.identity(role).kubeconfig, None);
+        Fleet::new(Places::all(access), Arc::new(WallClock))
+    }
+
+    /// The same with the rights of a role's group.
+    ///
+    /// # Panics
+    /// The kubeconfig cannot be written.
+    pub async fn fleet_of_group(&self, role: Role) -> Fleet {
+        let identity = self.of_group(role).await;
+        let identity = identity.expect("kubeconfigs of tests can be written");
+        let access = Access::kubeconfig(&identity.kubeconfig, None);
         Fleet::new(Places::all(access), Arc::new(WallClock))
     }
 
@@ -172,6 +202,22 @@ impl World {
                 panic!("{effect:?}: {error}");
             }
         }
+    }
+
+    /// Pods of the service's namespace with these labels, as in `version=v1`; all of them with none.
+    pub async fn pods(&self, labels: &str) -> Vec<Value> {
+        let path = format!("{}?labelSelector={labels}", self.core("pods"));
+        let mut found = self.admin.get(&path).await.ok();
+        match found["items"].take() {
+            Value::Array(pods) => pods,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells the process of a pod what is wrong with it from now on, as the simulator takes it.
+    pub async fn spoil(&self, pod: &str, fault: &Value) -> Answer {
+        let path = format!("{}/{pod}:8000/proxy/fault", self.core("pods"));
+        self.admin.create(&path, fault).await
     }
 
     /// The order to give these shares, in percent.

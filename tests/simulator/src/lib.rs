@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! loading ──► warming ──► serving ──SIGTERM──► draining ──quiet──► exit 0
-//! /health 503  503         200                  200     └─ a crash at any point: exit 139, streams cut
+//! /health 503  503         200                  200     └─ a crash at any point: exit 139, or 137 without memory; streams cut
 //! ```
 //!
 //! `weir-load` ([`load`]) starts requests on schedule whatever the answers are, and counts every one that failed
@@ -30,3 +30,4 @@ pub mod load;
 
 pub use life::{Control, End, Simulator};
 pub use model::{Latency, Leak, Model, ModelError, SlowUnderLoad, Tokens, UnderLoad};
+pub use pod::Crash;

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::model::Model;
 use crate::plan::{Ask, plan};
-use crate::pod::{Phase, Pod, Ticket};
+use crate::pod::{Crash, Phase, Pod, Ticket};
 use crate::random::Random;
 use crate::serve::answer;
 
@@ -35,7 +35,7 @@ pub enum End {
     /// Asked to stop twice: whatever was in flight is cut.
     Stopped,
     /// As the model says, for this reason: whatever was in flight is cut.
-    Crashed(String),
+    Crashed(Crash),
 }
 
 /// A simulated pod, bound to its address and not yet running.
@@ -89,7 +89,7 @@ impl Simulator {
         // A crash comes first: it wins over a drain that ends in the same moment.
         tokio::select! {
             biased;
-            reason = pod.crashed() => End::Crashed(reason),
+            crash = pod.crashed() => End::Crashed(crash),
             () = stopped(&pod, 2) => End::Stopped,
             () = serve(listener, &pod, closed) => End::Drained,
             () = drain(&pod, &closing) => unreachable!("the drain waits for the connections"),
@@ -121,7 +121,7 @@ async fn grow(pod: &Arc<Pod>) {
     eprintln!("ready after {:.1} s", pod.age().as_secs_f64());
     if let Some(seconds) = pod.model.crash_after_seconds_serving {
         sleep(Duration::from_secs_f64(seconds)).await;
-        pod.crash(format!("segmentation fault after {seconds} s of serving"));
+        pod.crash(Crash::fault(format!("after {seconds} s of serving")));
     }
     std::future::pending::<()>().await;
 }

@@ -21,6 +21,33 @@ pub(crate) enum Phase {
     Serving,
 }
 
+/// Why a process ends at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crash {
+    /// In words.
+    pub reason: String,
+    /// Exit status, as a shell reports the signal that a real server would have died of.
+    pub status: i32,
+}
+
+impl Crash {
+    /// A segmentation fault.
+    pub(crate) fn fault(when: impl std::fmt::Display) -> Self {
+        Self {
+            reason: format!("segmentation fault {when}"),
+            status: 139,
+        }
+    }
+
+    /// The kernel's OOM killer.
+    pub(crate) fn memory(when: impl std::fmt::Display) -> Self {
+        Self {
+            reason: format!("out of memory {when}"),
+            status: 137,
+        }
+    }
+}
+
 /// Requests in the process.
 #[derive(Debug, Clone, Copy)]
 struct Busy {
@@ -44,11 +71,13 @@ pub(crate) struct Pod {
     pub(crate) phase: watch::Sender<Phase>,
     /// How often the process was asked to stop.
     pub(crate) stops: watch::Sender<u32>,
-    crash: watch::Sender<Option<String>>,
+    crash: watch::Sender<Option<Crash>>,
     busy: watch::Sender<Busy>,
     arrivals: Mutex<Arrivals>,
     /// Share of requests that fail in this process alone, whatever its model says.
     fault: watch::Sender<f64>,
+    /// Whether it calls itself ready no more, or never will.
+    unready: watch::Sender<bool>,
     places: Arc<Semaphore>,
     begun: Instant,
 }
@@ -70,6 +99,7 @@ impl Pod {
             busy: watch::Sender::new(busy),
             arrivals: Mutex::new(Arrivals { rate, number: 0 }),
             fault: watch::Sender::new(0.0),
+            unready: watch::Sender::new(false),
             places: Arc::new(Semaphore::new(places)),
             begun: Instant::now(),
             model,
@@ -93,10 +123,10 @@ impl Pod {
         let number = arrivals.number;
         drop(arrivals);
         if self.model.crash_after_requests == Some(number) {
-            self.crash(format!("segmentation fault in request {number}"));
+            self.crash(Crash::fault(format!("in request {number}")));
         }
         if self.leaked(number) >= 1.0 {
-            self.crash(format!("out of memory in request {number}"));
+            self.crash(Crash::memory(format!("in request {number}")));
         }
         (number, rps)
     }
@@ -111,22 +141,32 @@ impl Pod {
         *self.fault.borrow()
     }
 
+    /// From now on no probe is told that it is ready.
+    pub(crate) fn unready(&self) {
+        self.unready.send_replace(true);
+    }
+
+    /// Whether it was told not to be ready.
+    pub(crate) fn is_unready(&self) -> bool {
+        *self.unready.borrow()
+    }
+
     /// Ends the process at once. Only the first reason counts.
-    pub(crate) fn crash(&self, reason: String) {
+    pub(crate) fn crash(&self, crash: Crash) {
         self.crash.send_if_modified(|found| {
             let first = found.is_none();
-            found.get_or_insert(reason);
+            found.get_or_insert(crash);
             first
         });
     }
 
-    pub(crate) async fn crashed(&self) -> String {
+    pub(crate) async fn crashed(&self) -> Crash {
         let mut crash = self.crash.subscribe();
         let found = crash
             .wait_for(Option::is_some)
             .await
             .expect("the pod holds the sender");
-        found.clone().unwrap_or_default()
+        found.clone().expect("it was waited for")
     }
 
     fn leaked(&self, requests: u64) -> f64 {
@@ -277,7 +317,7 @@ mod tests {
         }
         assert!((pod.gauges().kv_cache_usage - 0.75).abs() < 1e-9);
         pod.arrive();
-        assert_eq!(pod.crashed().await, "out of memory in request 4");
+        assert_eq!(pod.crashed().await, Crash::memory("in request 4"));
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::metrics::Finished;
 use crate::model::TOKENS_MAX;
 use crate::plan::{Ask, Ending, Plan, plan};
-use crate::pod::{Phase, Pod, QueueFull, Ticket};
+use crate::pod::{Crash, Phase, Pod, QueueFull, Ticket};
 use crate::random::Random;
 use crate::stream::{TokenStream, word};
 
@@ -40,12 +40,18 @@ struct Wire {
     stream: bool,
 }
 
-/// What is wrong with one process of several that serve the same model.
+/// What is wrong with one process of several that serve the same model, from now on.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fault {
-    /// Share of requests that fail, beside what the model says.
-    error_ratio: f64,
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Fault {
+    /// So many of its requests fail, beside what the model says.
+    ErrorRatio(f64),
+    /// It is never ready.
+    Unready,
+    /// It crashes.
+    Crash,
+    /// It uses all the memory that it may have.
+    OutOfMemory,
 }
 
 /// Answers one request. Health and metrics are not counted as requests, as vLLM does not count them: a probe
@@ -115,6 +121,13 @@ fn refusal(status: StatusCode, message: &str) -> Response<Reply> {
 
 fn health(pod: &Pod) -> Response<Reply> {
     let (load, turns) = (pod.model.load_seconds, pod.model.warm_up_generations);
+    if pod.is_unready() {
+        return whole(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "text/plain",
+            "not ready, as it was told",
+        );
+    }
     let waiting = match *pod.phase.borrow() {
         Phase::Loading => format!("loading {:.1} of {load:.1} s", pod.age().as_secs_f64().min(load)),
         Phase::Warming { done } => format!("warming {done} of {turns} generations"),
@@ -141,19 +154,18 @@ async fn spoil(pod: &Pod, request: Request<Incoming>) -> Response<Reply> {
         Err((status, message)) => return refusal(status, &message),
     };
     match serde_json::from_slice(&bytes) {
-        Ok(Fault { error_ratio }) if (0.0..=1.0).contains(&error_ratio) => {
-            pod.spoil(error_ratio);
-            whole(
-                StatusCode::OK,
-                "application/json",
-                json!({"error_ratio": error_ratio}).to_string(),
-            )
+        Ok(Fault::ErrorRatio(ratio)) if (0.0..=1.0).contains(&ratio) => pod.spoil(ratio),
+        Ok(Fault::Unready) => pod.unready(),
+        Ok(Fault::Crash) => pod.crash(Crash::fault("as it was told")),
+        Ok(Fault::OutOfMemory) => pod.crash(Crash::memory("as it was told")),
+        _ => {
+            return refusal(
+                StatusCode::BAD_REQUEST,
+                "the body is no fault: expected {\"error_ratio\": 0 to 1}, \"unready\", \"crash\" or \"out_of_memory\"",
+            );
         }
-        _ => refusal(
-            StatusCode::BAD_REQUEST,
-            "the body is no fault: expected {\"error_ratio\": 0 to 1}",
-        ),
     }
+    whole(StatusCode::OK, "application/json", bytes)
 }
 
 async fn generate(pod: Arc<Pod>, request: Request<Incoming>) -> Response<Reply> {

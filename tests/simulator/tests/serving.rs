@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use weir_simulator::load::{Book, Options, Range, Stats, Target, drive};
-use weir_simulator::{Control, End, Model, Simulator};
+use weir_simulator::{Control, Crash, End, Model, Simulator};
 
 /// Longest wait for anything that is polled.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -258,7 +258,7 @@ async fn a_crash_cuts_the_streams_under_way_and_refuses_what_follows() {
     let (_, last) = load(options).await;
     assert_eq!(
         running.ended().await,
-        End::Crashed("segmentation fault in request 60".to_owned())
+        crashed("segmentation fault in request 60", 139)
     );
     let total = &last["total"];
     assert!(count(&total["by_version"]["v3"], "cut") > 15, "{last}");
@@ -391,7 +391,7 @@ async fn one_process_can_be_spoiled_whatever_its_model_is() {
     };
     assert_eq!(
         spoil(r#"{"error_ratio":1}"#).await,
-        (200, r#"{"error_ratio":1.0}"#.to_owned())
+        (200, r#"{"error_ratio":1}"#.to_owned())
     );
     assert_eq!(inference().await, 500);
     for wrong in ["", "{}", r#"{"error_ratio":2}"#, r#"{"error_ratio":0,"more":1}"#] {
@@ -402,4 +402,31 @@ async fn one_process_can_be_spoiled_whatever_its_model_is() {
     assert_eq!(inference().await, 200);
     let served = r#"http_requests_total{method="POST",code="500",path="/inference"}"#;
     assert_eq!(running.sample(served).await, 1, "what spoils it is no request");
+}
+
+#[tokio::test]
+async fn a_process_is_told_to_be_ready_no_more_or_to_end() {
+    for (fault, ends) in [
+        (r#""crash""#, crashed("segmentation fault as it was told", 139)),
+        (r#""out_of_memory""#, crashed("out of memory as it was told", 137)),
+    ] {
+        let running = Running::ready(r#"{"load_seconds":0,"warm_up_generations":0}"#).await;
+        assert_eq!(ask(running.address, "POST /fault", r#""unready""#).await.0, 200);
+        assert_eq!(ask(running.address, "GET /health", "").await.0, 503);
+        assert_eq!(
+            ask(running.address, "POST /inference", r#"{"input":"x"}"#)
+                .await
+                .0,
+            200
+        );
+        assert_eq!(ask(running.address, "POST /fault", fault).await.0, 200);
+        assert_eq!(running.ended().await, ends);
+    }
+}
+
+fn crashed(reason: &str, status: i32) -> End {
+    End::Crashed(Crash {
+        reason: reason.to_owned(),
+        status,
+    })
 }

@@ -227,6 +227,8 @@ func (c *container) terminated(begun time.Time, e exit) int {
 	switch {
 	case e.failed:
 		reason = "StartError"
+	case e.oom:
+		reason = "OOMKilled"
 	case e.code == 0:
 		reason = "Completed"
 	}

@@ -36,6 +36,7 @@ type exit struct {
 	code    int
 	message string // why it could not be started
 	failed  bool   // it never ran
+	oom     bool   // the kernel ended it for its memory
 	at      time.Time
 }
 
@@ -124,7 +125,9 @@ func (p *process) packets() *exit {
 		case box.Failed:
 			ended = &exit{code: 128, message: packet.Message, failed: true}
 		case box.Exit:
-			ended = &exit{code: packet.Code}
+			// The kubelet kills container-init, which then reports nothing: a
+			// program that SIGKILL ended was killed by the kernel.
+			ended = &exit{code: packet.Code, oom: packet.Code == killedCode}
 		case box.ExecExit:
 			p.mu.Lock()
 			if waiting := p.execs[packet.ID]; waiting != nil {

@@ -7,7 +7,7 @@ mod shares;
 mod spent;
 mod storm;
 
-use weir_live::{World, shared_with};
+use weir_live::{Nodes, World, asked, shared_with};
 
 use shares::{furnish, shares};
 use spent::Spent;
@@ -70,7 +70,10 @@ async fn a_canary_that_breaches_at_any_moment_loses_its_traffic() {
 
 /// Services with a canary each that has its share, on a cluster of their own.
 async fn rolled_out(name: &str, canaries: usize, check_every: Option<u64>) -> (World, Storm) {
-    shared_with(2 * canaries / PODS_OF_A_NODE + 1);
+    shared_with(Nodes {
+        pretended: 2 * canaries / PODS_OF_A_NODE + 1,
+        ..Nodes::default()
+    });
     let world = World::new(name).await;
     let services: Vec<String> = (0..canaries).map(|n| format!("chat-{n:03}")).collect();
     furnish(&world, &services).await;
@@ -79,17 +82,6 @@ async fn rolled_out(name: &str, canaries: usize, check_every: Option<u64>) -> (W
     assert_eq!(had.len(), canaries);
     assert!(had.values().all(|share| *share == u64::from(SHARE)), "{had:?}");
     (world, storm)
-}
-
-/// A number that whoever runs this may choose.
-fn asked(name: &str, usual: usize) -> usize {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark's size is its caller's")]
-    let asked = std::env::var(name).ok();
-    asked.map_or(usual, |asked| {
-        asked
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is `{asked}`: expected a number"))
-    })
 }
 
 /// `min 61 ms, median 1402 ms, p99 2710 ms, max 2755 ms`

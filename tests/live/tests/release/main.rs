@@ -13,7 +13,7 @@ use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::workload::revision_name;
-use weir_live::{Host, Load, Shape, WallClock, World, another, eventually, shared};
+use weir_live::{Host, Load, Mix, Shape, WallClock, World, another, eventually, shared};
 
 /// The clusters, as waves.
 const WAVES: [&str; 2] = ["east", "west"];
@@ -56,8 +56,8 @@ impl Both {
     async fn load(&self) -> [Load; 2] {
         let [east, west] = &self.worlds;
         [
-            Load::at(east.cluster, &east.host(), RPS).await,
-            Load::at(west.cluster, &west.host(), RPS).await,
+            Load::at(east.cluster, &east.host(), Mix::of(RPS)).await,
+            Load::at(west.cluster, &west.host(), Mix::of(RPS)).await,
         ]
     }
 

@@ -10,7 +10,7 @@ use weir_domain::people::Identity;
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::seen::GroundSeen;
-use weir_live::{Host, Load, ROLLOUT, Role, Shape, World, eventually};
+use weir_live::{Host, Load, Mix, ROLLOUT, Role, Shape, World, eventually};
 
 /// GPUs of the pool, and replicas that hold them.
 const POOL: u32 = 4;
@@ -63,7 +63,7 @@ async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    let load = Load::start(&world.host(), RPS).await;
+    let load = Load::start(&world.host(), Mix::of(RPS)).await;
 
     // There: the candidate grows in the places of stable.
     let second = roll_out(&host, &world, "v2").await;

@@ -4,9 +4,7 @@
 use serde_json::{Value, json};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::{Phase, Rollout};
-use weir_live::{Shape, World, eventually};
-
-use crate::stage::{REPLICAS, Stage, rollout};
+use weir_live::{REPLICAS, Shape, Stage, World, eventually, rollout};
 
 /// The Deployment.
 pub(crate) const LEGACY: &str = "chat-legacy";

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_domain::rollout::Phase;
-
-use crate::stage::{REPLICAS, Stage, effective_ms, rollout};
+use weir_live::{REPLICAS, Stage, effective_ms, rollout};
 
 /// Three seconds of preview, checks by these commands, ten seconds judged.
 fn strategy(command: &str) -> Value {

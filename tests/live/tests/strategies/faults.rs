@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use weir_live::{Fault, Gate, raised_after_revert};
-
-use crate::stage::{Stage, rollout};
+use weir_live::{Fault, Gate, Stage, raised_after_revert, rollout};
 
 /// One request of so many that read goes wrong, and of so many that write, which are few.
 const READS: u64 = 9;

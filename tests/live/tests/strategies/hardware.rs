@@ -6,11 +6,9 @@ use std::sync::Arc;
 use serde_json::json;
 use weir_domain::audit::Action;
 use weir_domain::pipeline::{Measure, RolloutRule};
-use weir_live::Exporter;
+use weir_live::{Exporter, Stage, failed_by_version_alone, first_step_in_effect, replaced, rollout};
 use weir_metrics::provider::{Provider, Servers};
 use weir_spec::{Scope, SourceFile, load};
-
-use crate::stage::{Stage, failed_by_version_alone, first_step_in_effect, replaced, rollout};
 
 /// Replicas of the service: nothing but its GPU tells a single bad one from a bad version.
 const REPLICAS: u32 = 1;

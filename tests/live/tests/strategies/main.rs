@@ -10,5 +10,4 @@ mod hardware;
 mod replica;
 mod rolling;
 mod shadow;
-mod stage;
 mod variants;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use weir_domain::audit::Action;
 
-use crate::stage::{Stage, failed_by_version_alone, first_step_in_effect, replaced, rollout};
+use weir_live::{Stage, failed_by_version_alone, first_step_in_effect, replaced, rollout};
 
 /// Replicas of the service.
 const REPLICAS: u32 = 3;

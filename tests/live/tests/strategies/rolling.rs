@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_domain::rollout::Rollout;
-
-use crate::stage::{REPLICAS, Stage, rollout};
+use weir_live::{REPLICAS, Stage, rollout};
 
 /// At most one GPU more, and a stop at the half.
 fn one_more() -> Value {

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_domain::rollout::Rollout;
-use weir_live::eventually;
-
-use crate::stage::{Stage, rollout};
+use weir_live::{Stage, eventually, rollout};
 
 /// Of a hundred requests, so many are copied. One of two replicas carries them.
 const COPIED: u8 = 25;

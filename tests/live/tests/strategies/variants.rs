@@ -7,9 +7,7 @@ use weir_domain::experiment::{Experiment, Phase};
 use weir_domain::ids::RunId;
 use weir_domain::run::Run;
 use weir_domain::strategy::Sticky;
-use weir_live::{Load, Shape, eventually};
-
-use crate::stage::{REPLICAS, Stage};
+use weir_live::{Load, REPLICAS, Shape, Stage, eventually};
 
 const TWO: [(&str, u8); 2] = [("model-a", 50), ("model-b", 50)];
 /// The shortest time that metrics are collected for.

@@ -8,8 +8,6 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use weir_simulator::{Control, End, Model, Simulator};
 
-/// Exit status of a process that a segmentation fault ended, as a shell reports it.
-const CRASHED: i32 = 139;
 /// Exit status after a second signal.
 const STOPPED: i32 = 143;
 
@@ -87,9 +85,9 @@ async fn main() -> Result<()> {
     let status = match simulator.run().await {
         End::Drained => 0,
         End::Stopped => STOPPED,
-        End::Crashed(reason) => {
-            eprintln!("crashed: {reason}");
-            CRASHED
+        End::Crashed(crash) => {
+            eprintln!("crashed: {}", crash.reason);
+            crash.status
         }
     };
     // Not a return: that would let open connections finish, and a crash finishes nothing.

@@ -5,26 +5,41 @@ use weir_domain::audit::Action;
 use weir_domain::event::Event;
 use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
-use weir_domain::pipeline::{RolloutRule, StageWork, Step, StepWork};
+use weir_domain::pipeline::{Pipeline, RolloutRule, StageWork, Step, StepWork};
 use weir_domain::rollout::{Phase, Rollout};
 use weir_domain::run::Run;
 use weir_domain::strategy::{Sticky, Strategy};
-use weir_live::{Gate, GitServer, Host, Load, Role, Shape, World, commit_model, eventually};
 use weir_metrics::provider::Servers;
 
+use crate::cluster::{Nodes, shared_with};
+use crate::gate::Gate;
+use crate::git::{GitServer, commit_model};
+use crate::host::Host;
+use crate::identity::Role;
+use crate::load::{Load, Mix};
+use crate::run::Shape;
+use crate::wait::eventually;
+use crate::world::World;
+
 /// Replicas of the service.
-pub(crate) const REPLICAS: u32 = 2;
+pub const REPLICAS: u32 = 2;
 /// Requests a second.
 const RPS: u32 = 40;
 
-/// The cluster's GPUs: tests whose share fits run at the same time.
-static POOL: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(8);
+/// Rollouts wait more than they work, so several stages run at the same time.
+const NODES: Nodes = Nodes {
+    with_gpus: 4,
+    pretended: 0,
+};
 
 /// The service and its users.
-pub(crate) struct Stage {
-    _pool: tokio::sync::SemaphorePermit<'static>,
-    pub(crate) world: World,
-    pub(crate) host: Host,
+pub struct Stage {
+    // Stages whose GPUs fit run at the same time.
+    _gpus: tokio::sync::SemaphorePermit<'static>,
+    /// Where it is.
+    pub world: World,
+    /// The loop that drives its rollouts.
+    pub host: Host,
     replicas: u32,
     strategy: Value,
     commit: String,
@@ -33,23 +48,32 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A service of a name of its own, which holds so many times its replicas' GPUs at most.
-    pub(crate) async fn new(name: &str, strategy: Value, times: u32) -> Self {
+    /// A service of a name of its own, which holds so many times its replicas' GPUs at most. Who is first and did not ask
+    /// for a cluster gets one of four nodes with GPUs.
+    ///
+    /// # Panics
+    /// Its surroundings cannot be made.
+    pub async fn new(name: &str, strategy: Value, times: u32) -> Self {
         Self::of(name, strategy, REPLICAS, times).await
     }
 
     /// The same with so many replicas.
-    pub(crate) async fn of(name: &str, strategy: Value, replicas: u32, times: u32) -> Self {
-        let pool = POOL.acquire_many(times * replicas).await.unwrap();
+    ///
+    /// # Panics
+    /// As above.
+    pub async fn of(name: &str, strategy: Value, replicas: u32, times: u32) -> Self {
+        let gpus = shared_with(NODES).gpus.acquire_many(times * replicas).await;
         let world = World::new(name).await;
         let path = world.directory("repository");
-        let git = GitServer::start(path.parent().unwrap()).await.unwrap();
-        world.cluster.expose(git.port()).unwrap();
+        let folder = path.parent().expect("it lies in the tests' folder");
+        let git = GitServer::start(folder).await.expect("git serves it");
+        world.cluster.expose(git.port()).expect("pods reach it");
+        let name = path.file_name().expect("it has a name");
         Self {
-            _pool: pool,
+            _gpus: gpus.expect("nobody closes the pool"),
             host: Host::of_admin(&world),
             commit: commit_model(&path, "weights\n"),
-            repository: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            repository: name.to_string_lossy().into_owned(),
             world,
             replicas,
             strategy,
@@ -58,13 +82,16 @@ impl Stage {
     }
 
     /// The same with servers of metrics that definitions may name.
-    pub(crate) fn asking(mut self, servers: Servers) -> Self {
+    pub fn asking(mut self, servers: Servers) -> Self {
         self.host = Host::asking(&self.world, servers);
         self
     }
 
     /// The same by way of a gate, with the rights that the functions have.
-    pub(crate) async fn by_way_of(mut self, gate: &Gate) -> Self {
+    ///
+    /// # Panics
+    /// They cannot be given.
+    pub async fn by_way_of(mut self, gate: &Gate) -> Self {
         self.bind().await;
         let fleet = |role| self.world.fleet_by_way_of(gate, role);
         self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
@@ -72,32 +99,54 @@ impl Stage {
     }
 
     /// The same with the rights that the functions have.
-    pub(crate) async fn of_functions(mut self) -> Self {
+    ///
+    /// # Panics
+    /// They cannot be given.
+    pub async fn of_functions(mut self) -> Self {
         self.bind().await;
         let fleet = |role| self.world.fleet(role);
         self.host = Host::of_two(fleet(Role::StageExecutor), fleet(Role::MetricCheck));
         self
     }
 
+    /// The same with the rights of the functions' groups, which stages that run side by side have too.
+    ///
+    /// # Panics
+    /// They cannot be given.
+    pub async fn of_groups(mut self) -> Self {
+        self.bind().await;
+        let classes = self.world.bind_everywhere("classes.yaml").await;
+        classes.expect("it can be applied");
+        let steps = self.world.fleet_of_group(Role::StageExecutor).await;
+        let traffic = self.world.fleet_of_group(Role::MetricCheck).await;
+        self.host = Host::of_two(steps, traffic);
+        self
+    }
+
     async fn bind(&self) {
         let world = &self.world;
-        world.bind_everywhere("ground.yaml").await.unwrap();
-        world.bind("gateway.yaml", "envoy-gateway-system").await.unwrap();
-        world.bind("pod-proxy.yaml", &world.namespace).await.unwrap();
+        for (file, namespace) in [
+            ("ground.yaml", ""),
+            ("gateway.yaml", "envoy-gateway-system"),
+            ("pod-proxy.yaml", &world.namespace),
+        ] {
+            let bound = world.bind(file, namespace).await;
+            bound.unwrap_or_else(|error| panic!("{file} cannot be applied: {error:#}"));
+        }
     }
 
     /// Pushes a version whose model behaves like this.
-    pub(crate) async fn push(&self, version: &str, model: Value) -> RunId {
+    pub async fn push(&self, version: &str, model: Value) -> RunId {
         self.push_with(version, model, self.strategy.clone()).await
     }
 
     /// The same by another strategy.
-    pub(crate) async fn push_with(&self, version: &str, model: Value, strategy: Value) -> RunId {
+    pub async fn push_with(&self, version: &str, model: Value, strategy: Value) -> RunId {
         self.push_changed(version, model, strategy, |_| ()).await
     }
 
     /// The same with a rule for its rollout that the test changes.
-    pub(crate) async fn push_changed(
+    pub async fn push_changed(
         &self,
         version: &str,
         model: Value,
@@ -110,30 +159,25 @@ impl Stage {
         };
         let world = &self.world;
         let mut pipeline = shape.pipeline(&world.namespace, &world.builds, self.replicas, strategy);
-        let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
-        for step in work.flat_map(steps) {
-            if let StepWork::Rollout(rule) = &mut step.work {
-                change(rule);
-            }
-        }
+        change_rules(&mut pipeline, change);
         let url = self.git.url(&self.repository);
         self.host.start_from(&url, &self.commit, version, pipeline).await
     }
 
     /// Starts an experiment of these variants that run already.
-    pub(crate) async fn experiment(
+    pub async fn experiment(
         &self,
         push: &str,
         variants: &[(&str, u8)],
         duration_ms: u64,
         command: &str,
     ) -> RunId {
-        self.sticky_experiment(push, variants, duration_ms, command, None)
+        self.experiment_changed(push, variants, duration_ms, command, |_| ())
             .await
     }
 
     /// The same whose callers stay with their variant.
-    pub(crate) async fn sticky_experiment(
+    pub async fn sticky_experiment(
         &self,
         push: &str,
         variants: &[(&str, u8)],
@@ -141,39 +185,58 @@ impl Stage {
         command: &str,
         sticky: Option<Sticky>,
     ) -> RunId {
+        let stays = |rule: &mut RolloutRule| {
+            if let Strategy::Variant { sticky: by, .. } = &mut rule.strategy {
+                by.clone_from(&sticky);
+            }
+        };
+        self.experiment_changed(push, variants, duration_ms, command, stays)
+            .await
+    }
+
+    /// The same with rules that the test changes.
+    pub async fn experiment_changed(
+        &self,
+        push: &str,
+        variants: &[(&str, u8)],
+        duration_ms: u64,
+        command: &str,
+        change: impl Fn(&mut RolloutRule),
+    ) -> RunId {
         let shape = Shape {
             commands: vec![command.to_owned()],
             ..Shape::rollout(push, None)
         };
         let world = &self.world;
         let mut pipeline = shape.experiment(&world.namespace, &world.builds, variants, duration_ms);
-        let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
-        for step in work.flat_map(steps) {
-            if let StepWork::Rollout(rule) = &mut step.work
-                && let Strategy::Variant { sticky: by, .. } = &mut rule.strategy
-            {
-                by.clone_from(&sticky);
-            }
-        }
+        change_rules(&mut pipeline, change);
         let url = self.git.url(&self.repository);
         self.host.start_from(&url, &self.commit, push, pipeline).await
     }
 
     /// The first release, and the users who ask from then on.
-    pub(crate) async fn first(&self, version: &str) -> Load {
+    pub async fn first(&self, version: &str) -> Load {
         let run = self.push(version, json!({})).await;
         self.ends(&run, "succeeded").await;
         self.users(version).await
     }
 
     /// The users of a version that serves.
-    pub(crate) async fn users(&self, version: &str) -> Load {
+    pub async fn users(&self, version: &str) -> Load {
+        self.users_of(version, Mix::of(RPS)).await
+    }
+
+    /// The same who ask for something else.
+    pub async fn users_of(&self, version: &str, mix: Mix) -> Load {
         self.answers(version).await;
-        Load::start(&self.world.host(), RPS).await
+        Load::start(&self.world.host(), mix).await
     }
 
     /// A run that has ended, as expected.
-    pub(crate) async fn ends(&self, run: &RunId, word: &str) -> Run {
+    ///
+    /// # Panics
+    /// It has ended otherwise, or does not end.
+    pub async fn ends(&self, run: &RunId, word: &str) -> Run {
         let ended = self.host.until(word, run, Run::is_over).await;
         if ended.status.word() != word {
             self.tell_log(run).await;
@@ -183,7 +246,7 @@ impl Stage {
     }
 
     /// Lets it go on until its rollout is as expected.
-    pub(crate) async fn until(&self, run: &RunId, what: &str, is: impl Fn(&Rollout) -> bool) -> Run {
+    pub async fn until(&self, run: &RunId, what: &str, is: impl Fn(&Rollout) -> bool) -> Run {
         let is = |run: &Run| {
             let mut all = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
             all.next().is_some_and(&is)
@@ -192,7 +255,7 @@ impl Stage {
     }
 
     /// A person takes it back.
-    pub(crate) async fn roll_back(&self, run: &RunId) {
+    pub async fn roll_back(&self, run: &RunId) {
         let (by, reason) = (Identity::Slack("U1".into()), "wrong language".into());
         let event = Event::RollbackRequested {
             by,
@@ -203,7 +266,7 @@ impl Stage {
     }
 
     /// A person lets it go on.
-    pub(crate) async fn go_on(&self, run: &RunId) {
+    pub async fn go_on(&self, run: &RunId) {
         let (by, reason) = (Identity::Slack("U1".into()), "looked at it".into());
         self.host
             .tell(
@@ -218,7 +281,7 @@ impl Stage {
     }
 
     /// Every answer is of this version, soon and then ten times in a row.
-    pub(crate) async fn answers(&self, version: &str) {
+    pub async fn answers(&self, version: &str) {
         eventually("users are answered by one version", async || {
             for _ in 0..10 {
                 match self.world.ask().await {
@@ -232,19 +295,23 @@ impl Stage {
     }
 
     /// Draws what a run did, for the docs, where it is asked for.
-    pub(crate) async fn draw(&self, file: &str, title: &str, run: &RunId, load: &Load) {
+    ///
+    /// # Panics
+    /// It cannot be drawn.
+    pub async fn draw(&self, file: &str, title: &str, run: &RunId, load: &Load) {
         let Some(folder) = std::env::var_os("WEIR_PLOTS") else {
             return;
         };
         let log = self.host.log(run).await;
         let entries: Vec<Value> = log.iter().map(|entry| json!(entry)).collect();
         let totals = load.totals().await;
-        let svg = weir_plot::rollout(title, &entries, &totals["failures"]).unwrap();
-        std::fs::write(std::path::Path::new(&folder).join(file), svg).unwrap();
+        let svg = weir_plot::rollout(title, &entries, &totals["failures"]).expect("it has shares");
+        let path = std::path::Path::new(&folder).join(file);
+        std::fs::write(path, svg).expect("the folder of the pictures can be written to");
     }
 
     /// What a run's log says of one kind of action.
-    pub(crate) async fn told(&self, run: &RunId, action: Action) -> Vec<String> {
+    pub async fn told(&self, run: &RunId, action: Action) -> Vec<String> {
         let log = self.host.log(run).await.into_iter();
         log.filter(|entry| entry.action == action)
             .map(|entry| entry.detail)
@@ -252,28 +319,25 @@ impl Stage {
     }
 
     /// Lets half of the requests to one pod of a revision fail, whatever its model is; its name.
-    pub(crate) async fn spoil_one(&self, revision: &RevisionId) -> String {
+    ///
+    /// # Panics
+    /// The revision has no pod, or it cannot be told.
+    pub async fn spoil_one(&self, revision: &RevisionId) -> String {
         let pod = self.pods(revision).await.swap_remove(0);
-        let path = format!("{}/{pod}:8000/proxy/fault", self.world.core("pods"));
         let fault = json!({"error_ratio": 0.5});
-        assert_eq!(self.world.admin.create(&path, &fault).await.ok(), fault);
+        assert_eq!(self.world.spoil(&pod, &fault).await.ok(), fault);
         pod
     }
 
     /// Names of the pods of a revision.
-    pub(crate) async fn pods(&self, revision: &RevisionId) -> Vec<String> {
-        let query = format!(
-            "{}?labelSelector=weir.dev/revision={revision}",
-            self.world.core("pods")
-        );
-        let found = self.world.admin.get(&query).await.ok();
-        let items = found["items"].as_array().cloned().unwrap_or_default();
+    pub async fn pods(&self, revision: &RevisionId) -> Vec<String> {
+        let found = self.world.pods(&format!("weir.dev/revision={revision}")).await;
         let name = |pod: &Value| Some(pod["metadata"]["name"].as_str()?.to_owned());
-        items.iter().filter_map(name).collect()
+        found.iter().filter_map(name).collect()
     }
 
     /// Gives the GPUs back: only when no pod holds one is there room for the next test.
-    pub(crate) async fn clear(self) {
+    pub async fn clear(self) {
         let world = &self.world;
         let deployments = world.path("apps/v1", "deployments");
         world.admin.delete(&deployments).await.ok();
@@ -288,9 +352,18 @@ impl Stage {
     }
 
     /// Prints what happened.
-    pub(crate) async fn tell_log(&self, run: &RunId) {
+    pub async fn tell_log(&self, run: &RunId) {
         for entry in self.host.log(run).await {
             eprintln!("{} {}", entry.action.as_str(), entry.detail);
+        }
+    }
+}
+
+fn change_rules(pipeline: &mut Pipeline, change: impl Fn(&mut RolloutRule)) {
+    let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
+    for step in work.flat_map(steps) {
+        if let StepWork::Rollout(rule) = &mut step.work {
+            change(rule);
         }
     }
 }
@@ -303,36 +376,42 @@ fn steps(work: &mut StageWork) -> &mut [Step] {
 }
 
 /// The rollout of a run.
-pub(crate) fn rollout(run: &Run) -> &Rollout {
+///
+/// # Panics
+/// It has none.
+pub fn rollout(run: &Run) -> &Rollout {
     let mut all = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
     all.next().expect("the run rolls out")
 }
 
 /// Milliseconds from the last decision about traffic to the moment in which requests followed.
-pub(crate) fn effective_ms(rollout: &Rollout) -> Option<u64> {
+pub fn effective_ms(rollout: &Rollout) -> Option<u64> {
     let change = rollout.changes.last()?;
     Some(change.effective?.since(change.decided).0)
 }
 
 /// The first step has its share, and users have followed.
-pub(crate) fn first_step_in_effect(rollout: &Rollout) -> bool {
+pub fn first_step_in_effect(rollout: &Rollout) -> bool {
     let last = rollout.changes.last();
     let effective = last.is_some_and(|change| change.effective.is_some());
     rollout.phase == Phase::Watching { step: 0 } && effective
 }
 
 /// A replica that was replaced has left.
-pub(crate) fn replaced(rollout: &Rollout) -> bool {
+pub fn replaced(rollout: &Rollout) -> bool {
     rollout.replaced.as_ref().is_some_and(|replaced| replaced.gone)
 }
 
 /// Expects that nothing failed any more from one moment to another, that what failed before was answered by one version, and
 /// that nothing was cut; how many failed.
-pub(crate) fn failed_by_version_alone(version: &str, before: &Value, after: &Value) -> u64 {
+///
+/// # Panics
+/// It was not so.
+pub fn failed_by_version_alone(version: &str, before: &Value, after: &Value) -> u64 {
     let lost = |totals: &Value| (totals["total"]["failed"].clone(), totals["total"]["cut"].clone());
     assert_eq!(lost(after), lost(before), "{after}");
     assert_eq!(after["total"]["cut"], 0, "{after}");
-    let failed = after["total"]["failed"].as_u64().unwrap();
+    let failed = after["total"]["failed"].as_u64().expect("it is a count");
     assert_eq!(after["total"]["by_version"][version]["failed"], failed, "{after}");
     failed
 }

@@ -1,0 +1,53 @@
+//! What happens to a candidate's pods, again and again until it is noticed.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{MissedTickBehavior, interval};
+use weir_live::World;
+
+use crate::cell::{At, Way};
+
+/// Time between two harms: a process that was started again is met before its model is loaded.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// Does harm to the pods with these labels, without an end.
+pub(crate) async fn harm(world: &World, labels: &str, way: Way, at: At) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        for pod in world.pods(labels).await {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            if let Some(fault) = fault(way, at, is_ready(&pod)) {
+                // A process that is not there yet, or ends by this, does not answer.
+                let _ = world.spoil(name, &fault).await;
+            }
+        }
+    }
+}
+
+/// What is wrong with a pod. While a candidate that has traffic grows, those that are not ready yet never become so: the
+/// step lasts until the others were noticed.
+fn fault(way: Way, at: At, ready: bool) -> Option<Value> {
+    let grows = matches!(at, At::Growing(step) if step > 0);
+    match way {
+        Way::Promotion | Way::Person => None,
+        _ if grows && !ready => Some(json!("unready")),
+        Way::Unready if grows => None,
+        Way::Unready => Some(json!("unready")),
+        Way::Metric => Some(json!({"error_ratio": 0.7})),
+        Way::Crash => Some(json!("crash")),
+        Way::OutOfMemory => Some(json!("out_of_memory")),
+    }
+}
+
+/// Whether a pod is ready, and stays.
+pub(crate) fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    let ready = conditions.is_some_and(|all| {
+        all.iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    });
+    ready && pod["metadata"]["deletionTimestamp"].is_null()
+}
