@@ -9,7 +9,8 @@
 //! one step, of 100 %, and a step of 0 % before it in which the candidate is looked at (`preview`). A shadow has one step,
 //! whose weight is that of copies, and ends behind it (`shadow`): Watching ─▶ Leaving ─▶ Kept or Removing. Surveying asks the cluster
 //! what fits; where there is no room, the plan lets the candidate grow in the places of stable replicas (`borrow`), and
-//! a revert gives them back (`restore`).
+//! a revert gives them back (`restore`). One of a release is held at the end of its bake until all of them are (`baking`), and then
+//! promoted with them.
 
 mod adopt;
 mod autoscaler;

@@ -2,8 +2,6 @@
 //! while the API server of the other is stopped.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use weir_app::Clock;
 use weir_domain::audit::{Action, Entry};
@@ -118,7 +116,7 @@ fn is_back(run: &Run, wave: usize) -> bool {
 }
 
 /// Looks at a cluster itself until its route gives the new revision nothing; how long that took.
-async fn left_alone(both: &Both, wave: usize, revision: &RevisionId, since: Instant) -> Duration {
+async fn left_alone(both: &Both, wave: usize, revision: &RevisionId, since: Timestamp) -> Span {
     let lane = LaneKey {
         service: ServiceName::new("chat"),
         environment: EnvironmentName::new(WAVES[wave]),
@@ -131,7 +129,7 @@ async fn left_alone(both: &Both, wave: usize, revision: &RevisionId, since: Inst
         }
     })
     .await;
-    since.elapsed()
+    WallClock.now().since(since)
 }
 
 /// What the route gives to a Service.
@@ -158,15 +156,15 @@ async fn a_release_goes_out_to_two_clusters_together_and_comes_back_from_both() 
 
     // There.
     let load = both.load().await;
-    let began = Instant::now();
+    let began = WallClock.now();
     let second = both.start("v2", [&good, &good]).await;
     let run = both.host.until("a good model", &second, Run::is_over).await;
     assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
     let promoted = both.of(&second, Action::Promoted).await;
     assert_eq!((promoted.len(), promoted[0].at), (2, promoted[1].at));
     eprintln!(
-        "good: both promoted in one decision, drained after {:?}",
-        began.elapsed()
+        "good: both promoted in one decision, drained after {}",
+        WallClock.now().since(began)
     );
     both.expect_serving("v2").await;
     for (load, name) in load.iter().zip(WAVES) {
@@ -209,19 +207,19 @@ async fn without_the_first(both: &Both, good: &Value, errs: &Value) {
     let revisions = [candidate(&now, 0), candidate(&now, 1)];
     let server = both.worlds[0].cluster.api_server().unwrap();
     server.stop().await;
-    let stopped = Instant::now();
+    let stopped = WallClock.now();
 
     let loop_on = both.host.until("west is back", &run, |run| is_back(run, 1));
     let (now, gone) = tokio::join!(loop_on, left_alone(both, 1, &revisions[1], stopped));
     let change = rollout(&now, 1).unwrap().changes.last().unwrap();
-    let took = |at: Option<Timestamp>| at.map(|at| at.since(change.decided));
+    let took = |at: Option<Timestamp>| at.unwrap().since(change.decided);
     eprintln!(
-        "east stopped: west is left alone {gone:?} after the stop; weight 0 accepted {:?}, observed {:?}, effective {:?} after the verdict",
+        "east stopped: west is left alone {gone} after the stop; weight 0 accepted {}, observed {}, effective {} after the verdict",
         took(change.accepted),
         took(change.observed),
         took(change.effective),
     );
-    let accepted = took(change.accepted).unwrap();
+    let accepted = took(change.accepted);
     assert!(accepted < Span::seconds(3), "{accepted}");
     assert!(!is_back(&now, 0));
     assert_eq!(
@@ -244,13 +242,13 @@ async fn without_the_first(both: &Both, good: &Value, errs: &Value) {
     assert!(after >= Span::seconds(10) && after < Span::seconds(20), "{after}");
 
     server.go_on().await;
-    let answers = Instant::now();
+    let answers = WallClock.now();
     let loop_on = both.host.until("it is over", &run, Run::is_over);
     let (now, gone) = tokio::join!(loop_on, left_alone(both, 0, &revisions[0], answers));
     assert_eq!(now.status.word(), "rolled_back", "{}", now.status.words());
     eprintln!(
-        "east goes on: left alone {gone:?} after that, {:?} after it was stopped",
-        stopped.elapsed()
+        "east goes on: left alone {gone} after that, {} after it was stopped",
+        WallClock.now().since(stopped)
     );
     both.expect_serving("v2").await;
     load[0]
