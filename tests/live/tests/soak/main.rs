@@ -8,6 +8,7 @@
 //! `make soak-matrix` and `make soak-streams` run it. A cell that breaks a promise is told and the rest goes on; the end
 //! fails.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "what a soak met is its answer")]
 
 mod cell;
 mod experiment;
