@@ -183,7 +183,7 @@ async fn a_scaled_object_rests_while_traffic_moves_and_then_scales_what_serves()
     let now = world.admin.get(&scaled_object(world)).await.ok();
     assert_eq!(now["spec"], wanted);
     assert_eq!(now["metadata"]["annotations"]["weir.dev/held"], Value::Null);
-    assert_eq!(rests(world).await.0, false);
+    assert!(!rests(world).await.0);
     stage.answers("v2").await;
     let undo = stage.host.undo(&good, "U1").await;
     stage.ends(&undo, "succeeded").await;
