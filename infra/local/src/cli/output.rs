@@ -109,8 +109,18 @@ impl Output {
         }
     }
 
-    /// How things are shown now: a terminal may have been made wider since the last time.
+    /// How things are shown now.
     pub(crate) fn look(&self) -> Look {
+        let page = self.page();
+        Look {
+            width: page.width.max(WIDTH),
+            ..page
+        }
+    }
+
+    /// How a page is shown that is drawn over itself: a line that wraps would be drawn twice. The terminal may have another
+    /// size than the last time.
+    pub(crate) fn page(&self) -> Look {
         let stdout = io::stdout();
         let size = match stdout.is_terminal() {
             true => rustix::termios::tcgetwinsize(&stdout).ok(),
@@ -120,7 +130,7 @@ impl Output {
         let size = size.filter(|size| size.ws_row > 0);
         Look {
             zone: Zone::of_this_machine(),
-            width: size.map_or(WIDTH, |size| usize::from(size.ws_col).max(WIDTH)),
+            width: size.map_or(WIDTH, |size| usize::from(size.ws_col)),
             height: size.map_or(HEIGHT, |size| usize::from(size.ws_row)),
             color: self.color,
             now: SystemClock.now(),

@@ -119,7 +119,7 @@ impl Watching<'_> {
     /// Draws the page over the last one.
     fn draw(&mut self, out: &mut Output) {
         let Some(run) = &self.run else { return };
-        let lines = view::live(run, &self.entries, &out.look());
+        let lines = view::live(run, &self.entries, &out.page());
         // Up to the first line of the last page, clear what is below, write again.
         let up = match self.drawn {
             0 => String::new(),

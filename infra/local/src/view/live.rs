@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_page_is_no_higher_and_no_wider_than_its_terminal() {
         let (run, entries) = sample::judged();
-        for (width, height) in [(80, 1), (80, 5), (80, 24), (100, 12), (200, 50)] {
+        for (width, height) in [(80, 1), (80, 5), (40, 24), (80, 24), (100, 12), (200, 50)] {
             let look = Look {
                 width,
                 height,

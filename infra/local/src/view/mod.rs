@@ -31,7 +31,7 @@ use text::clean;
 pub(crate) struct Look {
     /// The reader's zone.
     pub(crate) zone: Zone,
-    /// Columns of a line, at least 80.
+    /// Columns of a line: at least 80, but for a page that is drawn over itself.
     pub(crate) width: usize,
     /// Whether words of state may be coloured.
     pub(crate) color: bool,
