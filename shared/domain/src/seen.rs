@@ -2,12 +2,12 @@
 
 mod within_ms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Reading;
-use crate::fit::{Ask, Snapshot};
+use crate::fit::{Ask, Hardware, Snapshot};
 use crate::ids::{Fence, RevisionId};
 use crate::rollout::Autoscaler;
 use crate::time::Timestamp;
@@ -143,6 +143,19 @@ pub struct Scene {
     pub replicas: Vec<Replica>,
     /// What a rollout that prepares still waits for before it asks for a candidate; nothing: it stands.
     pub unprepared: Option<String>,
+    /// On what the pods of both run, where they are compared.
+    pub landing: Landing,
+}
+
+/// On what the pods of a rollout run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Landing {
+    /// Nodes of the stable revision's pods that stay.
+    pub stable: BTreeSet<String>,
+    /// What nodes are on which pods of either revision run and which nobody had looked at, by name.
+    pub nodes: BTreeMap<String, Hardware>,
+    /// Why nodes cannot be seen, with the right that is missing.
+    pub hidden: Option<String>,
 }
 
 /// One replica of the candidate.
