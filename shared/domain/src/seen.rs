@@ -10,7 +10,7 @@ use crate::condition::Reading;
 use crate::fit::{Ask, Hardware, Snapshot};
 use crate::ids::{Fence, RevisionId};
 use crate::rollout::Autoscaler;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 use crate::workload::Workload;
 
@@ -124,6 +124,37 @@ pub struct Ground {
     pub snapshot: Snapshot,
     /// One replica of the candidate; it knows the stable pods.
     pub ask: Ask,
+    /// What was measured of the cluster beforehand, if it was.
+    pub bounds: Option<Bounds>,
+}
+
+/// What a cluster took at most, each time that it was tried beforehand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bounds {
+    /// From accepted weights until the gateway's controller has taken them up.
+    pub observed: Span,
+    /// Until a Kubernetes Job that does nothing has ended.
+    pub job: Span,
+    /// Until a pod is ready.
+    pub pod: Span,
+    /// Until the API server answers a read.
+    pub answer: Span,
+}
+
+impl Bounds {
+    /// `measured: weights are taken up within 56ms, a pod is ready within …`
+    pub fn words(&self) -> String {
+        let Self {
+            observed,
+            job,
+            pod,
+            answer,
+        } = self;
+        format!(
+            "measured: weights are taken up within {observed}, a pod is ready within {pod}, a Kubernetes Job ends within {job}, \
+             the API server answers within {answer}"
+        )
+    }
 }
 
 /// Everything that a decision about a rollout may rest on.

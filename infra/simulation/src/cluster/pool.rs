@@ -213,6 +213,7 @@ impl Pool {
             }])
         });
         Ground {
+            bounds: None,
             snapshot: Snapshot {
                 nodes: sizes
                     .into_iter()
