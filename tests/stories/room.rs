@@ -3,10 +3,13 @@
 use weir_domain::event::Event;
 use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
-use weir_domain::pipeline::{Parity, StageWork, StepWork};
+use weir_domain::pipeline::{Parity, RolloutRule, StageWork, StepWork, Strategy};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_tests::{Behaviour, World, canary_of_another_service, canary_to_production, commit, replay};
+use weir_domain::units::Weight;
+use weir_tests::{
+    Behaviour, World, canary_of_another_service, canary_to_production, canary_with, commit, replay,
+};
 
 /// Four replicas serve on four GPUs: nothing is free.
 async fn full_pool(world: &World) -> RevisionId {
@@ -76,6 +79,81 @@ async fn two_kinds(world: &World) -> RevisionId {
         world.cluster.label_node(node, "nvidia.com/gpu.product", product);
     }
     world.good_model_serves().await
+}
+
+/// Two replicas of a candidate have half of the traffic on the hardware of stable. One loses its node, and the nodes with
+/// room are of another kind now.
+async fn lands_elsewhere(world: &World, parity: Parity) -> RunId {
+    world.cluster.set_pool(9);
+    for node in 0..9 {
+        world
+            .cluster
+            .label_node(node, "nvidia.com/gpu.product", "NVIDIA-L4");
+    }
+    world.good_model_serves().await;
+    let half = |rule: &mut RolloutRule| {
+        rule.parity = parity;
+        if let Strategy::Canary(canary) = &mut rule.strategy {
+            canary.steps[0].weight = Weight::new(50).unwrap();
+        }
+    };
+    let pipeline = canary_with(&commit(2), half);
+    let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
+    let at_half = |run: &Run| stands(run).is_some_and(|(weight, ..)| weight == 50);
+    world.run_until_run(&run, at_half).await;
+    for node in 6..9 {
+        world
+            .cluster
+            .label_node(node, "nvidia.com/gpu.product", "NVIDIA-A10G");
+    }
+    world.cluster.lose_node(5);
+    run
+}
+
+/// What the log tells of other hardware.
+async fn told_of_hardware(world: &World, run: &RunId) -> Vec<String> {
+    let log = world.log(run).await;
+    let details = log.iter().map(|entry| entry.detail.clone());
+    details.filter(|words| words.contains("other hardware")).collect()
+}
+
+#[test]
+fn a_replica_that_lands_on_other_hardware_is_told_and_no_step_passes_without_a_person() {
+    replay(async |world| {
+        let run = lands_elsewhere(&world, Parity::Refuse).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let told = told_of_hardware(&world, &run).await;
+        let first = "other hardware: pod pod-3 runs on gpu-6, which is NVIDIA-A10G, on-demand, and stable ran on NVIDIA-L4, \
+                     on-demand when this began; no step passes meanwhile without a person";
+        assert_eq!(told.first().map(String::as_str), Some(first), "{told:?}");
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("nobody let it pass: other hardware: pod pod-3 runs on gpu-6"),
+            "{why}"
+        );
+        assert!(
+            world.people.pages.lock().unwrap().contains(&run),
+            "a person was asked"
+        );
+        world
+    });
+}
+
+#[test]
+fn a_replica_that_may_land_on_other_hardware_is_told_and_goes_on() {
+    replay(async |world| {
+        let run = lands_elsewhere(&world, Parity::Report).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let told = told_of_hardware(&world, &run).await;
+        assert!(
+            told.iter()
+                .any(|words| words.ends_with("`parity: report` lets it go on")),
+            "{told:?}"
+        );
+        world
+    });
 }
 
 #[test]

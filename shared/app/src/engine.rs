@@ -375,6 +375,7 @@ impl Engine {
             route: scenery.route,
             traffic: counting.seen,
             unprepared: scenery.unprepared,
+            landing: scenery.landing,
         };
         let scrape = counting.scrape.map(|value| Scrape { step, value });
         Ok((

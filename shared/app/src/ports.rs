@@ -15,7 +15,7 @@ use weir_domain::pipeline::Collect;
 use weir_domain::rollout::StableSide;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::seen::{
-    Counts, ExecutionSeen, Gpus, GroundSeen, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen,
+    Counts, ExecutionSeen, Gpus, GroundSeen, Landing, RevisionSeen, RouteSeen, SiteSeen, TrafficSeen,
 };
 use weir_domain::time::{Span, Timestamp};
 
@@ -101,6 +101,8 @@ pub struct Scenery {
     pub replicas: BTreeMap<String, String>,
     /// What a rollout that prepares still waits for before it asks for a candidate; nothing: it stands.
     pub unprepared: Option<String>,
+    /// On what the pods of both run, where they are compared and nobody had looked at their nodes.
+    pub landing: Landing,
 }
 
 /// What a cluster shows of an experiment.

@@ -11,7 +11,7 @@ use weir_domain::ids::{ClusterName, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule, Strategy};
 use weir_domain::rollout::StableSide;
 use weir_domain::run::Run;
-use weir_domain::seen::{ExecutionSeen, GroundSeen, SiteSeen};
+use weir_domain::seen::{Bounds, ExecutionSeen, GroundSeen, SiteSeen};
 use weir_domain::time::Timestamp;
 
 use crate::api::{Api, Doubt};
@@ -31,6 +31,8 @@ pub struct Fleet {
     places: Places,
     pub(crate) clock: Arc<dyn Clock>,
     clients: Mutex<BTreeMap<ClusterName, Slot>>,
+    /// What was measured of a cluster, or of every one that is not named.
+    bounds: BTreeMap<Option<ClusterName>, Bounds>,
 }
 
 impl Fleet {
@@ -40,7 +42,20 @@ impl Fleet {
             places,
             clock,
             clients: Mutex::default(),
+            bounds: BTreeMap::new(),
         }
+    }
+
+    /// What `weir conformance` measured of a cluster, or of every one that is not named. Plans count on it and tell it.
+    #[must_use]
+    pub fn measured(mut self, cluster: Option<ClusterName>, bounds: Bounds) -> Self {
+        self.bounds.insert(cluster, bounds);
+        self
+    }
+
+    fn bounds_of(&self, cluster: &ClusterName) -> Option<Bounds> {
+        let own = self.bounds.get(&Some(cluster.clone()));
+        own.or_else(|| self.bounds.get(&None)).copied()
     }
 
     /// The API of a cluster.
@@ -153,7 +168,13 @@ impl Clusters for Fleet {
 
     async fn ground(&self, run: &Run, step: StepId, stable: Option<&StableSide>) -> GroundSeen {
         match self.rollout(run, step).await {
-            Ok((api, rule)) => ground::look(&api, rule, stable).await,
+            Ok((api, rule)) => {
+                let mut seen = ground::look(&api, rule, stable).await;
+                if let GroundSeen::Known(ground) = &mut seen {
+                    ground.bounds = self.bounds_of(&rule.target.cluster);
+                }
+                seen
+            }
             Err(error) => GroundSeen::Unreachable(error.to_string()),
         }
     }

@@ -78,6 +78,7 @@ fn read(lists: &Value, rule: &RolloutRule, stable: Option<&StableSide>) -> Resul
     let namespace = rule.target.namespace.as_str();
     let workload = cluster.workload(&as_deployment(rule, stable), Some(namespace))?;
     Ok(Ground {
+        bounds: None,
         snapshot: cluster.snapshot,
         ask: workload.ask,
     })

@@ -29,6 +29,7 @@ mod execution;
 mod fault;
 mod fleet;
 mod ground;
+mod landing;
 mod ledger;
 mod mirror;
 pub mod names;

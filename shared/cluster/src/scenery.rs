@@ -18,7 +18,7 @@ use crate::pods::{is_over, is_terminating, revision_seen};
 use crate::revision::deployment_path;
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
-use crate::{adopt, autoscaler, names};
+use crate::{adopt, autoscaler, landing, names};
 
 /// Where Envoy Gateway puts its data plane unless it is told otherwise; the Gateway's own namespace is tried next.
 const GATEWAY_NAMESPACE: &str = "envoy-gateway-system";
@@ -83,6 +83,9 @@ pub(crate) async fn look(
     let (route, of_candidate, of_stable): (Result<_, String>, _, _) =
         tokio::join!(of_route, of_candidate, of_stable);
     let ((route, gateway), of_stable) = (route?, of_stable?);
+    let of_side = |side: &Side<'_>| pods_of(&all, &rule.lane, side);
+    let serving = stable.as_ref().map(of_side).unwrap_or_default();
+    let landing = landing::look(api, rule, rollout, &of_side(&candidate), &serving).await?;
     let placed = |side: &&Side<'_>| (side.revision.clone(), running(pods_of(&all, &rule.lane, side)));
     Ok(Scenery {
         candidate: of_candidate?,
@@ -96,7 +99,8 @@ pub(crate) async fn look(
             pods: sides.iter().map(placed).collect(),
             gateway,
         },
-        replicas: staying(&pods_of(&all, &rule.lane, &candidate)),
+        replicas: staying(&of_side(&candidate)),
+        landing,
     })
 }
 

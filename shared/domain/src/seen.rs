@@ -2,15 +2,15 @@
 
 mod within_ms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Reading;
-use crate::fit::{Ask, Snapshot};
+use crate::fit::{Ask, Hardware, Snapshot};
 use crate::ids::{Fence, RevisionId};
 use crate::rollout::Autoscaler;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::units::Weight;
 use crate::workload::Workload;
 
@@ -124,6 +124,37 @@ pub struct Ground {
     pub snapshot: Snapshot,
     /// One replica of the candidate; it knows the stable pods.
     pub ask: Ask,
+    /// What was measured of the cluster beforehand, if it was.
+    pub bounds: Option<Bounds>,
+}
+
+/// What a cluster took at most, each time that it was tried beforehand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bounds {
+    /// From accepted weights until the gateway's controller has taken them up.
+    pub observed: Span,
+    /// Until a Kubernetes Job that does nothing has ended.
+    pub job: Span,
+    /// Until a pod is ready.
+    pub pod: Span,
+    /// Until the API server answers a read.
+    pub answer: Span,
+}
+
+impl Bounds {
+    /// `measured: weights are taken up within 56ms, a pod is ready within …`
+    pub fn words(&self) -> String {
+        let Self {
+            observed,
+            job,
+            pod,
+            answer,
+        } = self;
+        format!(
+            "measured: weights are taken up within {observed}, a pod is ready within {pod}, a Kubernetes Job ends within {job}, \
+             the API server answers within {answer}"
+        )
+    }
 }
 
 /// Everything that a decision about a rollout may rest on.
@@ -143,6 +174,19 @@ pub struct Scene {
     pub replicas: Vec<Replica>,
     /// What a rollout that prepares still waits for before it asks for a candidate; nothing: it stands.
     pub unprepared: Option<String>,
+    /// On what the pods of both run, where they are compared.
+    pub landing: Landing,
+}
+
+/// On what the pods of a rollout run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Landing {
+    /// Nodes of the stable revision's pods that stay.
+    pub stable: BTreeSet<String>,
+    /// What nodes are on which pods of either revision run and which nobody had looked at, by name.
+    pub nodes: BTreeMap<String, Hardware>,
+    /// Why nodes cannot be seen, with the right that is missing.
+    pub hidden: Option<String>,
 }
 
 /// One replica of the candidate.

@@ -6,6 +6,7 @@
 mod act;
 mod args;
 mod audit;
+mod bounds;
 mod client;
 mod cluster;
 mod condition;
@@ -24,6 +25,7 @@ mod validate;
 mod watch;
 
 pub use args::{Cli, Command, Format, Up};
+pub(crate) use bounds::bounds;
 pub use output::{Exit, Failure, Output};
 
 use crate::protocol::Act;

@@ -9,10 +9,11 @@ use weir_domain::ids::ServiceName;
 use weir_domain::ladder::Action as Rung;
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::{Ahead, Choice, Forecast, ForecastStep, Site, Timing, choose, forecast, plan};
-use weir_domain::seen::Ground;
+use weir_domain::seen::{Bounds, Ground};
 use weir_domain::time::Span;
 
 use super::args::Plan as Args;
+use super::bounds::bounds;
 use super::cluster::{cluster, load, objects, workload};
 use super::fit::fits_json;
 use super::output::{Exit, Failure, Output};
@@ -69,6 +70,7 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let ground = Ground {
         snapshot: cluster.snapshot,
         ask: workload.ask,
+        bounds: args.bounds.as_deref().map(bounds).transpose()?,
     };
     let plan = match choose(
         &rule,
@@ -99,7 +101,8 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         ask: &ground.ask,
         unseen,
     };
-    let (timing, bounds) = timing(args)?;
+    let timing = timing(args, ground.bounds.as_ref());
+    let bounds = ground.bounds.map(|bounds| bounds.words());
     let mut told = forecast(&plan, &rule, timing, load(question), Some(site));
     warnings.append(&mut told.warnings);
     told.warnings = warnings;
@@ -160,31 +163,13 @@ fn stable(
 }
 
 /// What is given of how long things take, and what was measured of the cluster.
-fn timing(args: &Args) -> Result<(Timing, Option<String>), Failure> {
-    let mut timing = Timing::default();
+fn timing(args: &Args, bounds: Option<&Bounds>) -> Timing {
+    let mut timing = Timing::of(bounds);
     if let Some(seconds) = args.warm {
         timing.warm = Span::seconds(u64::from(seconds));
         timing.known = true;
     }
-    let Some(path) = &args.bounds else {
-        return Ok((timing, None));
-    };
-    let found = objects(path)?;
-    let bound = |what: &str| found["bounds"][what]["bound_ms"].as_u64().map(Span);
-    let (Some(observed), Some(job), Some(pod), Some(answer)) =
-        (bound("observed"), bound("job"), bound("pod"), bound("answer"))
-    else {
-        return Err(Failure::new(format!(
-            "{} holds no bounds: expected what `weir conformance --format json` prints",
-            path.display()
-        )));
-    };
-    timing.effective = observed;
-    let words = format!(
-        "measured: weights are taken up within {observed}, a pod is ready within {pod}, a Kubernetes Job ends within {job}, \
-         the API server answers within {answer}"
-    );
-    Ok((timing, Some(words)))
+    timing
 }
 
 fn step_json(step: &ForecastStep) -> Value {

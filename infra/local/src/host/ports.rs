@@ -1,6 +1,7 @@
 //! What the host was given, as the ports of the loop.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use weir_app::door::Request;
@@ -18,7 +19,7 @@ use super::http::{Door, shut};
 use super::secrets::{ALARM_SECRET, GITHUB_SECRET, SLACK_SIGNING_SECRET, SLACK_TOKEN, Secrets, Values};
 use super::silent::SilentPeople;
 use super::start::Starts;
-use crate::cli::{Failure, Up};
+use crate::cli::{Failure, Up, bounds};
 use crate::queue::LocalQueue;
 use crate::store::SqliteStore;
 use crate::words::chain;
@@ -35,7 +36,7 @@ pub(crate) fn ports(
     queue: Arc<LocalQueue>,
 ) -> Result<Ports, Failure> {
     let clock = Arc::new(SystemClock);
-    let fleet = Arc::new(Fleet::new(places(args), clock.clone()));
+    let fleet = Arc::new(fleet(args, clock.clone())?);
     let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
     let traffic =
         weir_metrics::Sources::new(direct, servers, clock.clone(), weir_cluster::names::revision_name);
@@ -50,6 +51,14 @@ pub(crate) fn ports(
         ids: Arc::new(RandomIds),
         limits: args.check_every.map_or_else(Limits::default, Limits::every),
     })
+}
+
+fn fleet(args: &Up, clock: Arc<SystemClock>) -> Result<Fleet, Failure> {
+    let mut fleet = Fleet::new(places(args), clock);
+    for (cluster, file) in &args.bounds {
+        fleet = fleet.measured(cluster.as_ref().map(ClusterName::new), bounds(Path::new(file))?);
+    }
+    Ok(fleet)
 }
 
 fn places(args: &Up) -> Places {

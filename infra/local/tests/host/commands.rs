@@ -225,3 +225,20 @@ fn a_request_that_is_none_is_answered_and_harms_nobody() {
     drop(_silent);
     host.until(&host.pushed(), |run| run["status"] == "running");
 }
+
+#[test]
+fn what_was_not_measured_is_named_before_the_host_starts() {
+    let world = World::new();
+    std::fs::write(world.path("bounds.json"), r#"{"bounds": {}}"#).unwrap();
+    for given in ["bounds.json", "prod=bounds.json"] {
+        let mut up = world.up();
+        let refused = up
+            .current_dir(world.path(""))
+            .args(["--bounds", given])
+            .output()
+            .unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        let told = text(&refused);
+        assert!(told.contains("bounds.json holds no bounds"), "{told}");
+    }
+}

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::ids::{Fence, RevisionId};
 use weir_domain::rollout::{Autoscaler, AutoscalerKind, Rollout};
-use weir_domain::seen::{Counts, Gpus, RouteSeen};
+use weir_domain::seen::{Counts, Gpus, Landing, RouteSeen};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 use weir_domain::workload::Workload;
 
-use super::pool::Pool;
+use super::pool::{Pool, node_name};
 use super::rates::Flows;
 use super::revision::Revision;
 
@@ -115,6 +115,30 @@ impl Place {
             (false, _) => Some("it has no Service of its own".into()),
             (true, Some(by)) if !by.held => Some(format!("{} is to be held", by.name)),
             (true, _) => None,
+        }
+    }
+
+    /// On what the pods of both revisions run, as far as the rollout does not know it.
+    pub(super) fn landing(&self, pool: &Pool, rollout: &Rollout) -> Landing {
+        let nodes = |id: &RevisionId| {
+            let pods = self
+                .revisions
+                .get(id)
+                .into_iter()
+                .flat_map(|revision| &revision.pods);
+            let staying = pods.filter(|pod| pod.stays());
+            staying.filter_map(|pod| pod.node).collect::<BTreeSet<usize>>()
+        };
+        let stable = rollout.stable.as_ref().map(|stable| nodes(&stable.revision));
+        let stable = stable.unwrap_or_default();
+        let all = nodes(&rollout.candidate).into_iter().chain(stable.clone());
+        let unknown = all
+            .map(|node| (node_name(node), node))
+            .filter(|(name, _)| rollout.landed.lacks(name));
+        Landing {
+            stable: stable.into_iter().map(node_name).collect(),
+            nodes: unknown.map(|(name, node)| (name, pool.hardware(node))).collect(),
+            hidden: None,
         }
     }
 

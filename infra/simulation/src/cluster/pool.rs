@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use weir_domain::fit::{
-    Ask, Hold, Labels, Node, Pod as FitPod, Requirement, Resources, Selector, Snapshot, Test,
+    Ask, Hardware, Hold, Labels, Node, Pod as FitPod, Requirement, Resources, Selector, Snapshot, Test,
 };
 use weir_domain::ids::RevisionId;
 use weir_domain::pipeline::RolloutRule;
@@ -16,6 +16,11 @@ const DRAIN: Span = Span::seconds(5);
 const PLENTY: usize = 10_000;
 /// Name of the label that tells a revision's pods.
 const REVISION: &str = "revision";
+
+/// The name of a node.
+pub(super) fn node_name(node: usize) -> String {
+    format!("gpu-{node}")
+}
 
 /// A pod of a revision.
 #[derive(Clone, Debug)]
@@ -69,6 +74,23 @@ impl Pool {
     /// Whether GPUs are counted.
     pub(super) fn counted(&self) -> bool {
         self.nodes.is_some()
+    }
+
+    /// What a node is.
+    pub(super) fn hardware(&self, node: usize) -> Hardware {
+        let labels = self.labels.get(&node).cloned().unwrap_or_default();
+        Hardware::of(&labels, true)
+    }
+
+    /// A node is gone: its pods are made again, and wait for another.
+    pub(super) fn lose<'a>(&mut self, node: usize, lists: impl Iterator<Item = &'a mut Vec<Pod>>) {
+        if let Some(gpus) = self.nodes.as_mut().and_then(|nodes| nodes.get_mut(node)) {
+            *gpus = 0;
+        }
+        self.foreign.retain(|(at, _)| *at != node);
+        for pod in lists.flatten().filter(|pod| pod.node == Some(node)) {
+            (pod.node, pod.number) = (None, 0);
+        }
     }
 
     /// Takes pods that have left away, and gives those that wait a node, in the order of the lists.
@@ -191,6 +213,7 @@ impl Pool {
             }])
         });
         Ground {
+            bounds: None,
             snapshot: Snapshot {
                 nodes: sizes
                     .into_iter()
@@ -226,7 +249,7 @@ impl Scene<'_> {
 
     fn node(self, number: usize, gpus: usize) -> Node {
         Node {
-            name: format!("gpu-{number}"),
+            name: node_name(number),
             ready: true,
             allocatable: self.holds(10_000, gpus),
             ..Node::default()
@@ -238,7 +261,7 @@ impl Scene<'_> {
             namespace: self.0.lane.environment.to_string(),
             name,
             labels,
-            node: format!("gpu-{at}"),
+            node: node_name(at),
             hold: leaves.map_or(Hold::Bound, |by| Hold::Terminating {
                 by: format!("{by:?}"),
             }),

@@ -7,7 +7,7 @@ use weir_domain::seen::{Counts, GpuSigns, Gpus, PodPhase, RevisionSeen};
 use weir_domain::time::{Span, Timestamp};
 
 use super::behaviour::Behaviour;
-use super::pool::Pod;
+use super::pool::{Pod, node_name};
 
 #[derive(Default)]
 pub(super) struct Revision {
@@ -131,7 +131,7 @@ impl Revision {
     /// What each pod that stays answered, and the node it has.
     pub(super) fn apart(&self) -> BTreeMap<String, (String, Counts)> {
         let staying = self.pods.iter().filter(|pod| pod.stays());
-        let node = |pod: &Pod| pod.node.map_or(String::new(), |node| format!("gpu-{node}"));
+        let node = |pod: &Pod| pod.node.map_or(String::new(), node_name);
         staying
             .map(|pod| (pod.name(), (node(pod), counts(pod.answered))))
             .collect()

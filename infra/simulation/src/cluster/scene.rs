@@ -47,6 +47,20 @@ impl SimulatedCluster {
         labels.insert(key.to_owned(), value.to_owned());
     }
 
+    /// A node is lost, with its GPUs.
+    pub fn lose_node(&self, node: usize) {
+        let now = self.clock.now();
+        let mut inside = self.caught_up();
+        let mut pool = std::mem::take(&mut inside.pool);
+        let places = inside.environments.values_mut();
+        let revisions = places.flat_map(|place| place.revisions.values_mut());
+        let mut revisions: Vec<&mut Revision> = revisions.collect();
+        pool.lose(node, revisions.iter_mut().map(|revision| &mut revision.pods));
+        revisions.iter_mut().for_each(|revision| revision.number_pods());
+        inside.pool = pool;
+        inside.catch_up(now);
+    }
+
     /// Somebody else's pods take what is free, at most `gpus`, and leave at `until` if that is given.
     pub fn occupy(&self, gpus: usize, until: Option<Timestamp>) {
         let mut inside = self.caught_up();

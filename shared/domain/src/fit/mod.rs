@@ -25,7 +25,7 @@ mod verdict;
 pub use ask::{Ask, Spread, Toleration};
 pub(crate) use node::{Waived, empty_room};
 pub use notes::notes;
-pub use parity::other_hardware;
+pub use parity::{Hardware, other_hardware};
 pub use reason::Reason;
 pub(crate) use resources::Amount;
 pub use resources::{CPU, EPHEMERAL, MEMORY, PODS, Resources, is_device};

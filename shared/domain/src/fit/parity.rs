@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::ask::Ask;
 use super::selector::Labels;
 use super::snapshot::{Node, Snapshot, stable_pods};
@@ -31,15 +33,20 @@ const CAPACITY: [&str; 5] = [
 const ORDINARY: [&str; 5] = ["on-demand", "standard", "regular", "false", "none"];
 
 /// What a node is to a comparison. What no label says is not known.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Hardware {
-    product: Option<(&'static str, String)>,
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Hardware {
+    /// The label that says which GPU it has, and what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    product: Option<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sharing: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     capacity: Option<String>,
 }
 
 impl Hardware {
-    fn of(labels: &Labels, gpus: bool) -> Self {
+    /// Reads the labels of a node. `gpus`: the workload uses GPUs; else which there are says nothing.
+    pub fn of(labels: &Labels, gpus: bool) -> Self {
         let first = |keys: &[&'static str]| {
             keys.iter()
                 .find_map(|key| Some((*key, labels.get(*key)?.clone())))
@@ -54,13 +61,16 @@ impl Hardware {
             (!ORDINARY.contains(&value.as_str())).then_some(value)
         };
         Self {
-            product: first(&PRODUCTS).filter(|_| gpus),
+            product: first(&PRODUCTS)
+                .filter(|_| gpus)
+                .map(|(key, value)| (key.to_owned(), value)),
             sharing: first(&SHARING).filter(|_| gpus).and_then(normal),
             capacity: first(&CAPACITY).and_then(normal),
         }
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    /// Whether what is measured on the two may be compared.
+    pub fn is_like(&self, other: &Self) -> bool {
         let product = match (&self.product, &other.product) {
             (Some((key, own)), Some((other_key, other))) => key != other_key || own == other,
             _ => true,
@@ -69,7 +79,7 @@ impl Hardware {
     }
 
     /// `NVIDIA-L4, time-slicing, spot`, or `spot capacity` where no label names a GPU.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let capacity = self.capacity.as_deref().unwrap_or("on-demand");
         let product = self.product.as_ref().map(|(_, value)| value.as_str());
         let mut parts: Vec<&str> = product.into_iter().chain(self.sharing.as_deref()).collect();

@@ -3,6 +3,7 @@
 use crate::fit::{Ask, Fit, Fits, Snapshot, fit, notes};
 use crate::ladder::{Action, Load, ladder};
 use crate::pipeline::RolloutRule;
+use crate::seen::Bounds;
 use crate::time::Span;
 
 use super::plan::{Plan, PlannedStep, StepKind};
@@ -25,6 +26,17 @@ impl Default for Timing {
             warm: Span::seconds(294),
             effective: Span::seconds(2),
             known: false,
+        }
+    }
+}
+
+impl Timing {
+    /// What was measured of a cluster, and the rest assumed.
+    pub fn of(bounds: Option<&Bounds>) -> Self {
+        let usual = Self::default();
+        Self {
+            effective: bounds.map_or(usual.effective, |bounds| bounds.observed),
+            ..usual
         }
     }
 }

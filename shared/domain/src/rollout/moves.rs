@@ -68,7 +68,8 @@ fn tell_plan(draft: &mut Draft, rollout: &Rollout, rule: &RolloutRule) {
         ),
     };
     let not_exact = rule.workload.not_exact.join("; ");
-    let foreseen = forecast(&rollout.plan, rule, Timing::default(), Load::default(), None);
+    let timing = Timing::of(rollout.plan.bounds.as_ref());
+    let foreseen = forecast(&rollout.plan, rule, timing, Load::default(), None);
     let step = |step: &ForecastStep| {
         json!({
             "weight": step.planned.weight,

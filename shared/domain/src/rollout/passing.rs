@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::landing::incomparable;
 use super::moves::{because, wait};
 use super::phases::Rollout;
 use super::revert::revert_now;
@@ -78,6 +79,9 @@ fn success(counts: &Counts) -> f64 {
 
 /// What the step lacks to pass, in words that begin with its kind.
 fn lacks(rollout: &Rollout, step: &Ended<'_>, canary: &Canary, counts: &Counts) -> Option<String> {
+    if let Some(words) = incomparable(rollout, step.rule) {
+        return Some(words);
+    }
     let (asked, seen) = (canary.min_samples, counts.requests);
     if seen < asked {
         return Some(format!(

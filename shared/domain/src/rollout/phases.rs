@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adopt::Adoption;
 use super::autoscaler::Scaled;
+use super::landing::Landed;
 use super::passing::Inconclusive;
 use super::pause::Paused;
 use super::plan::{Plan, PlannedStep};
@@ -134,6 +135,9 @@ pub struct Rollout {
     /// What their GPUs said of themselves.
     #[serde(default, skip_serializing_if = "Hardware::is_empty")]
     pub hardware: Hardware,
+    /// On what the pods of both run, where they are compared.
+    #[serde(default, skip_serializing_if = "Landed::is_empty")]
+    pub landed: Landed,
     /// Replicas that were replaced because of their GPU.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub gpus_replaced: u32,
@@ -236,6 +240,7 @@ impl Rollout {
             weighing: Weighing::default(),
             carried: Carried::default(),
             hardware: Hardware::default(),
+            landed: Landed::default(),
             gpus_replaced: 0,
             replaced: None,
             split: Split::default(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::rolling::Limits;
 use crate::ladder;
 use crate::pipeline::{RolloutRule, Strategy};
+use crate::seen::Bounds;
 use crate::time::Span;
 use crate::units::Weight;
 
@@ -42,6 +43,9 @@ pub struct Plan {
     /// Where the candidate could go that is other hardware than stable's, in words; empty where there is no such place.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub other_hardware: String,
+    /// What was measured of the cluster beforehand, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
 }
 
 /// What plans did that were stored before there was a choice.
@@ -60,6 +64,7 @@ impl Default for Plan {
             gives_first: false,
             why: String::new(),
             other_hardware: String::new(),
+            bounds: None,
         }
     }
 }
@@ -238,6 +243,7 @@ pub(super) fn made_of(
         gives_first: false,
         why,
         other_hardware: String::new(),
+        bounds: None,
     };
     // A first release has no way back to lose, and a stable side that keeps everything is all the way back there is.
     plan.instant_revert = !plan.lends() || plan.steps.iter().all(|step| plan.instant_at(step, rule));

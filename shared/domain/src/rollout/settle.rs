@@ -156,7 +156,7 @@ fn mark(draft: &mut Draft, rollout: &mut Rollout, action: Action, words: &str) {
 mod tests {
     use super::*;
     use crate::rollout::StableSide;
-    use crate::seen::{RevisionSeen, RouteSeen};
+    use crate::seen::{Landing, RevisionSeen, RouteSeen};
 
     /// What two looks say, in which stable and candidate were sent this many requests in between.
     fn moved(stable: u64, candidate: u64, weight: Weight) -> Moved {
@@ -198,6 +198,7 @@ mod tests {
             values: BTreeMap::new(),
             replicas: Vec::new(),
             unprepared: None,
+            landing: Landing::default(),
         };
         moved_over(&rollout, &scene, weight)
     }

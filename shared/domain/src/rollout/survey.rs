@@ -182,6 +182,7 @@ pub fn choose(
         )),
         found => Choice::Go(Plan {
             other_hardware: found.unwrap_or_default(),
+            bounds: ground.bounds,
             ..plan
         }),
     }

@@ -9,7 +9,8 @@ use crate::pipeline::RolloutRule;
 /// revert instant up to 33 %, then at most 9m 52s; 37m in all`
 pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
     let shares = row(&plan.steps, |step| u32::from(step.weight.percent()));
-    let foreseen = forecast(plan, rule, Timing::default(), Load::default(), None);
+    let timing = Timing::of(plan.bounds.as_ref());
+    let foreseen = forecast(plan, rule, timing, Load::default(), None);
     let mut words = match plan.mirrors() {
         true => {
             let replicas = row(&plan.steps, |step| step.candidate_replicas);
@@ -46,6 +47,9 @@ pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
     if !plan.other_hardware.is_empty() {
         words.push_str(&format!("; other hardware: {}", plan.other_hardware));
     }
+    if let Some(bounds) = &plan.bounds {
+        words.push_str(&format!("; {}", bounds.words()));
+    }
     words
 }
 
@@ -55,4 +59,44 @@ fn row(steps: &[PlannedStep], number: impl Fn(&PlannedStep) -> u32) -> String {
     numbers.dedup();
     let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     words.join(" → ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::plan;
+    use crate::rollout::testing::rule;
+    use crate::seen::Bounds;
+    use crate::time::Span;
+
+    #[test]
+    fn a_plan_counts_on_what_was_measured_of_its_cluster_and_says_so() {
+        let rule = rule(&[5], 4);
+        let assumed = plan(&rule, Some(4));
+        let bounds = Bounds {
+            observed: Span::seconds(7),
+            job: Span::millis(2_500),
+            pod: Span::millis(1_200),
+            answer: Span::millis(40),
+        };
+        let measured = Plan {
+            bounds: Some(bounds),
+            ..assumed.clone()
+        };
+        let back = |plan: &Plan| {
+            let timing = Timing::of(plan.bounds.as_ref());
+            forecast(plan, &rule, timing, Load::default(), None).steps[0].revert
+        };
+        assert_eq!(back(&assumed), Some(Span::seconds(2)));
+        assert_eq!(back(&measured), Some(Span::seconds(7)));
+        assert!(!told(&assumed, &rule).contains("measured"));
+        let words = told(&measured, &rule);
+        assert!(
+            words.ends_with(
+                "; measured: weights are taken up within 7s, a pod is ready within 1.2s, a Kubernetes Job ends within 2.5s, the API \
+                 server answers within 40ms"
+            ),
+            "{words}"
+        );
+    }
 }

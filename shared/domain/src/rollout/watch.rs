@@ -5,6 +5,7 @@ use super::claims::claim_rest;
 use super::draining::draining;
 use super::evidence::weigh_block;
 use super::growing::growing;
+use super::landing::land;
 use super::phases::{Away, Phase, Rollout};
 use super::revert::{remove, removing, revert_now, reverting};
 use super::settle::settle;
@@ -74,6 +75,7 @@ pub(crate) fn observe(
     settle(draft, rollout, scene);
     weigh_block(rollout, rule, scene, draft.now);
     remember(draft, rollout, scene);
+    land(draft, rollout, rule, scene);
     if rollout.can_revert() || rollout.phase == Phase::Reverting {
         claim_rest(draft, rollout, id, rule, rollout.gpus());
     }

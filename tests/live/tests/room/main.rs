@@ -9,7 +9,8 @@ use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
-use weir_domain::seen::GroundSeen;
+use weir_domain::seen::{Bounds, GroundSeen};
+use weir_domain::time::Span;
 use weir_live::{Host, Load, Mix, ROLLOUT, Role, Shape, World, eventually};
 
 /// GPUs of the pool, and replicas that hold them.
@@ -123,4 +124,18 @@ async fn who_runs_steps_sees_what_fits_and_who_may_not_is_told_the_fix() {
         seen.snapshot.nodes.len()
     );
     assert_eq!(seen.ask.requests.get("nvidia.com/gpu"), 1);
+
+    // What was measured of the cluster beforehand comes with it, for the plan to count on.
+    assert_eq!(seen.bounds, None);
+    let bounds = Bounds {
+        observed: Span::millis(56),
+        job: Span::seconds(1),
+        pod: Span::millis(84),
+        answer: Span::millis(23),
+    };
+    let measured = world.fleet(Role::StageExecutor).measured(None, bounds);
+    match measured.ground(&run, ROLLOUT, None).await {
+        GroundSeen::Known(ground) => assert_eq!(ground.bounds, Some(bounds)),
+        other => panic!("it was seen before: {other:?}"),
+    }
 }

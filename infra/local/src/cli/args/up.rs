@@ -26,6 +26,10 @@ pub struct Up {
     /// Context in it: for one cluster of the definitions, or for every one that is not named; may be repeated
     #[arg(long = "context", value_name = "[CLUSTER=]CONTEXT", value_parser = context)]
     pub contexts: Vec<(Option<String>, String)>,
+    /// What `weir conformance --format json` printed, for one cluster of the definitions or for every one that is not named: plans
+    /// count on it and tell it; may be repeated
+    #[arg(long = "bounds", value_name = "[CLUSTER=]FILE", value_parser = bounds)]
+    pub bounds: Vec<(Option<String>, String)>,
     /// Let the kubeconfig start programs that get credentials, as those of EKS and GKE do
     #[arg(long)]
     pub allow_exec: bool,
@@ -94,12 +98,21 @@ fn registry(text: &str) -> Result<String, String> {
 }
 
 fn context(text: &str) -> Result<(Option<String>, String), String> {
+    of_cluster(text, "CONTEXT")
+}
+
+fn bounds(text: &str) -> Result<(Option<String>, String), String> {
+    of_cluster(text, "FILE")
+}
+
+/// Something of one cluster, or of every one that is not named.
+fn of_cluster(text: &str, what: &str) -> Result<(Option<String>, String), String> {
     match text.split_once('=') {
-        Some((cluster, context)) if !cluster.is_empty() && !context.is_empty() => {
-            Ok((Some(cluster.to_owned()), context.to_owned()))
+        Some((cluster, value)) if !cluster.is_empty() && !value.is_empty() => {
+            Ok((Some(cluster.to_owned()), value.to_owned()))
         }
         None if !text.is_empty() => Ok((None, text.to_owned())),
-        _ => Err("expected CONTEXT, or CLUSTER=CONTEXT".into()),
+        _ => Err(format!("expected {what}, or CLUSTER={what}")),
     }
 }
 
