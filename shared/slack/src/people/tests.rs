@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use serde_json::Value;
 use weir_contracts::sample::{ROLLOUT, START, ask, first};
 use weir_domain::approval::{Approval, ApprovalState, Given};
-use weir_domain::ids::{PersonName, RevisionId, RunId};
+use weir_domain::ids::{EnvironmentName, PersonName, RevisionId, RunId};
 use weir_domain::people::{Actor, Identity};
+use weir_domain::pipeline::{StageWork, StepWork};
 use weir_domain::rollout::{Inconclusive, Phase, PlannedStep, Rollout, StableSide, StepKind};
 use weir_domain::run::RunStatus;
 use weir_domain::seen::{Counts, RevisionSeen, TrafficChange};
@@ -290,4 +293,37 @@ fn a_cluster_that_does_not_answer_while_traffic_must_go_back_is_told_with_the_co
     assert!(page.serves_now.starts_with("not known"), "{}", page.serves_now);
     let text = Message::rolled_back(&page).text().to_owned();
     assert!(text.starts_with("✗ cannot roll back yet"), "{text}");
+}
+
+#[test]
+fn a_page_of_a_release_says_where_traffic_is_back_and_where_it_is_not() {
+    let mut run = moved(|rollout| {
+        rollout.phase = Phase::Reverting;
+        rollout.waits_for = "cluster does not answer: connection refused; a person was called".into();
+    });
+    let mut pipeline = (*run.pipeline).clone();
+    let mut second = pipeline.stages[1].clone();
+    if let StageWork::Steps { steps, .. } = &mut second.work
+        && let StepWork::Rollout(rule) = &mut steps[0].work
+    {
+        rule.lane.environment = EnvironmentName::new("US");
+    }
+    pipeline.stages.push(second);
+    run.pipeline = Arc::new(pipeline);
+    let mut back = run.stages[1].clone();
+    if let Some(rollout) = &mut back.steps[0].rollout {
+        rollout.phase = Phase::Removed;
+    }
+    run.stages.push(back);
+    let page = page::page(&run, ROLLOUT).unwrap();
+    let cluster = &run.rule(ROLLOUT).unwrap().target.cluster;
+    assert!(
+        page.to_do.contains(&format!("on cluster {cluster}")),
+        "{}",
+        page.to_do
+    );
+    assert_eq!(
+        page.done.last().unwrap(),
+        "partly back: llm#1% in US; not yet: llm#1% in Production / EU"
+    );
 }
