@@ -16,7 +16,7 @@ fn path(world: &World) -> String {
     world.path("autoscaling/v2", "horizontalpodautoscalers")
 }
 
-fn horizontal(metadata: Value, spec: &Value) -> Value {
+fn horizontal(metadata: &Value, spec: &Value) -> Value {
     json!({
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
         "metadata": metadata, "spec": spec,
@@ -61,7 +61,7 @@ async fn an_autoscaler_is_held_while_traffic_moves_and_then_scales_what_serves()
     let world = &stage.world;
     run_legacy(world).await;
     let bounds = bounds(SCALED);
-    let object = horizontal(json!({"name": "chat"}), &bounds);
+    let object = horizontal(&json!({"name": "chat"}), &bounds);
     world.admin.create(&path(world), &object).await.ok();
     has_replicas(world, LEGACY, SCALED).await;
     let load = stage.users("v0").await;
@@ -136,7 +136,7 @@ async fn scale_by_events(world: &World) -> String {
         "controller": true,
     });
     let of_keda = horizontal(
-        json!({"name": "keda-hpa-chat", "ownerReferences": [owner]}),
+        &json!({"name": "keda-hpa-chat", "ownerReferences": [owner]}),
         &bounds(REPLICAS),
     );
     world.admin.create(&path(world), &of_keda).await.ok();
@@ -183,7 +183,7 @@ async fn a_scaled_object_rests_while_traffic_moves_and_then_scales_what_serves()
     let now = world.admin.get(&scaled_object(world)).await.ok();
     assert_eq!(now["spec"], wanted);
     assert_eq!(now["metadata"]["annotations"]["weir.dev/held"], Value::Null);
-    assert_eq!(rests(world).await.0, false);
+    assert!(!rests(world).await.0);
     stage.answers("v2").await;
     let undo = stage.host.undo(&good, "U1").await;
     stage.ends(&undo, "succeeded").await;
