@@ -94,7 +94,7 @@ async fn lands_elsewhere(world: &World, parity: Parity) -> RunId {
     let half = |rule: &mut RolloutRule| {
         rule.parity = parity;
         if let Strategy::Canary(canary) = &mut rule.strategy {
-            canary.steps[0].weight = Weight::new(50).unwrap();
+            canary.steps[0].weight = Weight::new(50).expect("half is a share");
         }
     };
     let pipeline = canary_with(&commit(2), half);
