@@ -94,7 +94,7 @@ async fn lands_elsewhere(world: &World, parity: Parity) -> RunId {
     let half = |rule: &mut RolloutRule| {
         rule.parity = parity;
         if let Strategy::Canary(canary) = &mut rule.strategy {
-            canary.steps[0].weight = Weight::new(50).expect("half is a share");
+            canary.steps[0].weight = Weight::new(50).expect("50 is a share");
         }
     };
     let pipeline = canary_with(&commit(2), half);
@@ -244,6 +244,7 @@ fn a_person_takes_a_half_grown_candidate_back_without_losing_a_request() {
                     Event::RollbackRequested {
                         by: Identity::Slack("UANA".into()),
                         reason: "answers in the wrong language".into(),
+                        force: false,
                     },
                 )
                 .await;
