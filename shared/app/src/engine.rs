@@ -2,11 +2,10 @@
 
 use weir_domain::audit::chain;
 use weir_domain::event::{Event, Moment};
-use weir_domain::ids::{RunId, StepId};
+use weir_domain::ids::RunId;
 use weir_domain::run::State;
-use weir_domain::seen::{Replica, RolloutSeen, Scene};
 use weir_domain::time::{Span, Timestamp};
-use weir_domain::{Decision, Duty, Rejected, Reply, Wanted, decide, next_look};
+use weir_domain::{Decision, Duty, Rejected, Reply, decide, next_look};
 
 use crate::changed;
 use crate::hand::Hand;
@@ -287,103 +286,5 @@ impl Engine {
                 self.ports.queue.hint(run, duty, at).await;
             }
         }
-    }
-
-    /// Looks at one thing.
-    pub(crate) async fn see(
-        &self,
-        loaded: &Loaded,
-        wanted: &Wanted,
-    ) -> Result<(Event, Option<Scrape>), HandleError> {
-        let run = &loaded.state.run;
-        match wanted {
-            Wanted::Execution(step) => {
-                let seen = self.ports.clusters.execution(run, *step).await;
-                Ok((Event::ExecutionSeen { step: *step, seen }, None))
-            }
-            Wanted::Ground(step, stable) => {
-                let seen = self.ports.clusters.ground(run, *step, stable.as_ref()).await;
-                Ok((Event::GroundSeen { step: *step, seen }, None))
-            }
-            Wanted::Site(step) => {
-                let mut seen = self.ports.clusters.site(run, *step).await;
-                if run.experiment(*step).is_some() {
-                    self.add_unknown_sources(run, &mut seen);
-                }
-                Ok((Event::SiteSeen { step: *step, seen }, None))
-            }
-            Wanted::Lineage(step, ancestor) => {
-                let cause = &run.cause;
-                let descends = self
-                    .ports
-                    .source
-                    .descends(&cause.repository, ancestor, &cause.after)
-                    .await;
-                let descends = descends.map_err(|error| error.to_string());
-                Ok((
-                    Event::LineageSeen {
-                        step: *step,
-                        descends,
-                    },
-                    None,
-                ))
-            }
-            Wanted::Rollout(step) => self.see_rollout(loaded, *step).await,
-            Wanted::Experiment(step) => self.see_experiment(loaded, *step).await,
-            Wanted::Series(step) => self.see_series(loaded, *step).await,
-        }
-    }
-
-    async fn see_rollout(
-        &self,
-        loaded: &Loaded,
-        step: StepId,
-    ) -> Result<(Event, Option<Scrape>), HandleError> {
-        let run = &loaded.state.run;
-        let scenery = match self.ports.clusters.scenery(run, step).await {
-            Ok(scenery) => scenery,
-            Err(why) => {
-                return Ok((
-                    Event::RolloutSeen {
-                        step,
-                        seen: RolloutSeen::Unreachable(why),
-                    },
-                    None,
-                ));
-            }
-        };
-        let traffic = &self.ports.traffic;
-        // A source that dawdles has the time of one answer.
-        let (counting, values, gpus) = tokio::join!(
-            traffic.count(run, step, &scenery.placed, loaded.scrape(step)),
-            traffic.values(run, step),
-            traffic.gpus(run, step),
-        );
-        let of = |pod: &str| gpus.as_ref().map(|all| all.get(pod).cloned().unwrap_or_default());
-        let mut counted = counting.replicas;
-        let replicas = scenery.replicas.into_iter().map(|(pod, node)| Replica {
-            counts: counted.remove(&pod).unwrap_or_default(),
-            gpus: of(&pod),
-            pod,
-            node,
-        });
-        let scene = Scene {
-            replicas: replicas.collect(),
-            values,
-            candidate: scenery.candidate,
-            stable: scenery.stable,
-            route: scenery.route,
-            traffic: counting.seen,
-            unprepared: scenery.unprepared,
-            landing: scenery.landing,
-        };
-        let scrape = counting.scrape.map(|value| Scrape { step, value });
-        Ok((
-            Event::RolloutSeen {
-                step,
-                seen: RolloutSeen::Scene(Box::new(scene)),
-            },
-            scrape,
-        ))
     }
 }

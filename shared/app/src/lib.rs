@@ -20,6 +20,7 @@ mod perform;
 mod ports;
 mod retry;
 mod secret;
+mod see;
 mod start;
 mod store;
 mod together;
