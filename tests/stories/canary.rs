@@ -122,6 +122,29 @@ fn who_presses_the_button_of_a_pause_hears_what_came_of_it() {
 }
 
 #[test]
+fn a_button_sends_traffic_back_and_only_for_people_whom_the_definition_knows() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let run = world.push(&commit(2), Behaviour::default(), with_a_pause()).await;
+        world.run_until_run(&run, waits_at_its_step).await;
+        let paused = world.rollout(&run).await.paused;
+        let token = paused.and_then(|paused| paused.token).unwrap();
+
+        let (_, told) = world.press(&slack_press("roll_back", "U0MALLORY", &token)).await;
+        assert!(told[0].contains("not mapped to a person"), "{told:?}");
+        assert!(waits_at_its_step(&world.run(&run).await));
+
+        world.press(&slack_press("roll_back", "UBO", &token)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let words = world.run(&run).await.status.words();
+        assert!(words.contains("asked by bo: Roll back in Slack"), "{words}");
+        assert_eq!(world.cluster.shares("Production"), [(good, 100)]);
+        world
+    });
+}
+
+#[test]
 fn a_pause_of_a_step_that_nobody_ends_takes_the_traffic_back() {
     replay(async |world| {
         let good = world.good_model_serves().await;

@@ -36,6 +36,9 @@ const REJECT_DIALOG: &str = "reject";
 
 const UNKNOWN: &str = "This button belongs to no approval that Weir knows. Nothing was counted.";
 const GOES_ON: &str = "It goes on.";
+const GOES_BACK: &str = "Traffic goes back.";
+/// The reason that a rollback by a button has in the log.
+const PRESSED: &str = "Roll back in Slack";
 const SLOW: &str =
     "Weir could not reach its store in time. Look at the message: if it has not changed, press again.";
 
@@ -99,6 +102,10 @@ impl Callback {
             Action::Reject => self.reject(press, &token).await,
             Action::Resume => {
                 let outcome = self.resume(&token, &press.person.id).await;
+                self.tell_unless_counted(press, outcome).await
+            }
+            Action::RollBack => {
+                let outcome = self.roll_back(&token, &press.person.id).await;
                 self.tell_unless_counted(press, outcome).await
             }
             Action::Details => match self.run(&token).await {
@@ -180,9 +187,23 @@ impl Callback {
             reason: String::new(),
             pause: Some(token.clone()),
         };
-        match self.decide(token, &event).await {
-            // The message stays as it is: who pressed hears what came of it.
-            Outcome::Counted => Outcome::Refused(GOES_ON.to_owned()),
+        self.decide_and_say(token, &event, GOES_ON).await
+    }
+
+    /// Sends traffic back, if what served before is well.
+    async fn roll_back(&self, token: &ApprovalToken, person: &str) -> Outcome {
+        let event = Event::RollbackRequested {
+            by: Identity::Slack(person.to_owned()),
+            reason: PRESSED.to_owned(),
+            force: false,
+        };
+        self.decide_and_say(token, &event, GOES_BACK).await
+    }
+
+    /// The message stays as it is: who pressed hears what came of it.
+    async fn decide_and_say(&self, token: &ApprovalToken, event: &Event, done: &str) -> Outcome {
+        match self.decide(token, event).await {
+            Outcome::Counted => Outcome::Refused(done.to_owned()),
             outcome => outcome,
         }
     }

@@ -3,10 +3,11 @@
 //! ```text
 //!   request ─▶ signature, time ─▶ read ─┬▶ approve ─▶ decided ─▶ 200 empty; a refusal is told to that person alone
 //!               401                400  ├▶ reject ──▶ dialog ─▶ reason ─▶ decided
+//!                                       ├▶ go on, roll back ─▶ decided; what came of it is told to that person
 //!                                       └▶ details ─▶ the evidence so far
 //! ```
 //! Slack waits 3 s and does not repeat a press; whoever pressed sees an error then and presses again. Who may answer is
-//! decided where the answer is counted, not here (invariant 11). A rejection may send traffic back, which this function
+//! decided where the answer is counted, not here (invariant 11). A rejection or a rollback sends traffic back, which this function
 //! tries for at most [`BACK_WITHIN`]; nothing else on a cluster is in its rights.
 
 mod callback;

@@ -70,6 +70,8 @@ pub enum Action {
     Details,
     /// "resume"
     Resume,
+    /// "`roll_back`"
+    RollBack,
 }
 
 impl Action {
@@ -80,13 +82,20 @@ impl Action {
             Self::Reject => "reject",
             Self::Details => "details",
             Self::Resume => "resume",
+            Self::RollBack => "roll_back",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Approve, Self::Reject, Self::Details, Self::Resume]
-            .into_iter()
-            .find(|action| action.as_str() == text)
+        [
+            Self::Approve,
+            Self::Reject,
+            Self::Details,
+            Self::Resume,
+            Self::RollBack,
+        ]
+        .into_iter()
+        .find(|action| action.as_str() == text)
     }
 }
 

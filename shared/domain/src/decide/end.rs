@@ -34,9 +34,10 @@ pub(super) fn roll_back(draft: &mut Draft, by: &Identity, reason: &str, force: b
     let experiments = draft.experiments(Experiment::can_end);
     if moving.is_empty() && experiments.is_empty() {
         let words = format!(
-            "{} ({}) has nothing on its way that could go back; to leave a promoted revision, push or revert the commit",
+            "{} ({}) has nothing on its way that could go back; what served before a promotion comes back by weir rollback {} --reason …",
             draft.run.title(),
-            draft.run.status.word()
+            draft.run.status.word(),
+            draft.run.id
         );
         draft.reply = Some(Reply::Refused(words));
         return;

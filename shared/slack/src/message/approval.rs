@@ -1,13 +1,11 @@
 //! The message that asks for an approval, through its whole life.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::blocks::{actions, button, context, header, moment, plain_text, section, utc};
+use super::blocks::{actions, button, confirm, context, header, moment, plain_text, roll_back, section, utc};
 use super::{ApprovalView, Given, GroupProgress, Message, Outcome};
 use crate::interaction::Action;
-use crate::limits::{
-    CONFIRM_BUTTON_CHARS, CONFIRM_TEXT_CHARS, CONFIRM_TITLE_CHARS, LINE_CHARS, SECTION_CHARS,
-};
+use crate::limits::{LINE_CHARS, SECTION_CHARS};
 use crate::text::{bullets, plain};
 
 /// Approvals that are named one by one; each takes two of the ten elements of a context block.
@@ -54,6 +52,12 @@ pub(super) fn decided(view: &ApprovalView, outcome: &Outcome) -> Message {
         blocks.push(section(&plain(&detail, SECTION_CHARS)));
     }
     blocks.push(context(vec![moment(state_word(outcome), at_unix)]));
+    // What was let through is on its way now, and may be sent back from here.
+    if matches!(outcome, Outcome::Approved { .. }) {
+        let run = format!("{} #{}", view.pipeline, view.number);
+        let evidence = button(Action::Details, "Show evidence", &view.token, None);
+        blocks.push(actions(&[roll_back(&view.token, &run), evidence]));
+    }
     let text = if detail.is_empty() {
         title
     } else {
@@ -122,12 +126,11 @@ fn given(approvals: &[Given]) -> Value {
 fn buttons(view: &ApprovalView) -> Value {
     let commit: String = view.commit.chars().take(COMMIT_CHARS).collect();
     let mut approve = button(Action::Approve, "Approve", &view.token, Some("primary"));
-    approve["confirm"] = json!({
-        "title": plain_text(&format!("Let it go to {}?", view.environment), CONFIRM_TITLE_CHARS),
-        "text": plain_text(&format!("{} #{}, {commit}", view.pipeline, view.number), CONFIRM_TEXT_CHARS),
-        "confirm": plain_text("Approve", CONFIRM_BUTTON_CHARS),
-        "deny": plain_text("Cancel", CONFIRM_BUTTON_CHARS),
-    });
+    approve["confirm"] = confirm(
+        &format!("Let it go to {}?", view.environment),
+        &format!("{} #{}, {commit}", view.pipeline, view.number),
+        "Approve",
+    );
     actions(&[
         approve,
         button(Action::Reject, "Reject", &view.token, Some("danger")),

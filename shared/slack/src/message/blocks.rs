@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::interaction::Action;
-use crate::limits::{BUTTON_CHARS, CONTEXT_ELEMENTS, HEADER_CHARS, SECTION_CHARS};
+use crate::limits::{
+    BUTTON_CHARS, CONFIRM_BUTTON_CHARS, CONFIRM_TEXT_CHARS, CONFIRM_TITLE_CHARS, CONTEXT_ELEMENTS,
+    HEADER_CHARS, SECTION_CHARS,
+};
 use crate::text::plain;
 
 /// A plain-text object: nothing in it is markup, and `:names:` stay what they are.
@@ -59,6 +62,24 @@ pub(super) fn button(action: Action, label: &str, token: &str, style: Option<&st
     if let Some(style) = style {
         button["style"] = style.into();
     }
+    button
+}
+
+/// What Slack asks before a press counts.
+pub(super) fn confirm(title: &str, text: &str, yes: &str) -> Value {
+    json!({
+        "title": plain_text(title, CONFIRM_TITLE_CHARS),
+        "text": plain_text(text, CONFIRM_TEXT_CHARS),
+        "confirm": plain_text(yes, CONFIRM_BUTTON_CHARS),
+        "deny": plain_text("Cancel", CONFIRM_BUTTON_CHARS),
+    })
+}
+
+/// Sends the traffic of a run that is under way back.
+pub(super) fn roll_back(token: &str, run: &str) -> Value {
+    let mut button = button(Action::RollBack, "Roll back", token, Some("danger"));
+    let text = format!("What {run} brings loses its traffic to what served before.");
+    button["confirm"] = confirm("Send traffic back?", &text, "Roll back");
     button
 }
 

@@ -1,11 +1,8 @@
-//! A step that has passed and waits for a person: how it stands, and the button that lets it go on.
+//! A step that has passed and waits for a person: how it stands, and the buttons that let it go on or send it back.
 
-use serde_json::json;
-
-use super::blocks::{actions, button, context, header, line, moment, plain_text};
+use super::blocks::{actions, button, confirm, context, header, line, moment, roll_back};
 use super::{Message, PausedPage};
 use crate::interaction::Action;
-use crate::limits::{CONFIRM_BUTTON_CHARS, CONFIRM_TEXT_CHARS, CONFIRM_TITLE_CHARS};
 
 pub(super) fn page(page: &PausedPage) -> Message {
     let run = format!("{}#{}", page.pipeline, page.number);
@@ -25,14 +22,9 @@ pub(super) fn page(page: &PausedPage) -> Message {
     ];
     if !page.token.is_empty() {
         let mut resume = button(Action::Resume, "Go on", &page.token, Some("primary"));
-        resume["confirm"] = json!({
-            "title": plain_text("Let it go on?", CONFIRM_TITLE_CHARS),
-            "text": plain_text(&page.stands, CONFIRM_TEXT_CHARS),
-            "confirm": plain_text("Go on", CONFIRM_BUTTON_CHARS),
-            "deny": plain_text("Cancel", CONFIRM_BUTTON_CHARS),
-        });
+        resume["confirm"] = confirm("Let it go on?", &page.stands, "Go on");
         let evidence = button(Action::Details, "Show evidence", &page.token, None);
-        blocks.push(actions(&[resume, evidence]));
+        blocks.push(actions(&[resume, roll_back(&page.token, &run), evidence]));
     }
     Message::new(&format!("{title}. {}", page.stands), blocks)
 }

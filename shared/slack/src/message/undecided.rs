@@ -1,6 +1,6 @@
 //! A step that the measurements cannot decide: what they lack, how to answer, and what happens if nobody does.
 
-use super::blocks::{actions, button, context, header, line, moment};
+use super::blocks::{actions, button, context, header, line, moment, roll_back};
 use super::{Message, UndecidedPage};
 use crate::interaction::Action;
 
@@ -26,7 +26,7 @@ pub(super) fn page(page: &UndecidedPage) -> Message {
     ];
     if !page.token.is_empty() {
         let evidence = button(Action::Details, "Show evidence", &page.token, None);
-        blocks.push(actions(&[evidence]));
+        blocks.push(actions(&[roll_back(&page.token, &run), evidence]));
     }
     Message::new(&format!("{title}. {}", page.lacks), blocks)
 }

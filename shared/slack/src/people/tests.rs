@@ -122,7 +122,16 @@ fn the_end_takes_the_place_of_the_buttons() {
             (approval.state, run.status) = (state, status);
         });
         assert!(text.contains(words), "{words}: {text}");
-        assert!(!text.contains("\"actions\"") && !text.contains(TOKEN), "{text}");
+        assert!(
+            !text.contains("\"approve\"") && !text.contains("\"reject\""),
+            "{text}"
+        );
+        let under_way = words == "approved by ana";
+        assert_eq!(
+            text.contains("\"roll_back\"") && text.contains(TOKEN),
+            under_way,
+            "{text}"
+        );
     }
 }
 
