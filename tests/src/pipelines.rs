@@ -101,6 +101,14 @@ fn released(commit: &Commit, environment: &str) -> Step {
         rule.lane.environment = EnvironmentName::new(environment);
         rule.target.cluster = ClusterName::new(environment);
         rule.release = Some(ReleaseName::new("worldwide"));
+        // Waves come one after another: what takes ten minutes elsewhere takes three here.
+        rule.bake = Span::minutes(3);
+        if let Strategy::Canary(canary) = &mut rule.strategy {
+            canary
+                .steps
+                .iter_mut()
+                .for_each(|step| step.interval = Span::minutes(3));
+        }
     }
     step.name = format!("Canary {environment}");
     step.slug = format!("canary-{}", environment.to_lowercase());

@@ -45,8 +45,8 @@ fn a_breach_in_the_second_wave_sends_the_first_back_too() {
 fn a_breach_in_a_wave_that_is_held_sends_all_back() {
     replay(async |world| {
         let good = good_release_serves(&world, WAVES).await;
-        // A wave takes some 23 minutes; the second bakes from its thirteenth on.
-        let run = push_bad_in(&world, "EU", Span::minutes(40)).await;
+        // A wave takes some 7 minutes; the second bakes from its fourth on.
+        let run = push_bad_in(&world, "EU", Span::minutes(12)).await;
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "rolled_back").await;
         let decided = entries(&world, &run, Action::RevertDecided).await;
