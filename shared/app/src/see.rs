@@ -63,13 +63,8 @@ impl Engine {
         let scenery = match self.ports.clusters.scenery(run, step).await {
             Ok(scenery) => scenery,
             Err(why) => {
-                return Ok((
-                    Event::RolloutSeen {
-                        step,
-                        seen: RolloutSeen::Unreachable(why),
-                    },
-                    None,
-                ));
+                let seen = RolloutSeen::Unreachable(why);
+                return Ok((Event::RolloutSeen { step, seen }, None));
             }
         };
         let traffic = &self.ports.traffic;
@@ -98,12 +93,7 @@ impl Engine {
             landing: scenery.landing,
         };
         let scrape = counting.scrape.map(|value| Scrape { step, value });
-        Ok((
-            Event::RolloutSeen {
-                step,
-                seen: RolloutSeen::Scene(Box::new(scene)),
-            },
-            scrape,
-        ))
+        let seen = RolloutSeen::Scene(Box::new(scene));
+        Ok((Event::RolloutSeen { step, seen }, scrape))
     }
 }

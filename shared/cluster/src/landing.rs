@@ -23,7 +23,7 @@ pub(crate) async fn look(
     stable: &[&Value],
 ) -> Result<Landing, String> {
     let mut landing = Landing::default();
-    if !rule.strategy.compares() || rollout.stable.is_none() || !rollout.can_revert() {
+    if !rollout.is_compared(rule) {
         return Ok(landing);
     }
     landing.stable = nodes(stable);

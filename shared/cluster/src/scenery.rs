@@ -84,9 +84,10 @@ pub(crate) async fn look(
         tokio::join!(of_route, of_candidate, of_stable);
     let ((route, gateway), of_stable) = (route?, of_stable?);
     let of_side = |side: &Side<'_>| pods_of(&all, &rule.lane, side);
+    let pods = of_side(&candidate);
     let serving = stable.as_ref().map(of_side).unwrap_or_default();
-    let landing = landing::look(api, rule, rollout, &of_side(&candidate), &serving).await?;
-    let placed = |side: &&Side<'_>| (side.revision.clone(), running(pods_of(&all, &rule.lane, side)));
+    let landing = landing::look(api, rule, rollout, &pods, &serving).await?;
+    let placed = |side: &&Side<'_>| (side.revision.clone(), running(of_side(side)));
     Ok(Scenery {
         candidate: of_candidate?,
         unprepared: match rollout.preparing {
@@ -99,7 +100,7 @@ pub(crate) async fn look(
             pods: sides.iter().map(placed).collect(),
             gateway,
         },
-        replicas: staying(&of_side(&candidate)),
+        replicas: staying(&pods),
         landing,
     })
 }

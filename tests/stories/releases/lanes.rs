@@ -1,21 +1,27 @@
 //! Releases and the lanes that they share with others.
 
-use weir_domain::ids::PipelineName;
+use weir_domain::ids::{PipelineName, RunId};
 use weir_domain::pipeline::{OnNewPush, Pipeline};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_tests::{commit, release, replay, with_rules};
+use weir_tests::{World, commit, release, replay, with_rules};
 
 use super::{WAVES, expect_back, good_release_serves, has_traffic, is_held, push, rollout};
+
+/// Another pipeline, which is no release, has traffic in one of the lanes.
+async fn america_moves(world: &World) -> RunId {
+    let mut other = with_rules(release(&commit(2), &[&["US"]]), |rule| rule.release = None);
+    other.name = PipelineName::new("America");
+    let run = push(world, 2, other).await;
+    world.run_until_run(&run, |run| has_traffic(run, "US")).await;
+    run
+}
 
 #[test]
 fn nothing_moves_before_every_lane_of_the_release_is_its_own() {
     replay(async |world| {
         good_release_serves(&world, WAVES).await;
-        let mut other = with_rules(release(&commit(2), &[&["US"]]), |rule| rule.release = None);
-        other.name = PipelineName::new("America");
-        let first = push(&world, 2, other).await;
-        world.run_until_run(&first, |run| has_traffic(run, "US")).await;
+        let first = america_moves(&world).await;
         let run = push(&world, 3, release(&commit(3), WAVES)).await;
         world.pass(Span::minutes(1)).await;
         let eu = rollout(&world.run(&run).await, "EU").map(|eu| eu.waits_for.clone());
@@ -107,10 +113,7 @@ fn a_newer_push_waits_for_all_waves_and_ends_their_watch() {
 fn of_three_pushes_the_one_that_waits_with_some_of_its_lanes_makes_way() {
     replay(async |world| {
         good_release_serves(&world, WAVES).await;
-        let mut other = with_rules(release(&commit(2), &[&["US"]]), |rule| rule.release = None);
-        other.name = PipelineName::new("America");
-        let first = push(&world, 2, other).await;
-        world.run_until_run(&first, |run| has_traffic(run, "US")).await;
+        let first = america_moves(&world).await;
         let second = push(&world, 3, release(&commit(3), WAVES)).await;
         world
             .run_until_run(&second, |run| rollout(run, "EU").is_some())

@@ -69,10 +69,16 @@ impl Landed {
     }
 }
 
+impl Rollout {
+    /// Whether what its pods run on matters: they are compared with those of stable, and it may still go back.
+    pub fn is_compared(&self, rule: &RolloutRule) -> bool {
+        rule.strategy.compares() && self.stable.is_some() && self.can_revert()
+    }
+}
+
 /// Takes what was seen of the nodes, and tells what does not compare.
 pub(super) fn land(draft: &mut Draft, rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene) {
-    let compared = rule.strategy.compares() && rollout.stable.is_some();
-    if !compared || !rollout.can_revert() {
+    if !rollout.is_compared(rule) {
         return;
     }
     let before = rollout.landed.elsewhere.clone();

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::blocks::{actions, button, confirm, context, header, moment, plain_text, roll_back, section, utc};
+use super::blocks::{
+    actions, button, confirm, context, evidence, header, moment, plain_text, roll_back, section, utc,
+};
 use super::{ApprovalView, Given, GroupProgress, Message, Outcome};
 use crate::interaction::Action;
 use crate::limits::{LINE_CHARS, SECTION_CHARS};
@@ -55,8 +57,7 @@ pub(super) fn decided(view: &ApprovalView, outcome: &Outcome) -> Message {
     // What was let through is on its way now, and may be sent back from here.
     if matches!(outcome, Outcome::Approved { .. }) {
         let run = format!("{} #{}", view.pipeline, view.number);
-        let evidence = button(Action::Details, "Show evidence", &view.token, None);
-        blocks.push(actions(&[roll_back(&view.token, &run), evidence]));
+        blocks.push(actions(&[roll_back(&view.token, &run), evidence(&view.token)]));
     }
     let text = if detail.is_empty() {
         title

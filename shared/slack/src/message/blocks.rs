@@ -75,6 +75,11 @@ pub(super) fn confirm(title: &str, text: &str, yes: &str) -> Value {
     })
 }
 
+/// Shows what is known of a run to whoever asks.
+pub(super) fn evidence(token: &str) -> Value {
+    button(Action::Details, "Show evidence", token, None)
+}
+
 /// Sends the traffic of a run that is under way back.
 pub(super) fn roll_back(token: &str, run: &str) -> Value {
     let mut button = button(Action::RollBack, "Roll back", token, Some("danger"));

@@ -1,6 +1,6 @@
 //! A step that has passed and waits for a person: how it stands, and the buttons that let it go on or send it back.
 
-use super::blocks::{actions, button, confirm, context, header, line, moment, roll_back};
+use super::blocks::{actions, button, confirm, context, evidence, header, line, moment, roll_back};
 use super::{Message, PausedPage};
 use crate::interaction::Action;
 
@@ -23,8 +23,11 @@ pub(super) fn page(page: &PausedPage) -> Message {
     if !page.token.is_empty() {
         let mut resume = button(Action::Resume, "Go on", &page.token, Some("primary"));
         resume["confirm"] = confirm("Let it go on?", &page.stands, "Go on");
-        let evidence = button(Action::Details, "Show evidence", &page.token, None);
-        blocks.push(actions(&[resume, roll_back(&page.token, &run), evidence]));
+        blocks.push(actions(&[
+            resume,
+            roll_back(&page.token, &run),
+            evidence(&page.token),
+        ]));
     }
     Message::new(&format!("{title}. {}", page.stands), blocks)
 }

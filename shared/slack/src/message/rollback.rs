@@ -1,8 +1,7 @@
 //! The page at 3 a.m.: what happened, what was measured, what was done, what serves now, what to do.
 
-use super::blocks::{actions, button, context, header, line, moment, section};
+use super::blocks::{actions, context, evidence, header, line, moment, section};
 use super::{Message, RollbackPage, WayBack};
-use crate::interaction::Action;
 use crate::text::bullets;
 
 pub(super) fn page(page: &RollbackPage) -> Message {
@@ -28,12 +27,7 @@ pub(super) fn page(page: &RollbackPage) -> Message {
     blocks.push(line("What to do", &page.to_do));
     blocks.push(context(vec![moment(since, page.at_unix)]));
     if !page.token.is_empty() {
-        blocks.push(actions(&[button(
-            Action::Details,
-            "Show evidence",
-            &page.token,
-            None,
-        )]));
+        blocks.push(actions(&[evidence(&page.token)]));
     }
     Message::new(
         &format!("{title}. {} Serving now: {}", page.happened, page.serves_now),

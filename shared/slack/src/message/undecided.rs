@@ -1,8 +1,7 @@
 //! A step that the measurements cannot decide: what they lack, how to answer, and what happens if nobody does.
 
-use super::blocks::{actions, button, context, header, line, moment, roll_back};
+use super::blocks::{actions, context, evidence, header, line, moment, roll_back};
 use super::{Message, UndecidedPage};
-use crate::interaction::Action;
 
 pub(super) fn page(page: &UndecidedPage) -> Message {
     let run = format!("{}#{}", page.pipeline, page.number);
@@ -25,8 +24,7 @@ pub(super) fn page(page: &UndecidedPage) -> Message {
         context(vec![moment("without an answer it goes back", page.until_unix)]),
     ];
     if !page.token.is_empty() {
-        let evidence = button(Action::Details, "Show evidence", &page.token, None);
-        blocks.push(actions(&[roll_back(&page.token, &run), evidence]));
+        blocks.push(actions(&[roll_back(&page.token, &run), evidence(&page.token)]));
     }
     Message::new(&format!("{title}. {}", page.lacks), blocks)
 }
