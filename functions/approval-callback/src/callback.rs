@@ -57,8 +57,11 @@ pub struct Callback {
 
 /// What came of a person's answer.
 enum Outcome {
+    /// The message of the buttons says it.
     Counted,
-    Refused(String),
+    /// Whoever pressed hears it: what came of it, or why nothing did.
+    Said(String),
+    /// Nothing was decided.
     Failed(String),
 }
 
@@ -94,27 +97,22 @@ impl Callback {
 
     async fn pressed(&self, press: &BlockActions) -> Response {
         let token = ApprovalToken::new(&press.token);
-        match press.action {
-            Action::Approve => {
-                let outcome = self.answer(&token, &press.person.id, Answer::Approve).await;
-                self.tell_unless_counted(press, outcome).await
-            }
-            Action::Reject => self.reject(press, &token).await,
-            Action::Resume => {
-                let outcome = self.resume(&token, &press.person.id).await;
-                self.tell_unless_counted(press, outcome).await
-            }
-            Action::RollBack => {
-                let outcome = self.roll_back(&token, &press.person.id).await;
-                self.tell_unless_counted(press, outcome).await
-            }
-            Action::Details => match self.run(&token).await {
-                Ok(run) => {
-                    self.tell(press, &evidence(&run, self.engine.ports.clock.now()))
-                        .await
-                }
-                Err(outcome) => self.tell_unless_counted(press, outcome).await,
-            },
+        let person = &press.person.id;
+        let outcome = match press.action {
+            Action::Approve => self.answer(&token, person, Answer::Approve).await,
+            Action::Reject => return self.reject(press, &token).await,
+            Action::Resume => self.resume(&token, person).await,
+            Action::RollBack => self.roll_back(&token, person).await,
+            Action::Details => self.details(&token).await,
+        };
+        self.tell_unless_counted(press, outcome).await
+    }
+
+    /// What the judge has seen so far.
+    async fn details(&self, token: &ApprovalToken) -> Outcome {
+        match self.run(token).await {
+            Ok(run) => Outcome::Said(evidence(&run, self.engine.ports.clock.now())),
+            Err(outcome) => outcome,
         }
     }
 
@@ -163,7 +161,7 @@ impl Callback {
         let token = ApprovalToken::new(&view.token);
         match self.answer(&token, &view.person.id, Answer::Reject(reason)).await {
             Outcome::Counted => Response::text(200, ""),
-            Outcome::Refused(words) | Outcome::Failed(words) => Response::json(
+            Outcome::Said(words) | Outcome::Failed(words) => Response::json(
                 200,
                 &json!({"response_action": "errors", "errors": {"why": words}}),
             ),
@@ -203,7 +201,7 @@ impl Callback {
     /// The message stays as it is: who pressed hears what came of it.
     async fn decide_and_say(&self, token: &ApprovalToken, event: &Event, done: &str) -> Outcome {
         match self.decide(token, event).await {
-            Outcome::Counted => Outcome::Refused(done.to_owned()),
+            Outcome::Counted => Outcome::Said(done.to_owned()),
             outcome => outcome,
         }
     }
@@ -217,11 +215,11 @@ impl Callback {
         };
         match timeout(DECIDE_WITHIN, decide).await {
             Ok(Ok(Some(handled))) => match handled.reply {
-                Some(Reply::Refused(words)) => Outcome::Refused(words),
+                Some(Reply::Refused(words)) => Outcome::Said(words),
                 Some(Reply::Done(_)) | None => Outcome::Counted,
             },
             Ok(Ok(None) | Err(HandleError::Rejected(_) | HandleError::UnknownRun(_))) => {
-                Outcome::Refused(UNKNOWN.to_owned())
+                Outcome::Said(UNKNOWN.to_owned())
             }
             Ok(Err(error)) => {
                 tracing::error!(why = %error, "an answer to an approval could not be handled");
@@ -245,7 +243,7 @@ impl Callback {
         };
         match timeout(DECIDE_WITHIN, find).await {
             Ok(Ok(Some(loaded))) => Ok(loaded.state.run),
-            Ok(Ok(None)) => Err(Outcome::Refused(UNKNOWN.to_owned())),
+            Ok(Ok(None)) => Err(Outcome::Said(UNKNOWN.to_owned())),
             Ok(Err(error)) => {
                 tracing::error!(why = %error, "the run of an approval could not be loaded");
                 Err(Outcome::Failed(SLOW.to_owned()))
@@ -258,7 +256,7 @@ impl Callback {
     async fn tell_unless_counted(&self, press: &BlockActions, outcome: Outcome) -> Response {
         match outcome {
             Outcome::Counted => Response::text(200, ""),
-            Outcome::Refused(words) | Outcome::Failed(words) => self.tell(press, &words).await,
+            Outcome::Said(words) | Outcome::Failed(words) => self.tell(press, &words).await,
         }
     }
 

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use weir_local::cli::{self, Cli, Command, Exit, Failure, Format, Output};
-
-/// What is logged unless somebody says. The Kubernetes client logs each request that fails as an error of its own;
-/// whoever asked says the same with the run and what becomes of it.
-const LOG: &str = "info,kube_client=off";
 
 fn main() -> ExitCode {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -50,14 +49,29 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// `WEIR_LOG` says what is logged, in the usual directives: `debug`, `weir_cluster=debug,info`.
+/// `WEIR_LOG` says what is logged, in the usual directives: `debug`, `info,weir_cluster=debug`. Unless it does, all but the
+/// Kubernetes client, which logs each request that fails as an error of its own; whoever asked says the same with the run
+/// and what becomes of it.
 fn log_to_stderr() {
-    let wanted = variable("WEIR_LOG").unwrap_or_else(|| LOG.into());
+    let usual = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("kube_client", LevelFilter::OFF);
+    let wanted = variable("WEIR_LOG").map(|wanted| wanted.parse::<Targets>());
+    let (logged, wrong) = match wanted {
+        Some(Ok(wanted)) => (wanted, None),
+        Some(Err(error)) => (usual, Some(error)),
+        None => (usual, None),
+    };
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(wanted))
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .with_max_level(LevelFilter::TRACE)
+        .finish()
+        .with(logged)
         .init();
+    if let Some(error) = wrong {
+        tracing::warn!(%error, "WEIR_LOG is not used: expected `debug`, or `info,weir_cluster=debug`");
+    }
 }
 
 /// Help and version go to stdout and are answers; what is wrong with the arguments is told in the form that was asked.

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, run, service_fn};
 use serde_json::Value;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use weir_app::door::{Request, Response};
 use weir_app::{Clock, Engine, HandleError, People, Ports, RandomIds, SystemClock};
 use weir_aws::queue::{Address, DeadLetters, EventBridge, traced};
@@ -76,13 +79,23 @@ pub async fn start(
 /// One JSON object a line; the level as for any function.
 fn log(variable: &dyn Fn(&str) -> Option<String>) {
     let level = variable("AWS_LAMBDA_LOG_LEVEL").or_else(|| variable("RUST_LOG"));
-    let filter = tracing_subscriber::EnvFilter::new(level.unwrap_or_else(|| "info".into()).to_lowercase());
     // A second start in one process keeps the first one's log.
     let _ = tracing_subscriber::fmt()
         .json()
-        .with_env_filter(filter)
         .with_current_span(true)
+        .with_max_level(tracing::Level::TRACE)
+        .finish()
+        .with(logged(level.as_deref().unwrap_or("info")))
         .try_init();
+}
+
+/// `debug`, or `info,weir_cluster=debug`. What cannot be read logs as usual: a function must not end for its log.
+fn logged(level: &str) -> Targets {
+    // Lambda's own word for the highest level; nothing here is worse than an error.
+    let level = level.to_lowercase().replace("fatal", "error");
+    level
+        .parse()
+        .unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO))
 }
 
 impl Host {
@@ -296,6 +309,32 @@ impl Host {
             secrets: Secrets::parse(secrets).unwrap(),
             function: "tests",
             clients,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::logged;
+
+    #[test]
+    fn a_level_is_a_word_of_lambda_or_directives() {
+        let (aws, weir) = ("aws_config", "weir_cluster");
+        for (level, on, off) in [
+            ("INFO", (aws, Level::INFO), (weir, Level::DEBUG)),
+            ("FATAL", (weir, Level::ERROR), (weir, Level::WARN)),
+            (
+                "warn,weir_cluster=debug",
+                (weir, Level::DEBUG),
+                (aws, Level::INFO),
+            ),
+            ("weir=loud", (weir, Level::INFO), (weir, Level::DEBUG)),
+        ] {
+            let logged = logged(level);
+            assert!(logged.would_enable(on.0, &on.1), "{level}");
+            assert!(!logged.would_enable(off.0, &off.1), "{level}");
         }
     }
 }

@@ -33,15 +33,21 @@ const HINT: &str = r#"{"Records":[{"messageId":"m","eventSource":"aws:sqs","body
 /// What comes to a door: a request that nobody signed.
 const REQUEST: &str = r#"{"version":"2.0","rawPath":"/","rawQueryString":"","headers":{},"requestContext":{"http":{"method":"POST","path":"/"}},"body":"e30=","isBase64Encoded":true}"#;
 
-/// Name, file, event, and whether a floor makes calls.
-const PROGRAMS: [(&str, &str, &str, bool); 7] = [
-    ("floor: hello world", "floor-hello", REQUEST, false),
-    ("floor: the same clients", "floor-clients", REQUEST, false),
-    ("floor: clients and calls", "floor-clients", REQUEST, true),
-    ("webhook-intake", "webhook-intake", REQUEST, false),
-    ("approval-callback", "approval-callback", REQUEST, false),
-    ("stage-executor", "stage-executor", HINT, false),
-    ("metric-check", "metric-check", HINT, false),
+/// Name, file, event, and what a floor is told to do beside making clients.
+const PROGRAMS: [(&str, &str, &str, Option<&str>); 8] = [
+    ("floor: hello world", "floor-hello", REQUEST, None),
+    ("floor: the same clients", "floor-clients", REQUEST, None),
+    ("floor: clients and calls", "floor-clients", REQUEST, Some("aws")),
+    (
+        "floor: and a cluster's",
+        "floor-clients",
+        REQUEST,
+        Some("cluster"),
+    ),
+    ("webhook-intake", "webhook-intake", REQUEST, None),
+    ("approval-callback", "approval-callback", REQUEST, None),
+    ("stage-executor", "stage-executor", HINT, None),
+    ("metric-check", "metric-check", HINT, None),
 ];
 
 #[tokio::main(flavor = "current_thread")]

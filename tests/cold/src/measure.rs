@@ -42,7 +42,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(file: &Path, event: &str, calls: bool) -> Self {
+    pub(crate) fn new(file: &Path, event: &str, calls: Option<&str>) -> Self {
         let settings = [
             ("AWS_ACCESS_KEY_ID", "ASIA"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -68,9 +68,7 @@ impl Program {
             .into_iter()
             .map(|(name, value)| (name, value.to_owned()))
             .collect();
-        if calls {
-            variables.push(("FLOOR_CALLS", "1".to_owned()));
-        }
+        variables.extend(calls.map(|calls| ("FLOOR_CALLS", calls.to_owned())));
         Self {
             file: file.to_owned(),
             event: event.to_owned(),

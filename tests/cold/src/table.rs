@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::measure::{Program, Sample};
 
-/// Programs whose floor is the third: they make the same clients and calls.
-const FLOORS: usize = 3;
+/// Programs that come first and do less than the others: nothing, clients, calls with them, a cluster's client too.
+const FLOORS: usize = 4;
 
 /// Prints a line a program: median, 95th and 99th of the start, how that compares, and medians of what comes after;
 /// first over plain HTTP, then over TLS.
@@ -13,7 +13,7 @@ pub(crate) fn print(programs: &[(&str, u64, Program)], samples: &[[Vec<Sample>; 
     let runs = samples.first().map_or(0, |[plain, _]| plain.len());
     println!("start to first request for an event, {runs} starts of each in turn, ms");
     println!(
-        "{:<26} {:>6} {:>7} {:>7} {:>7} {:>13} {:>13} {:>12} {:>11}   with TLS: {:>7} {:>12} {:>11}",
+        "{:<26} {:>6} {:>7} {:>7} {:>7} {:>13} {:>13} {:>13} {:>12} {:>11}   with TLS: {:>7} {:>12} {:>11}",
         "",
         "MB",
         "p50",
@@ -21,6 +21,7 @@ pub(crate) fn print(programs: &[(&str, u64, Program)], samples: &[[Vec<Sample>; 
         "p99",
         "× its clients",
         "× and calls",
+        "× a cluster's",
         "first event",
         "next events",
         "p50",
@@ -37,13 +38,14 @@ pub(crate) fn print(programs: &[(&str, u64, Program)], samples: &[[Vec<Sample>; 
             }
         };
         println!(
-            "{name:<26} {:>6.1} {:>7.1} {:>7.1} {:>7.1} {:>13} {:>13} {:>12.2} {:>11.2}             {:>7.1} {:>12.2} {:>11.2}",
+            "{name:<26} {:>6.1} {:>7.1} {:>7.1} {:>7.1} {:>13} {:>13} {:>13} {:>12.2} {:>11.2}             {:>7.1} {:>12.2} {:>11.2}",
             *bytes as f64 / 1e6,
             at(plain, |sample| sample.ready, 0.5),
             at(plain, |sample| sample.ready, 0.95),
             at(plain, |sample| sample.ready, 0.99),
             versus(1),
             versus(2),
+            versus(3),
             at(plain, |sample| sample.first, 0.5),
             at(plain, |sample| sample.warm, 0.5),
             at(tls, |sample| sample.ready, 0.5),

@@ -1,5 +1,6 @@
 //! A function that makes the clients that Weir's functions make, and does nothing with them. With `FLOOR_CALLS` set it
-//! makes the calls that they make while they start, too.
+//! makes the calls that they make while they start, too; with `FLOOR_CALLS=cluster` also the client of a cluster, which
+//! they make when they first need it.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::{Value, json};
@@ -11,7 +12,8 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let sqs = aws_sdk_sqs::Client::new(&config);
     let secrets = aws_sdk_secretsmanager::Client::new(&config);
-    if std::env::var_os("FLOOR_CALLS").is_some() {
+    let calls = std::env::var_os("FLOOR_CALLS");
+    if calls.is_some() {
         let (secret, _, _) = tokio::join!(
             secrets.get_secret_value().secret_id("weir").send(),
             dynamodb.get_item().table_name("weir").send(),
@@ -19,17 +21,25 @@ async fn main() -> Result<(), Error> {
         );
         secret?;
     }
+    let _cluster = match calls.is_some_and(|calls| calls == "cluster") {
+        true => Some(client("https://cluster.example")?),
+        false => None,
+    };
     run(service_fn(|event: LambdaEvent<Value>| {
         // Linked, as in the functions: an event that names a cluster makes its client.
         let cluster = event.payload["cluster"].as_str().map(str::to_owned);
         let tables = dynamodb.clone();
         async move {
             if let Some(url) = cluster {
-                kube::Client::try_from(kube::Config::new(url.parse()?))?;
+                client(&url)?;
                 tables.list_tables().send().await?;
             }
             Ok::<_, Error>(json!({}))
         }
     }))
     .await
+}
+
+fn client(url: &str) -> Result<kube::Client, Error> {
+    Ok(kube::Client::try_from(kube::Config::new(url.parse()?))?)
 }

@@ -30,7 +30,7 @@ impl Maker<'_> {
             all.dedup_by(|a, b| a["topologyKey"] == b["topologyKey"]);
             spec["topologySpreadConstraints"] = Value::Array(all);
         }
-        if self.random.percent(4) {
+        if self.random.percent(8) {
             spec["schedulingGates"] = json!([{"name": "oracle.test/hold"}]);
         }
         pod
