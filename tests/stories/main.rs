@@ -13,4 +13,5 @@ mod replicas;
 mod rolling;
 mod room;
 mod shadow;
+mod steering;
 mod variants;

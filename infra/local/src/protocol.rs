@@ -77,6 +77,16 @@ pub(crate) enum Act {
         /// Why.
         reason: String,
     },
+    /// Holds its rollouts where they are.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// Takes its rollouts to their end without waiting for the steps that are left.
+    Skip {
+        /// Why.
+        reason: String,
+    },
     /// Sends its traffic back.
     Rollback {
         /// Why.

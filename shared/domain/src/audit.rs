@@ -72,6 +72,10 @@ pub enum Action {
     RunEnded,
     /// A person asked for the end of a run.
     CancelRequested,
+    /// A person asked for a rollout to stay where it is.
+    HoldRequested,
+    /// A person asked for a rollout to go to its end without waiting for its steps.
+    SkipRequested,
     /// A stage began.
     StageStarted,
     /// A step began.

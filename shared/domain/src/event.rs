@@ -108,6 +108,20 @@ pub enum Event {
         /// The pause that their button belongs to; nothing: whatever the run asks.
         pause: Option<ApprovalToken>,
     },
+    /// A person wants the run's rollouts to stay where they are.
+    HoldRequested {
+        /// Who.
+        by: Identity,
+        /// Why.
+        reason: String,
+    },
+    /// A person takes the run's rollouts to their end without waiting for the steps that are left.
+    SkipRequested {
+        /// Who.
+        by: Identity,
+        /// Why.
+        reason: String,
+    },
     /// A person wants traffic back on the stable revision.
     RollbackRequested {
         /// Who.

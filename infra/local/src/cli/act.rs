@@ -1,4 +1,4 @@
-//! Commands that change something: `approve`, `reject`, `cancel`, `rollback`, `run`.
+//! Commands that change something: `approve`, `reject`, `hold`, `skip`, `cancel`, `rollback`, `run`.
 
 use serde_json::json;
 use weir_domain::run::RunStatus;

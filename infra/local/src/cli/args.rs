@@ -64,10 +64,15 @@ pub enum Command {
     Logs(Logs),
     /// Follow a run until it ends
     Watch(Which),
-    /// Approve what a run waits for
+    /// Approve what a run waits for; a rollout that is paused or held goes on
+    #[command(visible_alias = "resume")]
     Approve(Which),
     /// Reject what a run waits for
     Reject(Reason),
+    /// Keep a run's rollouts at their present share, for a day at most
+    Hold(Reason),
+    /// Take a run's rollouts to their end without waiting for the steps that are left
+    Skip(Reason),
     /// End a run; rollouts that move go back first
     Cancel(Reason),
     /// Send a run's traffic back to the stable revision

@@ -65,6 +65,14 @@ pub async fn online(command: &Command, out: &mut Output) -> Result<Exit, Failure
             let reason = because(args);
             act::act(&args.which, Act::Reject { reason }, out).await
         }
+        Command::Hold(args) => {
+            let reason = because(args);
+            act::act(&args.which, Act::Hold { reason }, out).await
+        }
+        Command::Skip(args) => {
+            let reason = because(args);
+            act::act(&args.which, Act::Skip { reason }, out).await
+        }
         Command::Cancel(args) => {
             let reason = because(args);
             act::act(&args.which, Act::Cancel { reason }, out).await

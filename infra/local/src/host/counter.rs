@@ -106,6 +106,8 @@ impl Counter {
             },
             Act::Approve => approval(ApprovalAnswer::Approve)?,
             Act::Reject { reason } => approval(ApprovalAnswer::Reject(reason))?,
+            Act::Hold { reason } => Event::HoldRequested { by, reason },
+            Act::Skip { reason } => Event::SkipRequested { by, reason },
             Act::Cancel { reason } => Event::CancelRequested { by, reason },
             Act::Rollback { reason, force } => Event::RollbackRequested { by, reason, force },
         };

@@ -6,7 +6,7 @@ use crate::approval::ApprovalState;
 use crate::audit::Action;
 use crate::effect::{CommitState, Effect};
 use crate::experiment::{self, Ending, Experiment, leader_of};
-use crate::ids::{ApprovalToken, StepId};
+use crate::ids::StepId;
 use crate::people::{Actor, Identity};
 use crate::rollout::{self, Phase, Rollout};
 use crate::run::{PartStatus, RunStatus};
@@ -69,50 +69,8 @@ fn unfit(draft: &Draft, moving: &[StepId]) -> Option<String> {
     })
 }
 
-/// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
-/// is not for the one who pushed it: nothing else vouches for it.
-pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str, pause: Option<&ApprovalToken>) {
-    let Some(actor) = known(draft, by) else { return };
-    let asking = draft
-        .run
-        .steps()
-        .find(|(.., state)| state.rollout.as_deref().is_some_and(rollout::Rollout::asks))
-        .map(|(id, ..)| id);
-    let paused = asking.is_some_and(|id| draft.run.rollout(id).is_some_and(rollout::Rollout::is_paused));
-    let other = pause.is_some_and(|token| asking.is_none_or(|id| draft.run.pause_of(id) != Some(token)));
-    let refusal = match asking {
-        // A button of an earlier pause must not end a later one.
-        _ if other => Some(format!("{} is not paused there any more", draft.run.title())),
-        None => Some(format!("{} has no step that asks a person", draft.run.title())),
-        Some(_) if !paused && actor.person() == draft.run.cause.actor.person() => Some(format!(
-            "{actor} pushed this change; somebody else must let it pass"
-        )),
-        Some(_) => None,
-    };
-    if let Some(words) = refusal {
-        draft.note_by(actor, Action::ApprovalRefused, words.clone());
-        draft.reply = Some(Reply::Refused(words));
-        return;
-    }
-    let Some(id) = asking else { return };
-    let words = match paused {
-        true => format!("{actor} lets it go on"),
-        false => format!("{actor} lets the step pass, unverified"),
-    };
-    draft.note_by(actor.clone(), Action::ApprovalGiven, words.clone());
-    if let Some(mut rollout) = draft.take_rollout(id) {
-        if let Some(state) = rollout.paused.as_mut().filter(|_| paused) {
-            state.by = Some((actor, reason.to_owned()));
-        } else if let Some(state) = &mut rollout.inconclusive {
-            state.vouched = Some((actor, reason.to_owned()));
-        }
-        draft.put_rollout(id, rollout);
-    }
-    draft.reply = Some(Reply::Done(words));
-}
-
 /// Only people whom the definition knows may end or turn back a run.
-fn known(draft: &mut Draft, by: &Identity) -> Option<Actor> {
+pub(super) fn known(draft: &mut Draft, by: &Identity) -> Option<Actor> {
     match Actor::from_identity(&draft.run.pipeline.groups, by.clone()) {
         actor @ Actor::Person { .. } => Some(actor),
         actor => {

@@ -11,6 +11,7 @@ mod foresee;
 mod look;
 mod queue;
 pub(crate) mod release;
+mod steer;
 mod turn;
 
 use crate::approval::Refusal;
@@ -98,7 +99,9 @@ pub fn decide(state: &State, event: &Event, moment: &Moment) -> Result<Decision,
         Event::ApprovalShown { stage, message } => answer::shown(&mut draft, *stage, message),
         Event::ApprovalAnswered { token, by, answer } => answer::answered(&mut draft, token, by, answer)?,
         Event::CancelRequested { by, reason } => end::cancel(&mut draft, by, reason),
-        Event::PassRequested { by, reason, pause } => end::let_pass(&mut draft, by, reason, pause.as_ref()),
+        Event::PassRequested { by, reason, pause } => steer::let_pass(&mut draft, by, reason, pause.as_ref()),
+        Event::HoldRequested { by, reason } => steer::hold(&mut draft, by, reason),
+        Event::SkipRequested { by, reason } => steer::skip(&mut draft, by, reason),
         Event::RollbackRequested { by, reason, force } => end::roll_back(&mut draft, by, reason, *force),
         Event::AlarmRaised { lane, alarm } => alarm::raised(&mut draft, lane, alarm),
     }

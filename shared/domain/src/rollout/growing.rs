@@ -2,6 +2,7 @@
 
 use super::evidence::danger;
 use super::moves::{enter, enter_step, reason, set_weight, wait, waits_for_places};
+use super::pause::waits_for_person;
 use super::phases::{Phase, Rollout};
 use super::prepare;
 use super::replace::waits_for_leaving;
@@ -53,7 +54,9 @@ pub(super) fn growing(
             &format!("crashes while loading: {crash}"),
         );
     } else if rollout.candidate_seen.warm >= planned.candidate_replicas {
-        warm(draft, rollout, id, step);
+        if !waits_for_person(draft, rollout, id, rule, None) {
+            warm(draft, rollout, id, step);
+        }
     } else if let Some(why) = overdue(draft, rollout, rule) {
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
     } else if draft.now.since(rollout.since) >= rule.warm_within {

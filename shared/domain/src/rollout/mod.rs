@@ -56,7 +56,7 @@ pub use landing::Landed;
 pub(crate) use moves::{leave_lane, promote_held};
 pub use pace::look_again;
 pub use passing::Inconclusive;
-pub use pause::Paused;
+pub use pause::{HELD_WITHIN, Paused};
 pub use phases::{Away, Phase, Rollout};
 pub use plan::{Plan, PlannedStep, StepKind, plan};
 pub(crate) use preview::checked;

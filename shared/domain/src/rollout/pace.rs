@@ -53,6 +53,7 @@ pub fn look_again(
         Phase::Comparing | Phase::Leaving | Phase::Reverting | Phase::Draining | Phase::Removing => {
             Some(now + if quick { limits.settle } else { pace })
         }
+        Phase::Watching { step } if rollout.skips(step) => Some(now + limits.settle),
         Phase::Watching { step } => {
             let hold = rollout.plan.steps.get(step).map_or(Span::ZERO, |step| step.hold);
             Some(boundary(

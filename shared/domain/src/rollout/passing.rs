@@ -145,6 +145,25 @@ fn vouched(draft: &mut Draft, rollout: &mut Rollout, lacks: &str) -> bool {
     true
 }
 
+/// A person takes the rollout to its end, by name.
+pub(super) fn note_skipped(draft: &mut Draft, rollout: &Rollout) {
+    let Some((actor, reason)) = rollout.skipped.clone() else {
+        return;
+    };
+    let counts = rollout.candidate_counts();
+    let words = format!(
+        "unverified: {actor} does not wait for it{}; {} requests so far, {} failed",
+        because(&reason),
+        counts.requests,
+        counts.bad
+    );
+    draft
+        .note_by(actor, Action::StepPassed, words)
+        .with("unverified", true)
+        .with("requests", counts.requests)
+        .with("bad", counts.bad);
+}
+
 /// Extended, then a person is asked, then back. Never on.
 fn inconclusive(draft: &mut Draft, rollout: &mut Rollout, step: &Ended<'_>, lacks: String) -> bool {
     // A hold with traffic lasts at most `hold_exposure`; where there is data, as long as the step again.

@@ -9,7 +9,7 @@ use super::autoscaler::Scaled;
 use super::landing::Landed;
 use super::passing::Inconclusive;
 use super::pause::Paused;
-use super::plan::{Plan, PlannedStep};
+use super::plan::{Plan, PlannedStep, StepKind};
 use super::preview::Preview;
 use super::replace::Replaced;
 use super::stable::StableSide;
@@ -20,6 +20,7 @@ use crate::judge::condition::Weighing;
 use crate::judge::hardware::Hardware;
 use crate::judge::split::Split;
 use crate::judge::watching::Watching;
+use crate::people::Actor;
 use crate::seen::{Counts, PodPhase, RevisionSeen, TrafficChange};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
@@ -165,6 +166,9 @@ pub struct Rollout {
     /// It waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
+    /// Who takes it to its end without waiting for the judged steps, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<(Actor, String)>,
     /// A step that ended and could not be decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inconclusive: Option<Inconclusive>,
@@ -250,6 +254,7 @@ impl Rollout {
             site_clear: false,
             preview: None,
             paused: None,
+            skipped: None,
             inconclusive: None,
             counted_since: None,
             blind_since: None,
@@ -292,6 +297,22 @@ impl Rollout {
             self.phase,
             Phase::Growing { .. } | Phase::Watching { .. } | Phase::Baking
         )
+    }
+
+    /// Whether a person may hold it where it is, or take it to its end.
+    pub fn can_steer(&self) -> bool {
+        matches!(self.phase, Phase::Growing { .. } | Phase::Watching { .. })
+    }
+
+    /// Whether a step is judged and a person does not wait for it.
+    pub(super) fn skips(&self, step: usize) -> bool {
+        let kind = self.plan.steps.get(step).map(|step| step.kind);
+        self.skipped.is_some() && matches!(kind, Some(StepKind::Stepping | StepKind::Shadowing))
+    }
+
+    /// Who holds it where it is, and why.
+    pub fn holder(&self) -> Option<&(Actor, String)> {
+        self.paused.as_ref()?.held.as_ref()
     }
 
     /// Whether it is through its bake, and is promoted when all of its release are.

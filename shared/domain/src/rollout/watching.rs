@@ -3,8 +3,8 @@
 use super::evidence::{breach, failure, held_blind, held_unfair};
 use super::growing::enter_next;
 use super::moves::{enter, wait};
-use super::passing::{Ended, passes};
-use super::pause::paused;
+use super::passing::{Ended, note_skipped, passes};
+use super::pause::waits_for_person;
 use super::phases::{Phase, Rollout};
 use super::plan::StepKind;
 use super::preview::previewing;
@@ -63,6 +63,8 @@ pub(super) fn watching(
     if let Some(words) = unfollowed {
         return wait(draft, rollout, &words);
     }
+    let judged = matches!(planned.kind, StepKind::Stepping | StepKind::Shadowing);
+    let skipped = rollout.skips(step);
     let set_at = rollout
         .changes
         .last()
@@ -70,7 +72,7 @@ pub(super) fn watching(
         .map(|at| at.max(rollout.since));
     let Some(watched) = set_at
         .map(|at| draft.now.since(at))
-        .filter(|watched| *watched >= planned.hold)
+        .filter(|watched| *watched >= planned.hold || skipped)
     else {
         rollout.waits_for.clear();
         return;
@@ -82,8 +84,9 @@ pub(super) fn watching(
         watched,
         hold: planned.hold,
     };
-    let judged = matches!(planned.kind, StepKind::Stepping | StepKind::Shadowing);
-    if judged && !passes(draft, rollout, &ended) {
+    if skipped {
+        note_skipped(draft, rollout);
+    } else if judged && !passes(draft, rollout, &ended) {
         return;
     }
     if takes_places(rollout, step + 1) && !has_followed(draft, rollout) {
@@ -93,10 +96,8 @@ pub(super) fn watching(
             "the gateway: stable gives up replicas once it has followed",
         );
     }
-    if planned
-        .pause
-        .is_some_and(|within| paused(draft, rollout, id, rule, within))
-    {
+    let pause = planned.pause.filter(|_| !skipped);
+    if waits_for_person(draft, rollout, id, rule, pause) {
         return;
     }
     draft.note(
