@@ -149,6 +149,10 @@ impl Traffic for FakeCluster {
         self.inner.count(run, step, placed, before).await
     }
 
+    async fn blocked(&self, run: &Run, step: StepId, placed: &Placed) -> Vec<String> {
+        self.inner.blocked(run, step, placed).await
+    }
+
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
         self.measured().await;
         self.inner.values(run, step).await

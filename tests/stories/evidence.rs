@@ -323,3 +323,27 @@ fn a_source_that_dawdles_costs_a_look_the_time_of_one_answer() {
         world
     });
 }
+
+#[test]
+fn what_cannot_be_measured_is_told_before_anything_moves() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let writes = world.cluster.route_writes("Production");
+        world
+            .cluster
+            .block_metrics("gateway pod public/envoy does not tell its counters");
+        let run = world
+            .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+            .await;
+        world.run_until_idle().await;
+        world.expect_status(&run, "failed").await;
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("nothing was moved: gateway pod public/envoy"),
+            "{why}"
+        );
+        assert_eq!(world.cluster.route_writes("Production"), writes);
+        world.expect_serving("Production", &good);
+        world
+    });
+}

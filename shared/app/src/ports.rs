@@ -230,6 +230,13 @@ pub trait Traffic: Send + Sync {
         before: Option<&serde_json::Value>,
     ) -> Counting;
 
+    /// Why what a rollout is to be judged by cannot be read, asked before anything moves; nothing where it can, or where
+    /// only trying will tell.
+    async fn blocked(&self, run: &Run, step: StepId, placed: &Placed) -> Vec<String> {
+        let _ = (run, step, placed);
+        Vec::new()
+    }
+
     /// Metrics of the candidate that are plain numbers, by name: those that the rollback condition names and the
     /// definition has a source for.
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {

@@ -3,7 +3,8 @@
 use weir_domain::Wanted;
 use weir_domain::event::Event;
 use weir_domain::ids::StepId;
-use weir_domain::seen::{Replica, RolloutSeen, Scene};
+use weir_domain::run::Run;
+use weir_domain::seen::{Replica, RolloutSeen, Scene, SiteSeen};
 
 use crate::engine::{Engine, HandleError};
 use crate::store::{Loaded, Scrape};
@@ -29,6 +30,8 @@ impl Engine {
                 let mut seen = self.ports.clusters.site(run, *step).await;
                 if run.experiment(*step).is_some() {
                     self.add_unknown_sources(run, &mut seen);
+                } else {
+                    self.add_blocked_metrics(run, *step, &mut seen).await;
                 }
                 Ok((Event::SiteSeen { step: *step, seen }, None))
             }
@@ -51,6 +54,24 @@ impl Engine {
             Wanted::Rollout(step) => self.see_rollout(loaded, *step).await,
             Wanted::Experiment(step) => self.see_experiment(loaded, *step).await,
             Wanted::Series(step) => self.see_series(loaded, *step).await,
+        }
+    }
+
+    /// Adds why a rollout could not be judged, once nothing else is in its way.
+    async fn add_blocked_metrics(&self, run: &Run, step: StepId, seen: &mut SiteSeen) {
+        let judged = run
+            .rule(step)
+            .is_some_and(|rule| rule.rollback.is_some() || rule.strategy.judged().is_some());
+        let split = run.rollout(step).is_some_and(|rollout| rollout.stable.is_some());
+        let SiteSeen::Seen { problems, .. } = seen else {
+            return;
+        };
+        if !judged || !split || !problems.is_empty() {
+            return;
+        }
+        // A cluster that does not answer now is waited for at the next look.
+        if let Ok(scenery) = self.ports.clusters.scenery(run, step).await {
+            problems.extend(self.ports.traffic.blocked(run, step, &scenery.placed).await);
         }
     }
 

@@ -82,7 +82,11 @@ impl Direct {
     }
 
     /// The endpoints of the rule's route, as a pod of the gateway counts them.
-    async fn endpoints(&self, rule: &RolloutRule, pod: &PodRef) -> Result<Option<Endpoints>, ProxyError> {
+    pub(crate) async fn endpoints(
+        &self,
+        rule: &RolloutRule,
+        pod: &PodRef,
+    ) -> Result<Option<Endpoints>, ProxyError> {
         let own = gateway::route(&rule.target);
         let place = (rule.target.cluster.clone(), gateway_key(pod));
         let read = |routes| self.read(rule, pod, routes);
@@ -102,7 +106,7 @@ impl Direct {
         Ok(gateway::read(&page, routes).map(Arc::new))
     }
 
-    async fn get(
+    pub(crate) async fn get(
         &self,
         rule: &RolloutRule,
         pod: &PodRef,
@@ -135,6 +139,13 @@ impl Traffic for Direct {
                 scrape: before.cloned(),
                 replicas: BTreeMap::new(),
             },
+        }
+    }
+
+    async fn blocked(&self, run: &Run, step: StepId, placed: &Placed) -> Vec<String> {
+        match run.rule(step) {
+            Some(rule) => self.blocked_for(rule, placed).await,
+            None => Vec::new(),
         }
     }
 }

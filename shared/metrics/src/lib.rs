@@ -53,6 +53,7 @@ mod page;
 mod absorb;
 mod tally;
 
+mod blocked;
 mod direct;
 
 mod asked;

@@ -300,6 +300,13 @@ impl Traffic for Sources {
         self.count_rule(run, step, rule, placed, before).await
     }
 
+    async fn blocked(&self, run: &Run, step: StepId, placed: &Placed) -> Vec<String> {
+        match run.rule(step) {
+            Some(rule) if !covers(rule) => self.direct.blocked(run, step, placed).await,
+            _ => Vec::new(),
+        }
+    }
+
     async fn values(&self, run: &Run, step: StepId) -> BTreeMap<String, Reading> {
         let (Some(rule), Some(rollout)) = (run.rule(step), run.rollout(step)) else {
             return BTreeMap::new();

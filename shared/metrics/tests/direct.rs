@@ -441,3 +441,45 @@ mod simulated {
         control.stop();
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_counted_is_said_before_anything_moves_with_the_hop_and_the_fix() {
+    let denied = || ProxyError::Denied("no right".into());
+    let refused = || ProxyError::Pod("connection refused".into());
+    let away = || ProxyError::Cluster("etcd is away".into());
+    let right = "Weir may not get pods/proxy in namespace `production`, so the counters of gateway pod envoy cannot be read: apply \
+                 infra/cluster/pod-proxy.yaml with `-n production`, or let a server count the requests (`metrics` in the definition)";
+    let hop = "gateway pod production/envoy does not tell its counters on port 19001 by way of the API server: the pod did not answer: \
+               connection refused; let the API server reach it (NetworkPolicy, firewall of the nodes), or let a server count the \
+               requests (`metrics` in the definition)";
+    let of_pod = right.replace("gateway pod envoy", "pod failing");
+    for (gateway, pod, expected) in [
+        (Some(denied()), Some(denied()), Some(right)),
+        (Some(refused()), Some(refused()), Some(hop)),
+        (Some(refused()), Some(denied()), Some(hop)),
+        // One of both is enough, and a cluster that is away is waited for.
+        (Some(denied()), None, None),
+        (None, Some(denied()), None),
+        (Some(away()), Some(away()), None),
+        (Some(away()), Some(denied()), Some(&*of_pod)),
+        // What serves may be dead: this rollout may be its cure.
+        (Some(away()), Some(refused()), None),
+    ] {
+        let (pods, direct) = world();
+        match gateway {
+            Some(error) => pods.fail("envoy", GATEWAY, error),
+            None => pods.say("envoy", GATEWAY, envoy(10)),
+        }
+        let serves = Placed {
+            pods: [(good(), vec![self::pod("failing", "127.0.0.3")])].into(),
+            ..placed()
+        };
+        match pod {
+            Some(error) => pods.fail("failing", POD, error),
+            None => pods.say("failing", POD, VLLM_ONLY),
+        }
+        let run = sample::run("one", "llm", 1);
+        let told = direct.blocked(&run, sample::ROLLOUT, &serves).await;
+        assert_eq!(told, expected.map(str::to_owned).into_iter().collect::<Vec<_>>());
+    }
+}

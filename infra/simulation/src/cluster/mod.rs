@@ -43,6 +43,8 @@ struct Inside {
     silent_metrics: bool,
     /// What is in the way of a rollout before it begins.
     obstacles: Vec<String>,
+    /// Why counters could not be read, if anything asks beforehand.
+    blocked: Vec<String>,
     values: BTreeMap<String, Reading>,
     /// Mean and spread of metrics that steps collect.
     series: BTreeMap<String, (f64, f64)>,

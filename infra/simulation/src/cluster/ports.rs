@@ -201,6 +201,10 @@ impl Traffic for SimulatedCluster {
         }
     }
 
+    async fn blocked(&self, _: &Run, _: StepId, _: &Placed) -> Vec<String> {
+        self.inside().blocked.clone()
+    }
+
     async fn values(&self, _: &Run, _: StepId) -> BTreeMap<String, Reading> {
         self.inside().values.clone()
     }

@@ -89,6 +89,11 @@ impl SimulatedCluster {
         self.inside().obstacles.push(problem.to_owned());
     }
 
+    /// Counters cannot be read, for this reason.
+    pub fn block_metrics(&self, why: &str) {
+        self.inside().blocked.push(why.to_owned());
+    }
+
     /// How many requests come per second.
     pub fn set_rate(&self, per_second: u64) {
         self.inside().flows.rates = Rates::constant(per_second as f64);

@@ -1,0 +1,60 @@
+//! Whether the direct source will be able to count, tried before anything moves.
+
+use futures::future::join_all;
+use weir_app::{Placed, PodRef, ProxyError};
+use weir_domain::pipeline::RolloutRule;
+
+use crate::direct::Direct;
+use crate::{gateway, page};
+
+const FIX: &str = "or let a server count the requests (`metrics` in the definition)";
+
+impl Direct {
+    /// Why neither the gateway's counters nor those of stable's pods can be read; nothing if one of them can, or if the
+    /// API server itself does not answer.
+    pub(crate) async fn blocked_for(&self, rule: &RolloutRule, placed: &Placed) -> Vec<String> {
+        let gateways = join_all(placed.gateway.iter().map(|pod| self.gateway_tells(rule, pod))).await;
+        let pods: Vec<&PodRef> = placed.pods.values().flatten().collect();
+        let pods = join_all(pods.into_iter().map(|pod| self.pod_tells(rule, pod))).await;
+        if gateways.iter().chain(&pods).any(Result::is_ok) {
+            return Vec::new();
+        }
+        let mut silent = gateways.into_iter().chain(pods).filter_map(Result::err).flatten();
+        silent.next().into_iter().collect()
+    }
+
+    /// A pod that does not answer may be what the rollout is to mend; only a missing right is in its way.
+    async fn pod_tells(&self, rule: &RolloutRule, pod: &PodRef) -> Result<(), Option<String>> {
+        let endpoint = &rule.workload.metrics;
+        let said = self
+            .get(rule, pod, endpoint.port, endpoint.path.clone(), page::BYTES_MAX)
+            .await;
+        said.map(|_| ()).map_err(|error| match error {
+            ProxyError::Denied(_) => Some(denied("pod", pod)),
+            _ => None,
+        })
+    }
+
+    async fn gateway_tells(&self, rule: &RolloutRule, pod: &PodRef) -> Result<(), Option<String>> {
+        let said = self.endpoints(rule, pod).await;
+        said.map(|_| ()).map_err(|error| match error {
+            ProxyError::Denied(_) => Some(denied("gateway pod", pod)),
+            ProxyError::Cluster(_) => None,
+            ProxyError::Pod(_) | ProxyError::TooLarge(_) => Some(format!(
+                "gateway pod {}/{} does not tell its counters on port {} by way of the API server: {error}; let the API server \
+                 reach it (NetworkPolicy, firewall of the nodes), {FIX}",
+                pod.namespace,
+                pod.name,
+                gateway::PORT
+            )),
+        })
+    }
+}
+
+fn denied(what: &str, pod: &PodRef) -> String {
+    let (namespace, name) = (&pod.namespace, &pod.name);
+    format!(
+        "Weir may not get pods/proxy in namespace `{namespace}`, so the counters of {what} {name} cannot be read: apply \
+         infra/cluster/pod-proxy.yaml with `-n {namespace}`, {FIX}"
+    )
+}
