@@ -1,5 +1,6 @@
 //! A way to the API server on which an answer can be held, and on which requests go wrong.
 
+mod passed;
 mod weather;
 
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::api::Api;
+use passed::Ledger;
+pub use passed::Passed;
 pub use weather::Fault;
 use weather::Weather;
 
@@ -37,7 +40,7 @@ pub struct Gate {
 
 struct State {
     api: Api,
-    passed: Mutex<Vec<String>>,
+    passed: Mutex<Ledger>,
     trap: Mutex<Option<Trap>>,
     weather: Mutex<Weather>,
 }
@@ -49,6 +52,10 @@ struct Trap {
 }
 
 impl State {
+    fn passed(&self) -> MutexGuard<'_, Ledger> {
+        self.passed.lock().expect("no holder panics")
+    }
+
     fn weather(&self) -> MutexGuard<'_, Weather> {
         self.weather.lock().expect("no holder panics")
     }
@@ -148,7 +155,12 @@ impl Gate {
 
     /// Methods and answers so far, in the order in which the server gave them: `GET 200`.
     pub fn passed(&self) -> Vec<String> {
-        self.state.passed.lock().expect("no holder panics").clone()
+        self.calls().iter().map(ToString::to_string).collect()
+    }
+
+    /// The same, with what each was about.
+    pub fn calls(&self) -> Vec<Passed> {
+        self.state.passed().calls.clone()
     }
 }
 
@@ -202,7 +214,7 @@ impl std::fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
-    let method = request.method().clone();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let fault = state.weather().next(&request);
     if fault == Some(Fault::Unheard) {
         return Err(Broken);
@@ -217,8 +229,7 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     if fault == Some(Fault::Unanswered) {
         return Err(Broken);
     }
-    let words = format!("{method} {}", status.as_u16());
-    state.passed.lock().expect("no holder panics").push(words);
+    state.passed().note(&method, &path, status, &body);
     let trap = {
         let mut trap = state.trap.lock().expect("no holder panics");
         trap.take_if(|trap| trap.method == method)

@@ -33,7 +33,7 @@ pub use asked::{asked, asked_text};
 pub use clock::{ShiftedClock, WallClock};
 pub use cluster::{Cluster, GPUS_OF_A_NODE, Nodes, another, built, root, shared, shared_with};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
-pub use gate::{Fault, Gate, Held};
+pub use gate::{Fault, Gate, Held, Passed};
 pub use git::{GitServer, commit_model};
 pub use gpus::Exporter;
 pub use host::Host;
