@@ -38,6 +38,10 @@ impl World {
                 "Clusters",
                 "prod=eu-central-1/prod-1,local=api:127.0.0.1:9;audience=weir/local",
             ),
+            (
+                "Bounds",
+                r#"{"prod":{"bounds":{"answer":{"bound_ms":23},"observed":{"bound_ms":56},"job":{"bound_ms":1000},"pod":{"bound_ms":84}}}}"#,
+            ),
             ("Audiences", "weir/local"),
             (
                 "Sources",

@@ -93,7 +93,7 @@ impl Host {
     pub fn ports(&self) -> Result<Ports, HostError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let table = self.clients.dynamodb.clone();
-        let fleet = Arc::new(Fleet::new(self.places(&clock)?, clock.clone()));
+        let fleet = Arc::new(self.fleet(&clock)?);
         let direct = Arc::new(weir_metrics::Direct::new(fleet.clone()));
         let servers = sources::servers(&self.settings.sources, &self.secrets, &self.clients, &clock);
         let traffic =
@@ -109,6 +109,14 @@ impl Host {
             ids: Arc::new(RandomIds),
             limits: Limits::default(),
         })
+    }
+
+    fn fleet(&self, clock: &Arc<dyn Clock>) -> Result<Fleet, HostError> {
+        let fleet = Fleet::new(self.places(clock)?, clock.clone());
+        let measured = self.settings.bounds.iter();
+        Ok(measured.fold(fleet, |fleet, (name, bounds)| {
+            fleet.measured(Some(name.clone()), *bounds)
+        }))
     }
 
     fn places(&self, clock: &Arc<dyn Clock>) -> Result<Places, HostError> {
@@ -289,7 +297,7 @@ impl Host {
         clients.google = weir_federation::Google::at(url, url, url).unwrap();
         Self {
             settings: Settings::read(&|name| {
-                let listed = ["WEIR_CLUSTERS", "WEIR_SOURCES"].contains(&name);
+                let listed = ["WEIR_CLUSTERS", "WEIR_SOURCES", "WEIR_BOUNDS"].contains(&name);
                 (!listed).then(|| name.to_owned())
             })
             .unwrap(),

@@ -9,6 +9,7 @@
 //! the first event, and the connections that every event needs are made there; secrets are read again every five minutes,
 //! and clients of clusters are made when one is needed.
 
+mod bounds;
 mod clients;
 mod gate;
 mod google;

@@ -4,6 +4,8 @@
 //! A write is timed from the API server's answer on, and looked at every 20 ms. Whatever was made is removed, also where something
 //! fails.
 
+mod printed;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +19,8 @@ use crate::fault::Fault;
 use crate::fleet::chain;
 use crate::pods::condition;
 use crate::route::route_seen;
+
+pub use printed::bounds;
 
 /// Between two looks at what was written.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
