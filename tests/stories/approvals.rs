@@ -16,7 +16,8 @@ async fn waiting_run(world: &World) -> weir_domain::ids::RunId {
     run
 }
 
-fn waits(run: &Run) -> bool {
+/// Whether somebody has been asked.
+pub(crate) fn waits(run: &Run) -> bool {
     run.stages.iter().any(|stage| {
         stage
             .approval

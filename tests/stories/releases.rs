@@ -1,5 +1,6 @@
 //! One release over several clusters: waves, one verdict, one way back for all.
 
+mod approvals;
 mod back;
 mod lanes;
 
@@ -55,13 +56,17 @@ async fn push(world: &World, n: u32, pipeline: Pipeline) -> RunId {
 
 /// A commit whose revisions err in one environment, once they have answered for so long.
 async fn push_bad_in(world: &World, environment: &str, healthy_for: Span) -> RunId {
+    push_bad(world, environment, healthy_for, release(&commit(2), WAVES)).await
+}
+
+async fn push_bad(world: &World, environment: &str, healthy_for: Span, pipeline: Pipeline) -> RunId {
     let bad = Behaviour {
         errors_per_mille: 200.0,
         healthy_for,
         ..Behaviour::default()
     };
     world.cluster.behave_in(environment, &commit(2), bad);
-    push(world, 2, release(&commit(2), WAVES)).await
+    push(world, 2, pipeline).await
 }
 
 async fn entries(world: &World, run: &RunId, action: Action) -> Vec<Entry> {

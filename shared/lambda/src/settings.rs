@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use weir_domain::ids::ClusterName;
+use weir_domain::seen::Bounds;
 use weir_metrics::provider::{Named, NamedError};
 
+use crate::bounds::bounds;
 use crate::ways::{self, Way};
 
 /// Every variable that is read. The template sets no other, and a test compares both.
-pub const NAMES: [&str; 18] = [
+pub const NAMES: [&str; 19] = [
     "WEIR_TABLE",
     "WEIR_STEPS_QUEUE_URL",
     "WEIR_STEPS_QUEUE_ARN",
@@ -19,6 +21,7 @@ pub const NAMES: [&str; 18] = [
     "WEIR_SCHEDULE_ROLE_ARN",
     "WEIR_SECRET_ID",
     "WEIR_CLUSTERS",
+    "WEIR_BOUNDS",
     "WEIR_KUBECONFIG",
     "WEIR_REGISTRY",
     "WEIR_SOURCES",
@@ -60,6 +63,8 @@ pub struct Settings {
     pub secret: String,
     /// What the clusters of definitions are, and how they are entered.
     pub clusters: BTreeMap<ClusterName, Way>,
+    /// What was measured of them, where it was: plans count on it and tell it.
+    pub bounds: BTreeMap<ClusterName, Bounds>,
     /// A file for clusters that are not in the list, where functions run beside a cluster of their own.
     pub kubeconfig: Option<String>,
     /// What `${REGISTRY}` stands for in definitions that do not say it themselves.
@@ -87,6 +92,11 @@ pub enum SettingsError {
     /// It is not a list of clusters.
     #[error("WEIR_CLUSTERS: {0}; clusters are separated by commas, options by semicolons")]
     Clusters(String),
+    /// It is not what was measured of clusters.
+    #[error(
+        "WEIR_BOUNDS: {0}; expected {{\"CLUSTER\":{{\"bounds\":{{…}}}},…}}, with what `weir conformance --format json` printed for each cluster"
+    )]
+    Bounds(String),
     /// It is not a list of servers of metrics.
     #[error("WEIR_SOURCES: {0}; sources are separated by spaces")]
     Sources(String),
@@ -100,6 +110,13 @@ impl Settings {
     pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| given(name).ok_or(SettingsError::Missing(name));
+        let clusters =
+            ways::clusters(&given("WEIR_CLUSTERS").unwrap_or_default()).map_err(SettingsError::Clusters)?;
+        let kubeconfig = given("WEIR_KUBECONFIG");
+        // A file is for every cluster that is not in the list.
+        let known = |name: &ClusterName| clusters.contains_key(name) || kubeconfig.is_some();
+        let bounds =
+            bounds(&given("WEIR_BOUNDS").unwrap_or_default(), known).map_err(SettingsError::Bounds)?;
         Ok(Self {
             table: needed("WEIR_TABLE")?,
             steps: QueueNames {
@@ -114,9 +131,9 @@ impl Settings {
             schedule_group: needed("WEIR_SCHEDULE_GROUP")?,
             schedule_role: needed("WEIR_SCHEDULE_ROLE_ARN")?,
             secret: needed("WEIR_SECRET_ID")?,
-            clusters: ways::clusters(&given("WEIR_CLUSTERS").unwrap_or_default())
-                .map_err(SettingsError::Clusters)?,
-            kubeconfig: given("WEIR_KUBECONFIG"),
+            clusters,
+            bounds,
+            kubeconfig,
             registry: given("WEIR_REGISTRY"),
             sources: sources(&given("WEIR_SOURCES").unwrap_or_default()).map_err(SettingsError::Sources)?,
             github_api: given("WEIR_GITHUB_API").unwrap_or_else(|| GITHUB_API.into()),
@@ -160,7 +177,11 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::BTreeSet;
 
+    use weir_domain::time::Span;
+
     use super::*;
+
+    const MEASURED: &str = r#"{"cluster":"c","bounds":{"answer":{"bound_ms":23},"observed":{"bound_ms":56},"job":{"bound_ms":1000},"pod":{"bound_ms":84}}}"#;
 
     fn value(name: &str) -> Option<String> {
         match name {
@@ -168,6 +189,7 @@ mod tests {
             "WEIR_SOURCES" => {
                 Some("dd=datadog:https://api.datadoghq.eu  scores=json:a.example,b.example".into())
             }
+            "WEIR_BOUNDS" => Some(format!(r#"{{"prod":{MEASURED}}}"#)),
             _ => Some(format!("{name}'s")),
         }
     }
@@ -184,6 +206,12 @@ mod tests {
         let prod = &settings.clusters[&ClusterName::new("prod")];
         assert!(matches!(prod, Way::Eks(cluster) if cluster.region == "eu-central-1"));
         assert_eq!(settings.clusters.len(), 2);
+        let measured: Vec<(&str, Span)> = settings
+            .bounds
+            .iter()
+            .map(|(name, bounds)| (name.as_str(), bounds.observed))
+            .collect();
+        assert_eq!(measured, [("prod", Span(56))]);
         let sources: Vec<&str> = settings.sources.iter().map(Named::name).collect();
         assert_eq!(sources, ["dd", "scores"]);
     }
@@ -226,6 +254,38 @@ mod tests {
             });
             assert_eq!(read.unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn bounds_that_cannot_be_used_are_told_with_what_is_expected() {
+        let told = |bounds: &str, file: Option<&str>| {
+            let read = Settings::read(&|name| match name {
+                "WEIR_BOUNDS" => Some(bounds.to_owned()),
+                "WEIR_KUBECONFIG" => file.map(str::to_owned),
+                _ => value(name),
+            });
+            read.map_err(|error| error.to_string())
+        };
+        let elsewhere = format!(r#"{{"prd":{MEASURED}}}"#);
+        let expected = r#"; expected {"CLUSTER":{"bounds":{…}},…}, with what `weir conformance --format json` printed for each cluster"#;
+        for (bounds, found) in [
+            (
+                "prod=56ms",
+                "it is no object in JSON: expected value at line 1 column 1",
+            ),
+            (&*elsewhere, "`prd` is no cluster of WEIR_CLUSTERS"),
+            (
+                r#"{"prod":{"bounds":{"observed":{"bound_ms":"56ms"}}}}"#,
+                "`prod`: `bounds.observed.bound_ms` is \"56ms\"; expected whole milliseconds, at most 600000, as `weir conformance --format json` prints them",
+            ),
+        ] {
+            assert_eq!(
+                told(bounds, None).unwrap_err(),
+                format!("WEIR_BOUNDS: {found}{expected}")
+            );
+        }
+        // A file may know more clusters than the list does.
+        assert_eq!(told(&elsewhere, Some("file")).unwrap().bounds.len(), 1);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::wait::eventually;
 
 /// Image name that stands for the simulated inference server.
-pub(crate) const SIMULATOR: &str = "weir/simulator";
+pub const SIMULATOR: &str = "weir/simulator";
 
 /// GPUs of a node that has some.
 pub const GPUS_OF_A_NODE: usize = 4;

@@ -31,7 +31,7 @@ mod world;
 pub use api::{Answer, Api};
 pub use asked::{asked, asked_text};
 pub use clock::{ShiftedClock, WallClock};
-pub use cluster::{Cluster, GPUS_OF_A_NODE, Nodes, another, built, root, shared, shared_with};
+pub use cluster::{Cluster, GPUS_OF_A_NODE, Nodes, SIMULATOR, another, built, root, shared, shared_with};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Fault, Gate, Held, Passed};
 pub use git::{GitServer, commit_model};
@@ -44,7 +44,8 @@ pub use log::raised_after_revert;
 pub use process::{Process, Writer};
 pub use run::{PLUGIN, ROLLOUT, Shape};
 pub use stage::{
-    REPLICAS, Stage, effective_ms, failed_by_version_alone, first_step_in_effect, replaced, rollout,
+    REPLICAS, Stage, change_rules, effective_ms, failed_by_version_alone, first_step_in_effect, replaced,
+    rollout,
 };
 pub use wait::{eventually, soon};
 pub use world::World;

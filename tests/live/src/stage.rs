@@ -359,7 +359,8 @@ impl Stage {
     }
 }
 
-fn change_rules(pipeline: &mut Pipeline, change: impl Fn(&mut RolloutRule)) {
+/// Changes the rules of all rollouts of a pipeline.
+pub fn change_rules(pipeline: &mut Pipeline, change: impl Fn(&mut RolloutRule)) {
     let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
     for step in work.flat_map(steps) {
         if let StepWork::Rollout(rule) = &mut step.work {

@@ -11,6 +11,7 @@ mod eks;
 mod fence;
 mod jwt;
 mod plugin;
+mod preflight;
 mod rights;
 mod rollout;
 mod site;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use weir_app::Clusters;
-use weir_domain::pipeline::{RolloutRule, StageWork, StepWork};
+use weir_domain::pipeline::RolloutRule;
 use weir_domain::run::Run;
 use weir_domain::seen::SiteSeen;
 use weir_domain::strategy::{Shadow, Strategy};
-use weir_live::{ROLLOUT, Role, Shape, World};
+use weir_live::{ROLLOUT, Role, Shape, World, change_rules};
 
 async fn problems(world: &World, run: &Run, role: Role) -> Vec<String> {
     match world.fleet(role).site(run, ROLLOUT).await {
@@ -18,15 +18,7 @@ async fn problems(world: &World, run: &Run, role: Role) -> Vec<String> {
 /// The run with another target.
 fn with(run: &Run, change: impl Fn(&mut RolloutRule)) -> Run {
     let mut run = run.clone();
-    let StageWork::Steps { steps, .. } =
-        &mut std::sync::Arc::make_mut(&mut run.pipeline).stages[ROLLOUT.stage].work
-    else {
-        panic!("it has steps")
-    };
-    let StepWork::Rollout(rule) = &mut steps[ROLLOUT.step].work else {
-        panic!("it is a rollout")
-    };
-    change(rule);
+    change_rules(std::sync::Arc::make_mut(&mut run.pipeline), change);
     run
 }
 
