@@ -344,6 +344,7 @@ fn article_condition() -> Condition {
         };
         Condition::Compare(Comparison {
             metric: metric.into(),
+            window: None,
             op: Op::Above,
             line,
             during: None,

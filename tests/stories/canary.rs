@@ -6,7 +6,9 @@ use weir_domain::pipeline::Strategy;
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
-use weir_tests::{Behaviour, Outcome, canary_to_production, canary_with, commit, once, replay, slack_press};
+use weir_tests::{
+    Behaviour, Outcome, World, canary_to_production, canary_with, commit, once, replay, slack_press,
+};
 
 #[test]
 fn the_first_release_goes_to_everything_at_once_and_says_so() {

@@ -23,6 +23,7 @@ pub(crate) fn article() -> Condition {
         };
         Condition::Compare(Comparison {
             metric: metric.into(),
+            window: None,
             op: Op::Above,
             line,
             during: None,

@@ -9,6 +9,9 @@ use weir_domain::time::{Span, Timestamp};
 use super::behaviour::Behaviour;
 use super::pool::{Pod, node_name};
 
+/// Requests of a thousand that are slow while caches are empty.
+const COLD_PER_MILLE: f64 = 500.0;
+
 #[derive(Default)]
 pub(super) struct Revision {
     pub(super) pods: Vec<Pod>,

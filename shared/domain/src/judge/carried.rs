@@ -126,6 +126,7 @@ mod tests {
     fn over(metric: &str, value: f64) -> Condition {
         Condition::Compare(Comparison {
             metric: metric.into(),
+            window: None,
             op: Op::Above,
             line: Quantity {
                 value,

@@ -136,10 +136,12 @@ impl Weighing {
             .or_insert_with(|| Metric::new(asked));
         let factor = metric.factor(arms);
         metric.add(arms);
-        if comparison.during.is_some() || side == Side::Under {
+        // With evidence, a window and `for` ask the same: what happened inside the time.
+        let inside = comparison.during.or(comparison.window.map(|window| window.span));
+        if inside.is_some() || side == Side::Under {
             self.windows
                 .entry(name)
-                .or_insert_with(|| Windowed::new(side, line, comparison.during))
+                .or_insert_with(|| Windowed::new(side, line, inside))
                 .add(arms.candidate, factor, block.at);
         }
     }
@@ -149,17 +151,21 @@ impl Weighing {
         let Some(reading) = block.values.get(&comparison.metric) else {
             return;
         };
+        let number = match reading {
+            Reading::Number(number) => Some(*number),
+            _ => None,
+        };
+        let rule = self.points.entry(comparison.to_string()).or_default();
+        if let Some(window) = comparison.window {
+            let finite = number.filter(|number| number.is_finite());
+            return rule.window(comparison, window, finite, block.at);
+        }
         let now = Comparison {
             during: None,
             ..comparison.clone()
         };
         let readings = [(comparison.metric.clone(), reading.clone())].into();
         let truth = evaluate(&Condition::Compare(now), &readings).result;
-        let number = match reading {
-            Reading::Number(number) => Some(*number),
-            _ => None,
-        };
-        let rule = self.points.entry(comparison.to_string()).or_default();
         rule.number(comparison, truth, number, block.at);
     }
 
@@ -265,21 +271,27 @@ impl Weighing {
     /// Comparisons that are weighed and that nothing was counted for: no promotion rests on silence.
     pub fn missing(&self, condition: &Condition, values: &BTreeMap<String, Reading>) -> Vec<String> {
         let condition = condition.plain();
-        let silent = |leaf: &&Comparison| match Proportion::of(leaf) {
-            Some(_) if leaf.mode == Mode::Point => !self.points.contains_key(&leaf.to_string()),
-            Some(_) => {
+        let counted = |leaf: &Comparison| match leaf.mode {
+            Mode::Point => self.points.contains_key(&leaf.to_string()),
+            Mode::Evidence => {
                 let metric = self.metrics.get(&leaf.to_string());
-                metric.is_none_or(|metric| metric.candidate().total == 0)
+                metric.is_some_and(|metric| metric.candidate().total > 0)
             }
-            None => values
-                .get(&leaf.metric)
-                .is_some_and(|reading| !matches!(reading, Reading::Number(number) if number.is_finite())),
         };
-        let mut names: Vec<String> = leaves(&condition)
-            .into_iter()
-            .filter(silent)
-            .map(|leaf| leaf.metric.clone())
-            .collect();
+        let silent = |leaf: &Comparison| {
+            if Proportion::of(leaf).is_some() {
+                return (!counted(leaf)).then(|| leaf.metric.clone());
+            }
+            let reading = values.get(&leaf.metric)?;
+            if leaf.window.is_some() {
+                let rule = self.points.get(&leaf.to_string());
+                let lacks = rule.map_or(Some("nothing was read"), Recent::lacks)?;
+                return Some(format!("{} ({lacks})", leaf.measured()));
+            }
+            let is_number = matches!(reading, Reading::Number(number) if number.is_finite());
+            (!is_number).then(|| leaf.metric.clone())
+        };
+        let mut names: Vec<String> = leaves(&condition).into_iter().filter_map(silent).collect();
         names.dedup();
         names
     }
@@ -319,14 +331,14 @@ impl Weighing {
         let Some(shown) = shown.filter(|shown| shown.counted.candidate.total > 0) else {
             return Said::Open;
         };
-        let ln_e = match self.windows.get(&name) {
-            Some(windows) => windows.ln_e(),
-            None => shown.ln_e_limit.unwrap_or(0.0),
+        let windows = self.windows.get(&name);
+        let inside = windows.and_then(|windows| Some((windows.during()?, windows.counted())));
+        let words = match inside {
+            Some((span, counted)) => format!("{}, within {span}", question.words(counted)),
+            None => question.words(shown.counted.candidate),
         };
-        Said::Evidence(Evidence {
-            ln_e,
-            words: question.words(shown.counted.candidate),
-        })
+        let ln_e = windows.map_or(shown.ln_e_limit.unwrap_or(0.0), Windowed::ln_e);
+        Said::Evidence(Evidence { ln_e, words })
     }
 
     /// Evidence that the candidate is worse than stable in what may send it back alone.

@@ -1,5 +1,7 @@
 //! What was measured of a candidate, and what follows from it: back at once, hold, or on.
 
+use std::collections::BTreeMap;
+
 use super::moves::wait;
 use super::phases::{Phase, Rollout};
 use super::revert::revert_now;
@@ -35,10 +37,16 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
     let candidate = block(&rollout.candidate);
     let stable = rollout.stable.as_ref().map(|side| block(&side.revision));
     let stable = stable.unwrap_or_default();
+    // What a candidate without traffic has in its queue says nothing of it.
+    let idle = BTreeMap::new();
+    let values = match rollout.weight {
+        Weight::ZERO => &idle,
+        _ => &scene.values,
+    };
     let block = Block {
         candidate: &candidate,
         stable: &stable,
-        values: &scene.values,
+        values,
         at: now,
     };
     rollout.weighing.add(condition, &block);

@@ -10,6 +10,7 @@ use super::{Resolver, manifest, place};
 use crate::definition::{EnvironmentDef, RolloutDef, StepDef};
 use crate::diagnostic::Diagnostic;
 use crate::render::short;
+use crate::source::Place;
 
 /// A revision that was rolled back is kept this long for a look.
 const DEFAULT_KEEP: Span = Span::minutes(10);
@@ -153,9 +154,11 @@ impl<'a> Resolver<'a> {
 
     /// The step's own condition or, where steps are judged, one of the policy's.
     fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Option<Condition> {
+        let definition = self.definition;
         let mut parts = Vec::new();
         if let Some(own) = &rollout.rollback {
-            crate::weighed::check(&own.value, &own.place, &self.definition.measures, self.sink);
+            crate::weighed::check(&own.value, &own.place, &definition.measures, self.sink);
+            self.windows(&own.value, &own.place, rollout, strategy);
         }
         match rollout.rollback.as_ref().map(|own| &own.value) {
             Some(Condition::Or(own)) => parts.extend(own.iter().cloned()),
@@ -163,16 +166,23 @@ impl<'a> Resolver<'a> {
             None => {}
         }
         if strategy.judged().is_some() {
-            parts.extend(
-                self.definition
-                    .automatic_rollback
-                    .iter()
-                    .map(|rule| rule.condition.clone()),
-            );
+            for rule in &definition.automatic_rollback {
+                self.windows(&rule.condition, &rule.place, rollout, strategy);
+                parts.push(rule.condition.clone());
+            }
         }
         match parts.len() {
             0 | 1 => parts.pop(),
             _ => Some(Condition::Or(parts)),
+        }
+    }
+
+    fn windows(&mut self, condition: &Condition, place: &Place, rollout: &RolloutDef, strategy: &Strategy) {
+        let judged = strategy.judged().and_then(|judged| judged.steps.first());
+        if let Some(first) = judged {
+            let hold = rollout.hold_exposure.unwrap_or(DEFAULT_HOLD);
+            let lasts = (first.interval, hold);
+            crate::weighed::check_windows(condition, place, lasts, &self.definition.measures, self.sink);
         }
     }
 }
