@@ -266,10 +266,12 @@ pub struct CanaryDef {
     pub threshold: f64,
     /// Requests without which no step passes.
     pub min_samples: u64,
-    /// What a step needs to pass.
-    pub promote: Promote,
-    /// The ratio that a proof must rule out, and where it stands.
+    /// What a step needs to pass; nothing: it is not written.
+    pub promote: Option<Located<Promote>>,
+    /// The ratio that a proof must rule out.
     pub margin: f64,
+    /// Requests a second that the service gets, as far as that is declared.
+    pub requests_per_second: Option<u32>,
 }
 
 /// A step of a canary as written.

@@ -238,14 +238,8 @@ impl Weighing {
 
     /// What a proven promotion lacks: a metric whose ratio to stable may reach the margin, or whose share its line.
     pub fn unproven(&self, condition: &Condition, margin: f64) -> Option<String> {
-        let condition = condition.plain();
-        let comparisons = leaves(&condition).into_iter();
-        let asked = comparisons.filter(|leaf| {
-            leaf.mode == Mode::Evidence
-                && Proportion::of(leaf).is_some_and(|question| question.side == Side::Over)
-        });
-        asked.into_iter().find_map(|leaf| {
-            let name = leaf.to_string();
+        let asked = asks_over(&condition.plain());
+        asked.into_iter().find_map(|(name, limit)| {
             let Some(metric) = self
                 .metrics
                 .get(&name)
@@ -260,7 +254,7 @@ impl Weighing {
                     "{name}: the ratio to stable may be {high}; proven needs under {margin}"
                 ));
             }
-            let (limit, (_, share)) = (metric.asked().limit?, metric.share_bounds(ALPHA));
+            let (_, share) = metric.share_bounds(ALPHA);
             (share >= limit).then(|| {
                 let (share, limit) = (percent(share), percent(limit));
                 format!("{name}: the share may be up to {share}; proven needs under {limit}")
@@ -393,6 +387,20 @@ pub(super) fn leaves(condition: &Condition) -> Vec<&Comparison> {
         Condition::And(parts) | Condition::Or(parts) => parts.iter().flat_map(leaves).collect(),
         Condition::Not(_) => Vec::new(),
     }
+}
+
+/// Comparisons of a condition without `!` that a proof must rule out, as they are written, and the share of each.
+pub(super) fn asks_over(condition: &Condition) -> Vec<(String, f64)> {
+    let asked = |leaf: &&Comparison| leaf.mode == Mode::Evidence;
+    let over = |leaf: &Comparison| {
+        let question = Proportion::of(leaf).filter(|question| question.side == Side::Over)?;
+        Some((leaf.to_string(), question.line))
+    };
+    leaves(condition)
+        .into_iter()
+        .filter(asked)
+        .filter_map(over)
+        .collect()
 }
 
 /// Comparisons each of which suffices.

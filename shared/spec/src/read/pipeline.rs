@@ -278,12 +278,16 @@ fn canary(node: &Node) -> CanaryDef {
         steps,
         threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD * 100.0),
         min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
-        promote: match plain(node, "promote").as_deref() {
-            Some("proven") => Promote::Proven,
-            _ => Promote::Article,
-        },
+        promote: text(node, "promote").map(|written| Located {
+            value: match written.value.as_str() {
+                "proven" => Promote::Proven,
+                _ => Promote::Article,
+            },
+            place: written.place,
+        }),
         margin: plain(node, "margin")
             .and_then(|text| text.parse().ok())
             .unwrap_or(DEFAULT_MARGIN),
+        requests_per_second: count(node, "requests_per_second"),
     }
 }

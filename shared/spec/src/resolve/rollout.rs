@@ -70,6 +70,7 @@ impl<'a> Resolver<'a> {
         if rollback.is_none() {
             self.can_fail(rollout, &strategy);
         }
+        self.proves(rollout, rollback.as_ref());
         Some(RolloutRule {
             lane: LaneKey {
                 service: ServiceName::new(&name),

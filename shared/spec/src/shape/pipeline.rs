@@ -293,6 +293,11 @@ const CANARY: &[Key] = &[
         "How much worse than stable `proven` must rule out, as a ratio above 1; 1.25 without it.",
     ),
     Key::new(
+        "requests_per_second",
+        &Count(1, 10_000_000),
+        "Requests per second that the whole service gets, where that is known: a `proven` that they cannot give is refused.",
+    ),
+    Key::new(
         "steps",
         &List(&Object(CANARY_STEP)),
         "Several steps with rising weights, instead of `weight` and `interval`.",

@@ -10,6 +10,7 @@ mod keys;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod names;
+mod proof;
 mod releases;
 mod yaml;
 
