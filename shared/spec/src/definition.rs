@@ -236,6 +236,8 @@ pub struct RolloutDef {
     pub hold_exposure: Option<Span>,
     /// Deadline to become warm.
     pub warm_within: Option<Span>,
+    /// How long latencies are left out after a replica has begun to answer.
+    pub warm_up: Option<Located<Span>>,
     /// Deadlines of its phases.
     pub deadlines: Deadlines,
     /// What missing data does.

@@ -59,6 +59,7 @@ fn add(weighing: &mut Weighing, condition: &Condition, candidate: &Counts, stabl
         stable,
         values: &std::collections::BTreeMap::new(),
         at: weir_domain::time::Timestamp(0),
+        cold: false,
     };
     weighing.add(condition, &block);
 }

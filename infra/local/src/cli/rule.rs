@@ -239,6 +239,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         keep: Span::ZERO,
         hold_exposure: Span::ZERO,
         warm_within: Span::ZERO,
+        warm_up: def.warm_up.as_ref().map_or(Span::ZERO, |written| written.value),
         deadlines: def.deadlines,
         no_data: NoData::Hold,
         parity: Parity::Refuse,

@@ -18,7 +18,7 @@ use super::special::ln_mean;
 use super::standing::Standing;
 use super::words::{self, percent};
 use super::{ALPHA, Alpha, Arms, Side, Tally, Windowed};
-use crate::condition::{Comparison, Condition, Mode, Reading, evaluate};
+use crate::condition::{Comparison, Condition, Dimension, Mode, Reading, evaluate};
 use crate::seen::Counts;
 use crate::time::Timestamp;
 
@@ -79,6 +79,8 @@ pub struct Block<'a> {
     pub values: &'a BTreeMap<String, Reading>,
     /// When it ended.
     pub at: Timestamp,
+    /// A replica of the candidate had just begun to answer: latencies of both are left out.
+    pub cold: bool,
 }
 
 /// Evidence of one step: a metric for each comparison, and for each edge at which latencies are compared with stable.
@@ -103,7 +105,11 @@ impl Weighing {
     /// Applies what was counted since the last look.
     pub fn add(&mut self, condition: &Condition, block: &Block<'_>) {
         let condition = condition.plain();
-        let comparisons = leaves(&condition);
+        let left_out = |leaf: &Comparison| block.cold && leaf.line.dimension == Dimension::Seconds;
+        let comparisons: Vec<&Comparison> = leaves(&condition)
+            .into_iter()
+            .filter(|leaf| !left_out(leaf))
+            .collect();
         for comparison in &comparisons {
             match Proportion::of(comparison) {
                 Some(question) => self.add_share(comparison, &question, block),

@@ -35,6 +35,7 @@ fn add_at(weighing: &mut Weighing, condition: &Condition, arms: (&Counts, &Count
         stable: arms.1,
         values: &BTreeMap::new(),
         at: Timestamp(0) + crate::time::Span::seconds(seconds),
+        cold: false,
     };
     weighing.add(condition, &block);
 }
@@ -261,6 +262,7 @@ fn looks(condition: &Condition, numbers: &[f64]) -> (Option<usize>, Vec<String>)
             stable: &counts(950, 0, 0),
             values: &values,
             at: Timestamp(0) + Span::seconds(15 * look as u64),
+            cold: false,
         };
         weighing.add(condition, &block);
         let shown = weighing
@@ -399,6 +401,7 @@ fn a_number_of_a_source_is_decided_by_its_point_and_its_absence_is_missing() {
             stable: &counts(950, 0, 0),
             values: &values,
             at: Timestamp(0),
+            cold: false,
         };
         weighing.add(&condition, &block);
         let breach = weighing.weigh(&condition).is_some_and(|e| e.shows_breach(1));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cold::is_cold;
 use super::moves::wait;
 use super::phases::{Phase, Rollout};
 use super::revert::revert_now;
@@ -48,9 +49,13 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
         stable: &stable,
         values,
         at: now,
+        cold: is_cold(rollout, rule, scene.candidate.warm, now),
     };
     rollout.weighing.add(condition, &block);
     rollout.carried.see(condition, &scene.replicas);
+    if block.cold {
+        rollout.carried.leave_out_latencies(condition);
+    }
     let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
     if watched && rule.watch > Span::ZERO {
         let shown = rollout.watching.add(condition, &block);
