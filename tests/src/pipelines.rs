@@ -299,6 +299,7 @@ fn production(commit: &Commit) -> Step {
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        warm_up: Span::ZERO,
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         parity: Parity::Refuse,
@@ -344,6 +345,7 @@ fn article_condition() -> Condition {
         };
         Condition::Compare(Comparison {
             metric: metric.into(),
+            window: None,
             op: Op::Above,
             line,
             during: None,

@@ -6,7 +6,9 @@ use weir_domain::pipeline::Strategy;
 use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
-use weir_tests::{Behaviour, Outcome, canary_to_production, canary_with, commit, once, replay, slack_press};
+use weir_tests::{
+    Behaviour, Outcome, World, canary_to_production, canary_with, commit, once, replay, slack_press,
+};
 
 #[test]
 fn the_first_release_goes_to_everything_at_once_and_says_so() {
@@ -197,6 +199,72 @@ fn a_slow_model_is_sent_back_too() {
         world.expect_status(&run, "rolled_back").await;
         let why = world.run(&run).await.status.words();
         assert!(why.contains("latency_p99"), "{why}");
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+/// A model whose caches are empty for 20 s, under a rule that leaves latencies out for so long: how it ended, and how long it
+/// had its first share.
+async fn pushed_cold(world: &World, warm_up: Span, behaviour: Behaviour) -> (String, Span) {
+    let cold = Behaviour {
+        cold_for: Span::seconds(20),
+        ..behaviour
+    };
+    let pipeline = canary_with(&commit(2), |rule| rule.warm_up = warm_up);
+    let run = world.push(&commit(2), cold, pipeline).await;
+    world.run_until_run(&run, Run::is_over).await;
+    let changes = world.rollout(&run).await.changes;
+    let ended = world.run(&run).await.status.words();
+    world.run_until_idle().await;
+    (ended, changes[1].decided.since(changes[0].decided))
+}
+
+#[test]
+fn a_cold_cache_is_not_a_slow_model() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let (ended, _) = pushed_cold(&world, Span::seconds(30), Behaviour::default()).await;
+        assert_eq!(ended, "succeeded");
+        world
+    });
+    once(async |world| {
+        let good = world.good_model_serves().await;
+        let (why, held) = pushed_cold(&world, Span::ZERO, Behaviour::default()).await;
+        assert!(
+            why.contains("latency") && held < Span::seconds(20),
+            "{held}: {why}"
+        );
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+#[test]
+fn a_model_that_stays_slow_goes_back_after_its_warm_up_and_one_that_fails_within_it() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let slow = Behaviour {
+            slow_per_mille: 150.0,
+            ..Behaviour::default()
+        };
+        let (why, held) = pushed_cold(&world, Span::seconds(30), slow).await;
+        assert!(why.contains("latency"), "{why}");
+        assert!(held >= Span::seconds(30) && held < Span::seconds(90), "{held}");
+        world.expect_serving("Production", &good);
+        world
+    });
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let failing = Behaviour {
+            errors_per_mille: 700.0,
+            ..Behaviour::default()
+        };
+        let (why, held) = pushed_cold(&world, Span::seconds(30), failing).await;
+        assert!(
+            why.contains("error_rate") && held < Span::seconds(15),
+            "{held}: {why}"
+        );
         world.expect_serving("Production", &good);
         world
     });

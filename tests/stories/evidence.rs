@@ -1,6 +1,8 @@
 //! What a promotion rests on, and what happens where there is too little of it.
 
-use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity, Reading};
+use weir_domain::condition::{
+    Aggregate, Comparison, Condition, Dimension, Mode, Op, Quantity, Reading, Window,
+};
 use weir_domain::event::Event;
 use weir_domain::ids::RunId;
 use weir_domain::judge::Promote;
@@ -42,8 +44,13 @@ fn proven(rule: &mut RolloutRule) {
 }
 
 fn quality(rule: &mut RolloutRule) {
+    quality_over(rule, None);
+}
+
+fn quality_over(rule: &mut RolloutRule, window: Option<Window>) {
     let quality = Condition::Compare(Comparison {
         metric: "answer_quality".into(),
+        window,
         op: Op::Below,
         line: Quantity {
             value: 0.8,
@@ -273,6 +280,46 @@ fn a_metric_of_a_source_decides_and_its_silence_does_not_promote() {
         world.good_model_serves().await;
         world.cluster.measure("answer_quality", Reading::Number(0.9));
         let run = pushed(&world, Behaviour::default(), quality).await;
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "succeeded").await;
+        world
+    });
+}
+
+#[test]
+fn a_metric_over_a_window_decides_when_the_window_is_covered_by_time_with_traffic() {
+    let minutes = |rule: &mut RolloutRule| {
+        let window = Window {
+            span: Span::minutes(3),
+            by: Aggregate::Avg,
+        };
+        quality_over(rule, Some(window));
+    };
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        world.cluster.measure("answer_quality", Reading::Number(0.7));
+        let run = pushed(&world, Behaviour::default(), minutes).await;
+        world.run_until_run(&run, |run| run.is_over()).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("answer_quality[3m] < 80%, by its point: measured 0.7000 over 3m"),
+            "{why}"
+        );
+        let changes = world.rollout(&run).await.changes;
+        let held = changes[1].decided.since(changes[0].decided);
+        assert!(
+            held >= Span::minutes(3) && held < Span::minutes(4),
+            "its share was held for {held}"
+        );
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+    once(async |world| {
+        world.good_model_serves().await;
+        world.cluster.measure("answer_quality", Reading::Number(0.9));
+        let run = pushed(&world, Behaviour::default(), minutes).await;
         world.run_until_run(&run, |run| run.is_over()).await;
         world.expect_status(&run, "succeeded").await;
         world

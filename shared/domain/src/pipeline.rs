@@ -230,6 +230,9 @@ pub struct RolloutRule {
     pub hold_exposure: Span,
     /// Deadline for the candidate to become warm.
     pub warm_within: Span,
+    /// How long latencies are left out after a replica of the candidate has begun to answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warm_up: Span,
     /// Deadlines of the phases on the way there.
     #[serde(default, skip_serializing_if = "Deadlines::are_none")]
     pub deadlines: Deadlines,

@@ -35,6 +35,7 @@ fn asking(source: &str) -> Run {
     rule.measures.insert("quality".to_owned(), measure);
     rule.rollback = Some(Condition::Compare(Comparison {
         metric: "quality".to_owned(),
+        window: None,
         op: Op::Below,
         line: Quantity {
             value: 0.8,

@@ -125,6 +125,7 @@ fn world(direct: TrafficSeen, query: Query, counters: bool) -> World {
     rule.measures.insert("asked".into(), measure);
     rule.rollback = Some(Condition::Compare(Comparison {
         metric: "asked".into(),
+        window: None,
         op: Op::Above,
         line: Quantity {
             value: 1.0,

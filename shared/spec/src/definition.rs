@@ -236,6 +236,8 @@ pub struct RolloutDef {
     pub hold_exposure: Option<Span>,
     /// Deadline to become warm.
     pub warm_within: Option<Span>,
+    /// How long latencies are left out after a replica has begun to answer.
+    pub warm_up: Option<Located<Span>>,
     /// Deadlines of its phases.
     pub deadlines: Deadlines,
     /// What missing data does.
@@ -266,10 +268,12 @@ pub struct CanaryDef {
     pub threshold: f64,
     /// Requests without which no step passes.
     pub min_samples: u64,
-    /// What a step needs to pass.
-    pub promote: Promote,
-    /// The ratio that a proof must rule out, and where it stands.
+    /// What a step needs to pass; nothing: it is not written.
+    pub promote: Option<Located<Promote>>,
+    /// The ratio that a proof must rule out.
     pub margin: f64,
+    /// Requests a second that the service gets, as far as that is declared.
+    pub requests_per_second: Option<u32>,
 }
 
 /// A step of a canary as written.

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use weir_domain::condition::{Comparison, Condition, Op};
+use weir_domain::condition::{Comparison, Condition, Mode, Op};
 use weir_domain::pipeline::Measure;
+use weir_domain::time::Span;
 
+use crate::condition::is_counted;
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::source::Place;
 
@@ -18,6 +20,11 @@ pub(crate) fn check(
     sink: &mut Sink,
 ) {
     match condition {
+        Condition::Compare(comparison) if asks_twice(comparison) => {
+            let found = format!("`{comparison}` gives two times");
+            let help = "with evidence, `[5m]` and `for 5m` (or `duration: 5m`) both say inside which time requests are counted: give one of them, or `mode: point`";
+            sink.push(Diagnostic::error(place, found).help(help));
+        }
         Condition::Compare(comparison) if is_weighed(comparison, measures) => {}
         Condition::Compare(comparison) => {
             let found = format!("`{comparison}` has no effect yet in a rollback");
@@ -37,23 +44,42 @@ pub(crate) fn check(
 }
 
 fn lasts(condition: &Condition) -> bool {
-    match condition {
-        Condition::Compare(comparison) => comparison.during.is_some(),
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().any(lasts),
-        Condition::Not(inner) => lasts(inner),
+    let comparisons = condition.comparisons();
+    comparisons.iter().any(|comparison| comparison.during.is_some())
+}
+
+/// Complains about a window of readings that reaches further back than a step may last: it would never be covered, and what is
+/// not measured promotes nothing.
+pub(crate) fn check_windows(
+    condition: &Condition,
+    place: &Place,
+    (interval, hold): (Span, Span),
+    measures: &BTreeMap<String, Measure>,
+    sink: &mut Sink,
+) {
+    let within = interval + hold;
+    let too_long = |one: &&Comparison| one.window.is_some_and(|window| window.span > within);
+    let read = |one: &&Comparison| !is_counted(&one.metric) && measures.contains_key(&one.metric);
+    let mut comparisons = condition.comparisons().into_iter();
+    if let Some(comparison) = comparisons.find(|one| too_long(one) && read(one)) {
+        let found = format!("`{comparison}`: no step lasts long enough for its window");
+        let help = format!(
+            "the first step has an interval of {interval} and waits for {hold} more (`hold_exposure`); give a window of {within} at most, or a longer interval"
+        );
+        sink.push(Diagnostic::error(place, found).help(help));
     }
+}
+
+/// Whether evidence is asked for inside two times.
+fn asks_twice(comparison: &Comparison) -> bool {
+    let both = comparison.window.is_some() && comparison.during.is_some();
+    both && comparison.mode == Mode::Evidence && is_counted(&comparison.metric)
 }
 
 fn is_weighed(comparison: &Comparison, measures: &BTreeMap<String, Measure>) -> bool {
     let sided = !matches!(comparison.op, Op::Equal | Op::NotEqual);
     match comparison.metric.as_str() {
         "error_rate" | "success_rate" => sided,
-        metric if measures.contains_key(metric) => true,
-        metric => {
-            sided
-                && metric
-                    .strip_prefix("latency_p")
-                    .is_some_and(|digits| digits.len() >= 2)
-        }
+        metric => measures.contains_key(metric) || (sided && is_counted(metric)),
     }
 }

@@ -7,7 +7,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
+use weir_domain::condition::{Aggregate, Comparison, Condition, Dimension, Mode, Op, Quantity, Window};
 use weir_domain::time::Span;
 use weir_spec::{CommandError, Metrics, ParseError, condition_json, parse_condition};
 
@@ -129,6 +129,108 @@ fn names_and_units_that_do_not_fit_are_refused_where_they_stand() {
 }
 
 #[test]
+fn a_window_follows_its_metric_and_is_a_mean_unless_it_says_otherwise() {
+    let table = [
+        ("error_rate[5m] > 2%", "error_rate[5m] > 2%"),
+        (
+            "latency_p99 [ 300s ] > 1s || restarts > 1",
+            "latency_p99[5m] > 1s || restarts > 1",
+        ),
+        ("avg(queue_depth[5m])>10", "queue_depth[5m] > 10"),
+        (
+            "max( queue_depth[ 90m] ) > 10 for 2m",
+            "max(queue_depth[90m]) > 10 for 2m",
+        ),
+        ("!(min(ttft_p95[90s]) >= 2s)", "!(min(ttft_p95[90s]) >= 2s)"),
+    ];
+    for (text, expected) in table {
+        let condition = parse(text).unwrap();
+        assert_eq!(condition.to_string(), expected);
+        assert_eq!(parse(expected).unwrap(), condition, "{text}");
+    }
+    let mut metrics = Metrics::default();
+    metrics.declare("max", None);
+    assert!(
+        parse_condition("max > 3 && max(max[5m]) > 3", &metrics).is_ok(),
+        "a metric of that name"
+    );
+}
+
+#[test]
+fn a_window_that_cannot_be_is_refused_where_it_stands() {
+    let table = [
+        (
+            "error_rate[0s] > 2%",
+            11,
+            "`0s`: expected a time longer than nothing",
+        ),
+        ("error_rate[] > 2%", 11, "`]`: expected a time, for example 5m"),
+        ("error_rate[5] > 2%", 11, "`5`: expected a time with a unit"),
+        ("error_rate[5%] > 2%", 11, "`5%`: expected a time with a unit"),
+        ("error_rate[9999d] > 2%", 11, "expected a time of a year at most"),
+        ("error_rate[five] > 2%", 11, "`five`: expected a time"),
+        ("error_rate[5m > 2%", 14, "`>`: expected `]`"),
+        (
+            "error_rate > 2%[5m]",
+            15,
+            "a window follows the metric: `error_rate[5m]`",
+        ),
+        ("error_rate[5m][5m] > 2%", 14, "`[`: expected a comparison"),
+        (
+            "error_rate[5m] > 1000ms",
+            17,
+            "`error_rate` compared with `1000ms`: expected a percentage",
+        ),
+        (
+            "max(queue_depth[5m]) > 5%",
+            23,
+            "`queue_depth` compared with `5%`: expected a plain number",
+        ),
+        ("eror_rate[5m] > 2%", 0, "did you mean `error_rate`?"),
+        ("max(queue_dept[5m]) > 2", 4, "did you mean `queue_depth`?"),
+        (
+            "max(queue_depth) > 5",
+            15,
+            "`)`: expected a window, for example `[5m]`",
+        ),
+        (
+            "avg(queue_depth, 5m) > 5",
+            15,
+            "`,`: expected a window, for example `[5m]`",
+        ),
+        ("max(queue_depth[5m] > 5", 20, "`>`: expected `)`"),
+        ("max(5m) > 5", 4, "`5m`: expected a metric"),
+        (
+            "p95(queue_depth[5m]) > 5",
+            0,
+            "unknown aggregate `p95`: expected avg, max or min",
+        ),
+        (
+            "max_over_time(queue_depth[5m]) > 5",
+            0,
+            "did you mean `max(…[5m])`?",
+        ),
+        ("mean(queue_depth[5m]) > 5", 0, "did you mean `avg(…[5m])`?"),
+        ("error_rate(5m) > 2%", 0, "a window is written `error_rate[5m]`"),
+        (
+            "max(error_rate[5m]) > 2%",
+            0,
+            "`max` of `error_rate`: expected `error_rate` with its window alone",
+        ),
+        (
+            "avg(latency_p99[5m]) > 1s",
+            0,
+            "`avg` of `latency_p99`: expected `latency_p99` with its window alone",
+        ),
+    ];
+    for (text, at, says) in table {
+        let (message, found) = fault(text);
+        assert!(message.contains(says), "{text}: {message}");
+        assert_eq!(found, at, "{text}: {message}");
+    }
+}
+
+#[test]
 fn a_declared_metric_may_be_used() {
     let mut metrics = Metrics::default();
     metrics.declare("model_a.inference.latency", Some(Dimension::Seconds));
@@ -227,6 +329,36 @@ fn series_answer_conditions_that_last() {
 }
 
 #[test]
+fn series_answer_windows_and_say_why_they_do_not() {
+    let text = "queue_depth[5m] > 10";
+    let all = r#"{"queue_depth": [[0, 90], [100, 8], [200, 4], [300, 30]]}"#;
+    assert_eq!(
+        answer(text, all),
+        json!({"result": true, "used": ["queue_depth"], "missing": [], "errors": []})
+    );
+    assert_eq!(
+        answer("max(queue_depth[5m]) > 50", all)["result"],
+        json!(false),
+        "90 was before"
+    );
+    assert_eq!(answer("min(queue_depth[5m]) < 5", all)["result"], json!(true));
+    assert_eq!(
+        answer(
+            "error_rate[5m] > 2%",
+            r#"{"error_rate": [[0, "1%"], [150, "5%"], [300, 0.02]]}"#
+        )["result"],
+        json!(true)
+    );
+    let late = r#"{"queue_depth": [[100, 90], [300, 90]]}"#;
+    let reasons = json!([{"metric": "queue_depth", "message": "readings reach back 3m 20s of 5m"}]);
+    assert_eq!(
+        answer(text, late),
+        json!({"result": "no_data", "used": [], "missing": ["queue_depth"], "errors": [], "reasons": reasons})
+    );
+    assert_eq!(answer(text, r#"{"queue_depth": 90}"#)["result"], json!("no_data"));
+}
+
+#[test]
 fn a_metric_of_the_values_needs_no_declaration() {
     assert_eq!(
         answer("speed > 5 tokens/s", r#"{"speed": "6 tokens/s"}"#)["result"],
@@ -297,8 +429,14 @@ fn any_comparison() -> impl Strategy<Value = Condition> {
         lines,
         prop::sample::select(ops.to_vec()),
         prop::option::of(1_u64..100_000_000),
+        prop::option::of((1_u64..100_000_000, prop::sample::select(Aggregate::ALL.to_vec()))),
     )
-        .prop_map(|((metric, value, dimension, written), op, during)| {
+        .prop_map(|((metric, value, dimension, written), op, during, window)| {
+            let counted = matches!(metric, "error_rate" | "latency_p99");
+            let window = window.map(|(ms, by)| Window {
+                span: Span::millis(ms),
+                by: if counted { Aggregate::Avg } else { by },
+            });
             let line = Quantity {
                 value,
                 dimension,
@@ -306,6 +444,7 @@ fn any_comparison() -> impl Strategy<Value = Condition> {
             };
             Condition::Compare(Comparison {
                 metric: metric.into(),
+                window,
                 op,
                 line,
                 during: during.map(Span::millis),
@@ -339,7 +478,7 @@ proptest! {
     #[test]
     fn no_mixture_of_its_own_words_makes_the_parser_panic(
         words in prop::collection::vec(prop::sample::select(vec![
-            "error_rate", "latency_p99", ">", "<=", "==", "!", "(", ")", "&&", "||", "2%", "5 s", "for", "5m", " ", "1e9", ".",
+            "error_rate", "latency_p99", ">", "<=", "==", "!", "(", ")", "&&", "||", "2%", "5 s", "for", "5m", " ", "1e9", ".", "[", "]", "max",
         ]), 0..20)
     ) {
         let _ = parse(&words.join(" "));

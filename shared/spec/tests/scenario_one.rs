@@ -108,6 +108,7 @@ fn the_canary_is_as_written_and_the_rest_is_the_default() {
         (rule.keep, rule.hold_exposure, rule.warm_within),
         (Span::minutes(10), Span::minutes(10), Span::minutes(30))
     );
+    assert_eq!(rule.warm_up, Span::seconds(30));
     let condition = rule.rollback.as_ref().unwrap().to_string();
     assert_eq!(condition, "error_rate > 2% || latency_p99 > 1000ms");
 }

@@ -23,6 +23,7 @@ pub(crate) fn article() -> Condition {
         };
         Condition::Compare(Comparison {
             metric: metric.into(),
+            window: None,
             op: Op::Above,
             line,
             during: None,
@@ -58,6 +59,7 @@ fn add(weighing: &mut Weighing, condition: &Condition, candidate: &Counts, stabl
         stable,
         values: &std::collections::BTreeMap::new(),
         at: weir_domain::time::Timestamp(0),
+        cold: false,
     };
     weighing.add(condition, &block);
 }

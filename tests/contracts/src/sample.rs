@@ -89,6 +89,7 @@ pub fn pipeline(name: &str) -> Pipeline {
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
         warm_within: Span::minutes(30),
+        warm_up: Span::ZERO,
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         parity: Parity::Refuse,

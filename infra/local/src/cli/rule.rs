@@ -187,7 +187,11 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             threshold: Ratio::new(canary.threshold / 100.0)
                 .ok_or_else(|| Failure::new(format!("a threshold of {} %", canary.threshold)))?,
             min_samples: canary.min_samples,
-            promote: canary.promote,
+            promote: canary
+                .promote
+                .as_ref()
+                .map(|promote| promote.value)
+                .unwrap_or_default(),
             margin: canary.margin,
         }),
         (None, written) => match (&def.blue_green, &def.shadow) {
@@ -239,6 +243,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         keep: Span::ZERO,
         hold_exposure: Span::ZERO,
         warm_within: Span::ZERO,
+        warm_up: def.warm_up.as_ref().map_or(Span::ZERO, |written| written.value),
         deadlines: def.deadlines,
         no_data: NoData::Hold,
         parity: Parity::Refuse,

@@ -196,6 +196,7 @@ pub(crate) fn judged() -> (Run, Vec<Entry>) {
                 stable: &counts(2_850, 28, 31),
                 values: &BTreeMap::new(),
                 at: at(390),
+                cold: false,
             },
         );
     }

@@ -15,6 +15,8 @@ pub struct Behaviour {
     pub slow_per_mille: f64,
     /// Both begin this long after it first got traffic.
     pub healthy_for: Span,
+    /// Half of its requests are slow for so long after it first got traffic: its caches are empty.
+    pub cold_for: Span,
     /// Replicas that are sick, by the order in which they were made, the first is 1: a GPU that is not what it should be.
     pub sick: Vec<u64>,
     /// Requests to those that fail, of a thousand.
@@ -31,6 +33,7 @@ impl Default for Behaviour {
             load: Span::seconds(20),
             errors_per_mille: 4.0,
             slow_per_mille: 2.0,
+            cold_for: Span::ZERO,
             healthy_for: Span::ZERO,
             sick: Vec::new(),
             sick_per_mille: 0.0,

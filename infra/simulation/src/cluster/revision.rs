@@ -9,6 +9,9 @@ use weir_domain::time::{Span, Timestamp};
 use super::behaviour::Behaviour;
 use super::pool::{Pod, node_name};
 
+/// Requests of a thousand that are slow while caches are empty.
+const COLD_PER_MILLE: f64 = 500.0;
+
 #[derive(Default)]
 pub(super) struct Revision {
     pub(super) pods: Vec<Pod>,
@@ -78,7 +81,13 @@ impl Revision {
         let healthy = self.behaviour.healthy_for > Span::ZERO && now <= first + self.behaviour.healthy_for;
         let good = Behaviour::default();
         let behaves = if healthy { &good } else { &self.behaviour };
-        (behaves.errors_per_mille, behaves.slow_per_mille)
+        let cold = now < first + self.behaviour.cold_for;
+        let slow = if cold {
+            COLD_PER_MILLE
+        } else {
+            behaves.slow_per_mille
+        };
+        (behaves.errors_per_mille, slow)
     }
 
     /// Takes so many thousandths of requests, that came since `from`; of copies nobody gets the answers.

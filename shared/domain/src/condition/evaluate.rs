@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Comparison, Condition, Op};
-use crate::time::Span;
+use super::window::Over;
+use super::{Comparison, Condition, Readings};
+use crate::time::Timestamp;
 
 /// An answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ impl Truth {
         }
     }
 
-    fn from_bool(holds: bool) -> Self {
+    pub(super) fn from_bool(holds: bool) -> Self {
         if holds { Self::True } else { Self::False }
     }
 
@@ -80,6 +81,9 @@ pub struct Evaluation {
     pub missing: BTreeSet<String>,
     /// Metrics whose source failed, and what it said.
     pub errors: BTreeMap<String, String>,
+    /// Why a window says nothing, by metric that is missing: `readings reach back 2m of 5m`.
+    #[serde(default)]
+    pub reasons: BTreeMap<String, String>,
 }
 
 /// Evaluates a condition. Total: every input has an answer.
@@ -89,12 +93,14 @@ pub fn evaluate(condition: &Condition, readings: &BTreeMap<String, Reading>) -> 
         used: BTreeSet::new(),
         missing: BTreeSet::new(),
         errors: BTreeMap::new(),
+        reasons: BTreeMap::new(),
     };
     out.result = walk(condition, readings, &mut out);
     // A metric that one comparison could use and another could not is counted where it is worse.
     out.missing.retain(|metric| !out.errors.contains_key(metric));
     out.used
         .retain(|metric| !out.missing.contains(metric) && !out.errors.contains_key(metric));
+    out.reasons.retain(|metric, _| out.missing.contains(metric));
     out
 }
 
@@ -122,12 +128,15 @@ fn compare(comparison: &Comparison, readings: &BTreeMap<String, Reading>, out: &
             out.errors.insert(metric.clone(), message.clone());
             return Truth::Error;
         }
+        Some(Reading::Number(number)) if comparison.window.is_some() => {
+            Series::of(&[(0.0, Some(*number))]).answer(comparison, out)
+        }
         Some(Reading::Number(number)) => match comparison.during {
             // One number shows that a condition does not hold throughout, never that it does.
-            Some(_) if holds(comparison, *number) => Truth::NoData,
-            _ => Truth::from_bool(holds(comparison, *number)),
+            Some(_) if comparison.holds(*number) => Truth::NoData,
+            _ => Truth::from_bool(comparison.holds(*number)),
         },
-        Some(Reading::Series(points)) => series(comparison, points),
+        Some(Reading::Series(points)) => Series::of(points).answer(comparison, out),
     };
     if answer == Truth::NoData {
         out.missing.insert(metric.clone());
@@ -137,52 +146,76 @@ fn compare(comparison: &Comparison, readings: &BTreeMap<String, Reading>, out: &
     answer
 }
 
-fn series(comparison: &Comparison, points: &[(f64, Option<f64>)]) -> Truth {
-    let number = |value: Option<f64>| value.filter(|number| !number.is_nan());
-    let points = points.iter().filter(|(at, _)| at.is_finite());
-    let mut points: Vec<_> = points.map(|(at, value)| (*at, number(*value))).collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((now, latest)) = points.last().copied() else {
-        return Truth::NoData;
-    };
-    match comparison.during {
-        None => latest.map_or(Truth::NoData, |number| {
-            Truth::from_bool(holds(comparison, number))
-        }),
-        Some(span) => throughout(comparison, &points, now, span),
+/// Points in the order of their times.
+struct Series {
+    points: Vec<(f64, Option<f64>)>,
+    /// Those that have a number.
+    readings: Vec<Readings>,
+}
+
+impl Series {
+    fn of(points: &[(f64, Option<f64>)]) -> Self {
+        let number = |value: Option<f64>| value.filter(|number| !number.is_nan());
+        let points = points.iter().filter(|(at, _)| at.is_finite());
+        let mut points: Vec<_> = points.map(|(at, value)| (*at, number(*value))).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let one = |(at, value): &(f64, Option<f64>)| Some(Readings::one(moment(*at), (*value)?));
+        Self {
+            readings: points.iter().filter_map(one).collect(),
+            points,
+        }
+    }
+
+    fn answer(&self, comparison: &Comparison, out: &mut Evaluation) -> Truth {
+        let Some((now, _)) = self.points.last() else {
+            return Truth::NoData;
+        };
+        let answer = match comparison.during {
+            None => self.answer_at(comparison, self.points.len() - 1),
+            Some(span) => self.throughout(comparison, now - span.as_seconds()),
+        };
+        if let (Truth::NoData, Some(Over { lacks: Some(why), .. })) = (answer, self.over(comparison, *now)) {
+            out.reasons.insert(comparison.metric.clone(), why);
+        }
+        answer
+    }
+
+    /// The answer at one point.
+    fn answer_at(&self, comparison: &Comparison, point: usize) -> Truth {
+        let (at, value) = self.points[point];
+        match (comparison.window, self.over(comparison, at)) {
+            (Some(window), Some(over)) => comparison.holds_over(window, &over),
+            _ => value.map_or(Truth::NoData, |number| Truth::from_bool(comparison.holds(number))),
+        }
+    }
+
+    /// What the window that ends at a time comes to, if one is asked for.
+    fn over(&self, comparison: &Comparison, at: f64) -> Option<Over> {
+        let window = comparison.window?;
+        let upto = self
+            .readings
+            .partition_point(|reading| reading.from <= moment(at));
+        Some(window.over(&self.readings[..upto], moment(at)))
+    }
+
+    /// Whether the comparison held from `opens` to the last point. A point counts until the next one; the one in force when
+    /// the time opens counts too, and without it the time is not covered.
+    fn throughout(&self, comparison: &Comparison, opens: f64) -> Truth {
+        let before = self.points.iter().rposition(|(at, _)| *at <= opens);
+        let points = before.unwrap_or(0)..self.points.len();
+        let answers = points.map(|point| self.answer_at(comparison, point));
+        let covered = match before {
+            Some(_) => Truth::True,
+            None => Truth::NoData,
+        };
+        let order = [Truth::False, Truth::Error, Truth::NoData, Truth::True];
+        Truth::first_of(answers.chain([covered]), order)
     }
 }
 
-/// Whether the comparison held from `now - span` to `now`. A point counts until the next one; the one in force when
-/// the window opens counts too, and without it the window is not covered.
-fn throughout(comparison: &Comparison, points: &[(f64, Option<f64>)], now: f64, span: Span) -> Truth {
-    let opens = now - span.as_seconds();
-    let before = points.iter().rposition(|(at, _)| *at <= opens);
-    let window = &points[before.unwrap_or(0)..];
-    let answers = window.iter().map(|(_, value)| {
-        value.map_or(Truth::NoData, |number| {
-            Truth::from_bool(holds(comparison, number))
-        })
-    });
-    let covered = if before.is_some() {
-        Truth::True
-    } else {
-        Truth::NoData
-    };
-    let order = [Truth::False, Truth::Error, Truth::NoData, Truth::True];
-    Truth::first_of(answers.chain([covered]), order)
-}
-
-fn holds(comparison: &Comparison, number: f64) -> bool {
-    let line = comparison.line.value;
-    match comparison.op {
-        Op::Above => number > line,
-        Op::AtLeast => number >= line,
-        Op::Below => number < line,
-        Op::AtMost => number <= line,
-        Op::Equal => number == line,
-        Op::NotEqual => number != line,
-    }
+/// Seconds as a moment, to the millisecond; what no clock says is the first or the last.
+fn moment(seconds: f64) -> Timestamp {
+    Timestamp((seconds * 1_000.0).round() as i64)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::condition::{Dimension, Mode, Quantity};
+use crate::condition::{Aggregate, Dimension, Mode, Op, Quantity, Window};
+use crate::time::Span;
 use proptest::prelude::*;
 
 const OPS: [Op; 6] = [
@@ -19,6 +20,7 @@ fn comparison(metric: &str, op: Op, value: f64, during: Option<Span>) -> Conditi
     };
     Condition::Compare(Comparison {
         metric: metric.into(),
+        window: None,
         op,
         line,
         during,
@@ -148,10 +150,132 @@ fn a_series_without_a_time_means_its_latest_point() {
     assert_eq!(evaluate(&above("m", 1.0), &world).result, Truth::True);
 }
 
+/// The comparison with its metric taken over five minutes.
+fn over(by: Aggregate, op: Op, value: f64, during: Option<Span>) -> Condition {
+    let Condition::Compare(comparison) = comparison("m", op, value, during) else {
+        panic!("a comparison")
+    };
+    let span = Span::minutes(5);
+    let window = Some(Window { span, by });
+    Condition::Compare(Comparison { window, ..comparison })
+}
+
+#[test]
+fn a_window_is_asked_once_its_readings_tell_of_all_of_it_or_no_other_can_change_it() {
+    use Aggregate::{Avg, Max, Min};
+    let falling: &[(f64, Option<f64>)] = &[
+        (0.0, Some(90.0)),
+        (100.0, Some(8.0)),
+        (200.0, Some(4.0)),
+        (300.0, Some(3.0)),
+    ];
+    let (short, sparse) = (&falling[1..], &[falling[0], falling[3]][..]);
+    let silent_now: &[(f64, Option<f64>)] = &[falling[0], falling[1], falling[2], (300.0, None)];
+    let (late, gap) = ("readings reach back 3m 20s of 5m", "no reading for 5m of 5m");
+    type Row<'a> = (
+        Aggregate,
+        Op,
+        f64,
+        &'a [(f64, Option<f64>)],
+        Truth,
+        Option<&'a str>,
+    );
+    let table: [Row<'_>; 16] = [
+        (Avg, Op::Equal, 5.0, falling, Truth::True, None),
+        (Avg, Op::Above, 5.0, falling, Truth::False, None),
+        (Max, Op::Equal, 8.0, falling, Truth::True, None),
+        (Min, Op::AtMost, 3.0, falling, Truth::True, None),
+        (Avg, Op::Equal, 6.0, silent_now, Truth::True, None),
+        (Avg, Op::Above, 1.0, short, Truth::NoData, Some(late)),
+        (Avg, Op::Above, 90.0, short, Truth::NoData, Some(late)),
+        (Max, Op::Above, 7.0, short, Truth::True, None),
+        (Max, Op::Above, 9.0, short, Truth::NoData, Some(late)),
+        (Max, Op::AtMost, 7.0, short, Truth::False, None),
+        (Max, Op::NotEqual, 7.0, short, Truth::NoData, Some(late)),
+        (Min, Op::Below, 4.0, short, Truth::True, None),
+        (Min, Op::Above, 2.0, short, Truth::NoData, Some(late)),
+        (Min, Op::Above, 3.0, short, Truth::False, None),
+        (Avg, Op::Above, 1.0, sparse, Truth::NoData, Some(gap)),
+        (Avg, Op::Above, 1.0, &[], Truth::NoData, None),
+    ];
+    for (by, op, line, points, expected, why) in table {
+        let condition = over(by, op, line, None);
+        let answer = evaluate(&condition, &readings(&[("m", Reading::Series(points.to_vec()))]));
+        assert_eq!(answer.result, expected, "{condition} {points:?}");
+        assert_eq!(
+            answer.reasons.get("m").map(String::as_str),
+            why,
+            "{condition} {points:?}"
+        );
+    }
+}
+
+#[test]
+fn one_number_is_no_window_and_a_failed_source_none_either() {
+    let said = |reading: Reading, by| {
+        let answer = evaluate(&over(by, Op::Above, 1.0, None), &readings(&[("m", reading)]));
+        (
+            answer.result,
+            answer.reasons.len(),
+            answer.missing.len(),
+            answer.errors.len(),
+        )
+    };
+    assert_eq!(
+        said(Reading::Number(5.0), Aggregate::Avg),
+        (Truth::NoData, 1, 1, 0)
+    );
+    assert_eq!(said(Reading::Number(5.0), Aggregate::Max), (Truth::True, 0, 0, 0));
+    assert_eq!(said(Reading::NoData, Aggregate::Avg), (Truth::NoData, 0, 1, 0));
+    assert_eq!(
+        said(Reading::Error("x".into()), Aggregate::Avg),
+        (Truth::Error, 0, 0, 1)
+    );
+}
+
+#[test]
+fn a_window_that_must_hold_for_a_time_is_asked_at_every_reading_of_it() {
+    let minutes = |from: u32, dip: u32| -> Reading {
+        let points = (from..=10).map(|minute| {
+            let number = if minute == dip { -90.0 } else { 10.0 };
+            (f64::from(minute) * 60.0, Some(number))
+        });
+        Reading::Series(points.collect())
+    };
+    let lasts = |reading: Reading| {
+        let condition = over(Aggregate::Avg, Op::Above, 5.0, Some(Span::minutes(5)));
+        evaluate(&condition, &readings(&[("m", reading)])).result
+    };
+    assert_eq!(lasts(minutes(0, 99)), Truth::True);
+    assert_eq!(
+        lasts(minutes(1, 99)),
+        Truth::NoData,
+        "the first window is not covered"
+    );
+    assert_eq!(
+        lasts(minutes(0, 3)),
+        Truth::False,
+        "a dip that is in the earlier windows"
+    );
+    assert_eq!(lasts(minutes(0, 0)), Truth::True, "one that none of them holds");
+}
+
 fn any_condition() -> impl Strategy<Value = Condition> {
     let during = prop_oneof![Just(None), (1_u64..10_000).prop_map(|ms| Some(Span::millis(ms)))];
-    let leaf = ("[a-d]", 0..OPS.len(), -2.0..2.0_f64, during)
-        .prop_map(|(metric, op, value, during)| comparison(&metric, OPS[op], value, during));
+    let by = prop::sample::select(Aggregate::ALL.to_vec());
+    let window = prop::option::of((1_000_u64..10_000, by));
+    let leaf = ("[a-d]", 0..OPS.len(), -2.0..2.0_f64, during, window).prop_map(
+        |(metric, op, value, during, window)| {
+            let Condition::Compare(comparison) = comparison(&metric, OPS[op], value, during) else {
+                unreachable!("made as a comparison")
+            };
+            let window = window.map(|(ms, by)| Window {
+                span: Span::millis(ms),
+                by,
+            });
+            Condition::Compare(Comparison { window, ..comparison })
+        },
+    );
     leaf.prop_recursive(4, 32, 4, |inner| {
         let list = prop::collection::vec(inner.clone(), 1..4);
         prop_oneof![
@@ -210,7 +334,8 @@ proptest! {
 
     #[test]
     fn without_errors_and_gaps_there_is_always_a_yes_or_no(condition in any_condition()) {
-        let number = Reading::Series(vec![(-1e6, Some(0.5)), (0.0, Some(0.5))]);
+        let points = (0..=120).map(|quarter| (f64::from(quarter) / 4.0 - 30.0, Some(0.5)));
+        let number = Reading::Series([(-1e6, Some(0.5))].into_iter().chain(points).collect());
         let world = ["a", "b", "c", "d"].map(|name| (name.to_owned(), number.clone())).into();
         let answer = evaluate(&condition, &world);
         prop_assert!(matches!(answer.result, Truth::True | Truth::False));

@@ -4,12 +4,15 @@
 //! measurements are, evaluating it gives one of four answers and never fails.
 
 mod evaluate;
+mod window;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use evaluate::{Evaluation, Reading, Truth, evaluate};
+pub(crate) use window::Readings;
+pub use window::{Aggregate, Window};
 
 use crate::time::Span;
 
@@ -62,13 +65,19 @@ impl Condition {
         }
     }
 
+    /// Its comparisons, in the order in which they are written.
+    pub fn comparisons(&self) -> Vec<&Comparison> {
+        match self {
+            Self::Compare(comparison) => vec![comparison],
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::comparisons).collect(),
+            Self::Not(inner) => inner.comparisons(),
+        }
+    }
+
     /// The names of its metrics.
     pub fn metrics(&self) -> Vec<&str> {
-        match self {
-            Self::Compare(comparison) => vec![&comparison.metric],
-            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::metrics).collect(),
-            Self::Not(inner) => inner.metrics(),
-        }
+        let comparisons = self.comparisons().into_iter();
+        comparisons.map(|comparison| comparison.metric.as_str()).collect()
     }
 }
 
@@ -77,6 +86,9 @@ impl Condition {
 pub struct Comparison {
     /// Name as written, for example `latency_p99`.
     pub metric: String,
+    /// The time over which it is taken; `None`: what is measured now, or was counted in the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// How it is compared.
     pub op: Op,
     /// The line.
@@ -127,6 +139,21 @@ pub enum Op {
     /// Not equal.
     #[serde(rename = "!=")]
     NotEqual,
+}
+
+impl Comparison {
+    /// Whether it holds for a number.
+    fn holds(&self, number: f64) -> bool {
+        let line = self.line.value;
+        match self.op {
+            Op::Above => number > line,
+            Op::AtLeast => number >= line,
+            Op::Below => number < line,
+            Op::AtMost => number <= line,
+            Op::Equal => number == line,
+            Op::NotEqual => number != line,
+        }
+    }
 }
 
 impl Op {
@@ -185,7 +212,13 @@ pub enum Dimension {
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.metric, self.op.as_str(), self.line.written)?;
+        write!(
+            f,
+            "{} {} {}",
+            self.measured(),
+            self.op.as_str(),
+            self.line.written
+        )?;
         match self.during {
             Some(span) => write!(f, " for {}", Exact(span)),
             None => Ok(()),

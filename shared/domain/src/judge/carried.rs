@@ -53,6 +53,22 @@ impl Carried {
         self.from.clone_from(&self.now);
     }
 
+    /// Latencies that were answered before do not count: a replica has just begun to answer.
+    pub fn leave_out_latencies(&mut self, condition: &Condition) {
+        let condition = condition.plain();
+        let questions = questions(&condition);
+        let timed = questions.iter().map(Proportion::is_of_latencies);
+        for (at, _) in timed.enumerate().filter(|(_, timed)| *timed) {
+            for (pod, now) in &self.now {
+                let none = vec![Tally::default(); now.len()];
+                let from = self.from.entry(pod.clone()).or_insert(none);
+                if let (Some(from), Some(now)) = (from.get_mut(at), now.get(at)) {
+                    *from = *now;
+                }
+            }
+        }
+    }
+
     /// The replica that carries the breach of a condition, if one does. With a single replica nobody can tell.
     pub fn by(&self, condition: &Condition) -> Option<Suspect> {
         let condition = condition.plain();
@@ -126,6 +142,7 @@ mod tests {
     fn over(metric: &str, value: f64) -> Condition {
         Condition::Compare(Comparison {
             metric: metric.into(),
+            window: None,
             op: Op::Above,
             line: Quantity {
                 value,

@@ -18,7 +18,7 @@ use super::special::ln_mean;
 use super::standing::Standing;
 use super::words::{self, percent};
 use super::{ALPHA, Alpha, Arms, Side, Tally, Windowed};
-use crate::condition::{Comparison, Condition, Mode, Reading, evaluate};
+use crate::condition::{Comparison, Condition, Dimension, Mode, Reading, evaluate};
 use crate::seen::Counts;
 use crate::time::Timestamp;
 
@@ -79,6 +79,8 @@ pub struct Block<'a> {
     pub values: &'a BTreeMap<String, Reading>,
     /// When it ended.
     pub at: Timestamp,
+    /// A replica of the candidate had just begun to answer: latencies of both are left out.
+    pub cold: bool,
 }
 
 /// Evidence of one step: a metric for each comparison, and for each edge at which latencies are compared with stable.
@@ -103,7 +105,11 @@ impl Weighing {
     /// Applies what was counted since the last look.
     pub fn add(&mut self, condition: &Condition, block: &Block<'_>) {
         let condition = condition.plain();
-        let comparisons = leaves(&condition);
+        let left_out = |leaf: &Comparison| block.cold && leaf.line.dimension == Dimension::Seconds;
+        let comparisons: Vec<&Comparison> = leaves(&condition)
+            .into_iter()
+            .filter(|leaf| !left_out(leaf))
+            .collect();
         for comparison in &comparisons {
             match Proportion::of(comparison) {
                 Some(question) => self.add_share(comparison, &question, block),
@@ -136,10 +142,12 @@ impl Weighing {
             .or_insert_with(|| Metric::new(asked));
         let factor = metric.factor(arms);
         metric.add(arms);
-        if comparison.during.is_some() || side == Side::Under {
+        // With evidence, a window and `for` ask the same: what happened inside the time.
+        let inside = comparison.during.or(comparison.window.map(|window| window.span));
+        if inside.is_some() || side == Side::Under {
             self.windows
                 .entry(name)
-                .or_insert_with(|| Windowed::new(side, line, comparison.during))
+                .or_insert_with(|| Windowed::new(side, line, inside))
                 .add(arms.candidate, factor, block.at);
         }
     }
@@ -149,17 +157,21 @@ impl Weighing {
         let Some(reading) = block.values.get(&comparison.metric) else {
             return;
         };
+        let number = match reading {
+            Reading::Number(number) => Some(*number),
+            _ => None,
+        };
+        let rule = self.points.entry(comparison.to_string()).or_default();
+        if let Some(window) = comparison.window {
+            let finite = number.filter(|number| number.is_finite());
+            return rule.window(comparison, window, finite, block.at);
+        }
         let now = Comparison {
             during: None,
             ..comparison.clone()
         };
         let readings = [(comparison.metric.clone(), reading.clone())].into();
         let truth = evaluate(&Condition::Compare(now), &readings).result;
-        let number = match reading {
-            Reading::Number(number) => Some(*number),
-            _ => None,
-        };
-        let rule = self.points.entry(comparison.to_string()).or_default();
         rule.number(comparison, truth, number, block.at);
     }
 
@@ -232,14 +244,8 @@ impl Weighing {
 
     /// What a proven promotion lacks: a metric whose ratio to stable may reach the margin, or whose share its line.
     pub fn unproven(&self, condition: &Condition, margin: f64) -> Option<String> {
-        let condition = condition.plain();
-        let comparisons = leaves(&condition).into_iter();
-        let asked = comparisons.filter(|leaf| {
-            leaf.mode == Mode::Evidence
-                && Proportion::of(leaf).is_some_and(|question| question.side == Side::Over)
-        });
-        asked.into_iter().find_map(|leaf| {
-            let name = leaf.to_string();
+        let asked = asks_over(&condition.plain());
+        asked.into_iter().find_map(|(name, limit)| {
             let Some(metric) = self
                 .metrics
                 .get(&name)
@@ -254,7 +260,7 @@ impl Weighing {
                     "{name}: the ratio to stable may be {high}; proven needs under {margin}"
                 ));
             }
-            let (limit, (_, share)) = (metric.asked().limit?, metric.share_bounds(ALPHA));
+            let (_, share) = metric.share_bounds(ALPHA);
             (share >= limit).then(|| {
                 let (share, limit) = (percent(share), percent(limit));
                 format!("{name}: the share may be up to {share}; proven needs under {limit}")
@@ -265,21 +271,27 @@ impl Weighing {
     /// Comparisons that are weighed and that nothing was counted for: no promotion rests on silence.
     pub fn missing(&self, condition: &Condition, values: &BTreeMap<String, Reading>) -> Vec<String> {
         let condition = condition.plain();
-        let silent = |leaf: &&Comparison| match Proportion::of(leaf) {
-            Some(_) if leaf.mode == Mode::Point => !self.points.contains_key(&leaf.to_string()),
-            Some(_) => {
+        let counted = |leaf: &Comparison| match leaf.mode {
+            Mode::Point => self.points.contains_key(&leaf.to_string()),
+            Mode::Evidence => {
                 let metric = self.metrics.get(&leaf.to_string());
-                metric.is_none_or(|metric| metric.candidate().total == 0)
+                metric.is_some_and(|metric| metric.candidate().total > 0)
             }
-            None => values
-                .get(&leaf.metric)
-                .is_some_and(|reading| !matches!(reading, Reading::Number(number) if number.is_finite())),
         };
-        let mut names: Vec<String> = leaves(&condition)
-            .into_iter()
-            .filter(silent)
-            .map(|leaf| leaf.metric.clone())
-            .collect();
+        let silent = |leaf: &Comparison| {
+            if Proportion::of(leaf).is_some() {
+                return (!counted(leaf)).then(|| leaf.metric.clone());
+            }
+            let reading = values.get(&leaf.metric)?;
+            if leaf.window.is_some() {
+                let rule = self.points.get(&leaf.to_string());
+                let lacks = rule.map_or(Some("nothing was read"), Recent::lacks)?;
+                return Some(format!("{} ({lacks})", leaf.measured()));
+            }
+            let is_number = matches!(reading, Reading::Number(number) if number.is_finite());
+            (!is_number).then(|| leaf.metric.clone())
+        };
+        let mut names: Vec<String> = leaves(&condition).into_iter().filter_map(silent).collect();
         names.dedup();
         names
     }
@@ -319,14 +331,14 @@ impl Weighing {
         let Some(shown) = shown.filter(|shown| shown.counted.candidate.total > 0) else {
             return Said::Open;
         };
-        let ln_e = match self.windows.get(&name) {
-            Some(windows) => windows.ln_e(),
-            None => shown.ln_e_limit.unwrap_or(0.0),
+        let windows = self.windows.get(&name);
+        let inside = windows.and_then(|windows| Some((windows.during()?, windows.counted())));
+        let words = match inside {
+            Some((span, counted)) => format!("{}, within {span}", question.words(counted)),
+            None => question.words(shown.counted.candidate),
         };
-        Said::Evidence(Evidence {
-            ln_e,
-            words: question.words(shown.counted.candidate),
-        })
+        let ln_e = windows.map_or(shown.ln_e_limit.unwrap_or(0.0), Windowed::ln_e);
+        Said::Evidence(Evidence { ln_e, words })
     }
 
     /// Evidence that the candidate is worse than stable in what may send it back alone.
@@ -381,6 +393,20 @@ pub(super) fn leaves(condition: &Condition) -> Vec<&Comparison> {
         Condition::And(parts) | Condition::Or(parts) => parts.iter().flat_map(leaves).collect(),
         Condition::Not(_) => Vec::new(),
     }
+}
+
+/// Comparisons of a condition without `!` that a proof must rule out, as they are written, and the share of each.
+pub(super) fn asks_over(condition: &Condition) -> Vec<(String, f64)> {
+    let asked = |leaf: &&Comparison| leaf.mode == Mode::Evidence;
+    let over = |leaf: &Comparison| {
+        let question = Proportion::of(leaf).filter(|question| question.side == Side::Over)?;
+        Some((leaf.to_string(), question.line))
+    };
+    leaves(condition)
+        .into_iter()
+        .filter(asked)
+        .filter_map(over)
+        .collect()
 }
 
 /// Comparisons each of which suffices.

@@ -1,6 +1,7 @@
 use super::*;
-use crate::condition::{Dimension, Mode, Op, Quantity};
+use crate::condition::{Aggregate, Dimension, Mode, Op, Quantity, Window};
 use crate::judge::Stands;
+use crate::time::Span;
 use proptest::prelude::*;
 
 fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
@@ -11,6 +12,7 @@ fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
     };
     Condition::Compare(Comparison {
         metric: metric.into(),
+        window: None,
         op,
         line,
         during: None,
@@ -33,6 +35,7 @@ fn add_at(weighing: &mut Weighing, condition: &Condition, arms: (&Counts, &Count
         stable: arms.1,
         values: &BTreeMap::new(),
         at: Timestamp(0) + crate::time::Span::seconds(seconds),
+        cold: false,
     };
     weighing.add(condition, &block);
 }
@@ -183,6 +186,169 @@ fn a_condition_for_a_time_is_shown_by_what_happened_inside_it() {
     assert!(evidence.shows_breach(1), "{}", evidence.told(1));
 }
 
+/// The comparison over five minutes.
+fn windowed(condition: &Condition, by: Aggregate) -> Condition {
+    let Condition::Compare(comparison) = condition.clone() else {
+        panic!("a comparison")
+    };
+    let span = Span::minutes(5);
+    Condition::Compare(Comparison {
+        window: Some(Window { span, by }),
+        ..comparison
+    })
+}
+
+#[test]
+fn a_window_of_what_is_counted_asks_what_a_time_asks() {
+    let plain = compare("error_rate", Op::Above, 0.05, "5%");
+    let Condition::Compare(mut lasting) = plain.clone() else {
+        panic!("a comparison")
+    };
+    lasting.during = Some(Span::minutes(5));
+    let both = [windowed(&plain, Aggregate::Avg), Condition::Compare(lasting)];
+    assert_eq!(both[0].to_string(), "error_rate[5m] > 5%");
+    let shown = both.map(|condition| {
+        let mut weighing = Weighing::default();
+        for second in (0..1_200).step_by(15) {
+            let bad = if second < 1_000 { 0 } else { 10 };
+            add_at(
+                &mut weighing,
+                &condition,
+                (&counts(50, bad, 0), &Counts::default()),
+                second,
+            );
+        }
+        weighing.weigh(&condition).unwrap()
+    });
+    assert_eq!(shown[0], shown[1]);
+    assert!(shown[0].shows_breach(1), "{:?}", shown[0]);
+    // What is told is of the time that is asked for: of the whole step it would be 3.3 %.
+    assert!(
+        shown[0].words.ends_with("; limit 5%, within 5m"),
+        "{}",
+        shown[0].words
+    );
+    assert!(!shown[0].words.contains("3.3 %"), "{}", shown[0].words);
+}
+
+#[test]
+fn a_plain_rule_takes_the_share_of_its_window() {
+    let condition = windowed(&compare("error_rate", Op::Above, 0.02, "2%"), Aggregate::Avg);
+    let condition = condition.in_mode(Mode::Point);
+    let mut weighing = Weighing::default();
+    let mut look = |second: u64, bad: u64| {
+        let arms = (&counts(50, bad, 0), &counts(950, 10, 0));
+        add_at(&mut weighing, &condition, arms, second);
+        weighing
+            .weigh(&condition)
+            .is_some_and(|evidence| evidence.shows_breach(1))
+    };
+    assert!((0..240).step_by(15).all(|second| !look(second, 0)));
+    assert!(
+        (240..300).step_by(15).all(|second| !look(second, 4)),
+        "8 % of the last minute are 1.6 % of five"
+    );
+    assert!((300..360).step_by(15).any(|second| look(second, 4)));
+}
+
+/// Looks every 15 s at a source that says these numbers: the second of the first breach, and what is missing at the end.
+fn looks(condition: &Condition, numbers: &[f64]) -> (Option<usize>, Vec<String>) {
+    let mut weighing = Weighing::default();
+    let (mut breach, mut missing) = (None, Vec::new());
+    for (look, number) in numbers.iter().enumerate() {
+        let values = [("queue_depth".to_owned(), Reading::Number(*number))].into();
+        let block = Block {
+            candidate: &counts(50, 0, 0),
+            stable: &counts(950, 0, 0),
+            values: &values,
+            at: Timestamp(0) + Span::seconds(15 * look as u64),
+            cold: false,
+        };
+        weighing.add(condition, &block);
+        let shown = weighing
+            .weigh(condition)
+            .is_some_and(|evidence| evidence.shows_breach(1));
+        breach = breach.or(shown.then_some(15 * look));
+        missing = weighing.missing(condition, &values);
+        let stored = serde_json::to_string(&weighing).unwrap();
+        weighing = serde_json::from_str(&stored).unwrap();
+    }
+    assert!(
+        weighing.points.values().all(|rule| rule.kept() <= 14),
+        "{weighing:?}"
+    );
+    (breach, missing)
+}
+
+#[test]
+fn a_number_over_a_window_is_decided_once_the_window_is_covered() {
+    let deep = compare("queue_depth", Op::Above, 10.0, "10");
+    let of = |by| windowed(&deep, by);
+    assert_eq!(
+        looks(&of(Aggregate::Avg), &[50.0; 20]),
+        (
+            None,
+            vec!["queue_depth[5m] (readings reach back 4m 45s of 5m)".to_owned()]
+        )
+    );
+    assert_eq!(looks(&of(Aggregate::Avg), &[50.0; 240]), (Some(300), vec![]));
+    assert_eq!(
+        looks(&of(Aggregate::Avg), &[10.0; 240]),
+        (None, vec![]),
+        "not a hair over the line"
+    );
+    assert_eq!(
+        looks(&of(Aggregate::Max), &[50.0]),
+        (Some(0), vec![]),
+        "nothing that comes makes it less"
+    );
+    let mut once = [0.0; 240];
+    once[100] = 50.0;
+    assert_eq!(looks(&of(Aggregate::Max), &once), (Some(1_500), vec![]));
+    assert_eq!(
+        looks(&of(Aggregate::Avg), &once),
+        (None, vec![]),
+        "one reading of twenty"
+    );
+    assert_eq!(looks(&of(Aggregate::Min), &once).0, None);
+    let mut lasting = [50.0; 240];
+    lasting[60] = 0.0;
+    // The window is covered after 20 looks, and the dip leaves it as long after.
+    assert_eq!(looks(&of(Aggregate::Min), &lasting).0, Some(300));
+    lasting[10] = 0.0;
+    assert_eq!(
+        looks(&of(Aggregate::Min), &lasting).0.map(|second| second >= 450),
+        Some(true)
+    );
+}
+
+#[test]
+fn a_source_that_falls_silent_leaves_a_window_without_an_answer() {
+    let condition = windowed(&compare("queue_depth", Op::Above, 10.0, "10"), Aggregate::Avg);
+    let mut silent = vec![5.0; 40];
+    silent.extend([f64::NAN; 8]);
+    assert_eq!(
+        looks(&condition, &silent),
+        (None, vec![]),
+        "a gap of two minutes in five"
+    );
+    silent.extend([f64::NAN; 4]);
+    let missing = vec!["queue_depth[5m] (no reading for 3m of 5m)".to_owned()];
+    assert_eq!(looks(&condition, &silent), (None, missing));
+}
+
+#[test]
+fn conditions_that_were_stored_before_there_were_windows_are_read() {
+    let stored = serde_json::to_value(article()).unwrap();
+    assert!(!stored.to_string().contains("window"), "{stored}");
+    assert_eq!(serde_json::from_value::<Condition>(stored).unwrap(), article());
+    for by in Aggregate::ALL {
+        let windowed = windowed(&compare("queue_depth", Op::Above, 10.0, "10"), by);
+        let stored = serde_json::to_value(&windowed).unwrap();
+        assert_eq!(serde_json::from_value::<Condition>(stored).unwrap(), windowed);
+    }
+}
+
 #[test]
 fn a_negation_asks_for_the_other_side_of_the_line() {
     let inner = compare("success_rate", Op::AtLeast, 0.9, "90%");
@@ -235,6 +401,7 @@ fn a_number_of_a_source_is_decided_by_its_point_and_its_absence_is_missing() {
             stable: &counts(950, 0, 0),
             values: &values,
             at: Timestamp(0),
+            cold: false,
         };
         weighing.add(&condition, &block);
         let breach = weighing.weigh(&condition).is_some_and(|e| e.shows_breach(1));

@@ -26,6 +26,7 @@ mod metric;
 mod order;
 pub mod point;
 pub mod power;
+pub mod proof;
 mod proportion;
 pub mod ranks;
 mod ratio;

@@ -97,7 +97,7 @@ impl Step {
 }
 
 /// The least value for which it holds, within a thousandth; it holds from there on.
-fn least(from: f64, to: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
+pub(super) fn least(from: f64, to: f64, holds: impl Fn(f64) -> bool) -> Option<f64> {
     let (mut low, mut high) = (from, to);
     if !holds(high) {
         return None;

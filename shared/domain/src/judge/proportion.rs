@@ -50,6 +50,10 @@ impl<'a> Proportion<'a> {
         })
     }
 
+    pub(super) fn is_of_latencies(&self) -> bool {
+        matches!(self.what, What::SlowerThan { .. })
+    }
+
     pub(super) fn tally(&self, counts: &Counts) -> Option<Tally> {
         match self.what {
             What::Failed | What::Succeeded => Some(Tally::new(counts.bad, counts.requests)),

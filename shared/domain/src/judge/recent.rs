@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::point::{Point, by_chance};
 use super::words::percent;
 use super::{Side, Tally};
-use crate::condition::{Comparison, Truth};
+use crate::condition::{Comparison, Readings, Truth, Window};
 use crate::time::{Span, Timestamp};
 
-/// A share is that of the last minute, as the rules of others take it.
+/// A share without a window is that of the last minute, as the rules of others take it.
 const OVER: Span = Span::seconds(60);
-/// Blocks are kept in pieces of this length: a dozen in all.
-const PIECE: Span = Span::seconds(5);
+/// Blocks and readings are kept in so many pieces of the time over which they are taken.
+const PIECES: u64 = 12;
 
 /// State of the rule for one comparison.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -23,6 +23,12 @@ pub(super) struct Recent {
     words: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pieces: Vec<(Timestamp, Tally)>,
+    /// Readings of a plain number in its window, and the last before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    readings: Vec<Readings>,
+    /// Why the window says nothing yet, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lacks: Option<String>,
 }
 
 impl Recent {
@@ -35,9 +41,10 @@ impl Recent {
         level: Option<f64>,
         now: Timestamp,
     ) {
-        self.pieces.retain(|(at, _)| now.since(*at) < OVER);
+        let over = comparison.window.map_or(OVER, |window| window.span);
+        self.pieces.retain(|(at, _)| now.since(*at) < over);
         match self.pieces.last_mut() {
-            Some((at, tally)) if now.since(*at) < PIECE => *tally = tally.and(block),
+            Some((at, tally)) if now.since(*at) < Span(over.0 / PIECES) => *tally = tally.and(block),
             _ => self.pieces.push((now, block)),
         }
         let sum = self
@@ -78,6 +85,36 @@ impl Recent {
         }
     }
 
+    /// A check of a plain number over its window. What is not a number is no reading.
+    pub(super) fn window(
+        &mut self,
+        comparison: &Comparison,
+        window: Window,
+        number: Option<f64>,
+        now: Timestamp,
+    ) {
+        let opens = now - window.span;
+        let before = self.readings.partition_point(|reading| reading.from <= opens);
+        self.readings.drain(..before.saturating_sub(1));
+        let one = number.map(|number| Readings::one(now, number));
+        match (self.readings.last_mut(), one) {
+            (Some(last), Some(one)) if now.since(last.from) < Span(window.span.0 / PIECES) => {
+                *last = window.joined(*last, one);
+            }
+            (_, Some(one)) => self.readings.push(one),
+            (_, None) => {}
+        }
+        let over = window.over(&self.readings, now);
+        let truth = comparison.holds_over(window, &over);
+        self.number(comparison, truth, None, now);
+        self.lacks = over.lacks.filter(|_| truth == Truth::NoData);
+        self.words = match (&self.lacks, over.number) {
+            (Some(lacks), _) => lacks.clone(),
+            (None, Some(number)) => format!("measured {number:.4} over {}", window.span),
+            (None, None) => String::new(),
+        };
+    }
+
     fn check(&mut self, comparison: &Comparison, beyond: Option<bool>, now: Timestamp) {
         let during = comparison.during.unwrap_or(Span::ZERO);
         self.holds = self.rule.check(beyond, now, during);
@@ -86,6 +123,17 @@ impl Recent {
     /// What was measured last, in words; empty: nothing yet.
     pub(super) fn words(&self) -> &str {
         &self.words
+    }
+
+    /// Readings that are kept.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.readings.len()
+    }
+
+    /// Why its window says nothing yet, in words.
+    pub(super) fn lacks(&self) -> Option<&str> {
+        self.lacks.as_deref()
     }
 
     /// Whether the rule holds now.
@@ -108,6 +156,7 @@ mod tests {
     fn comparison(during: Option<Span>) -> Comparison {
         Comparison {
             metric: "error_rate".into(),
+            window: None,
             op: Op::Above,
             line: Quantity {
                 value: 0.02,

@@ -41,6 +41,9 @@ struct Live {
     part: f64,
     bad: f64,
     total: f64,
+    /// Counts as they are.
+    #[serde(default)]
+    counted: Tally,
 }
 
 impl Windowed {
@@ -61,6 +64,7 @@ impl Windowed {
         for test in &mut self.live {
             test.bad += tally.bad as f64 / factor;
             test.total += tally.total as f64 / factor;
+            test.counted = test.counted.and(tally);
         }
     }
 
@@ -87,15 +91,12 @@ impl Windowed {
             part,
             bad: 0.0,
             total: 0.0,
+            counted: Tally::default(),
         });
     }
 
     /// ln of the evidence.
     pub fn ln_e(&self) -> f64 {
-        let one = |test: &Live| match self.side {
-            Side::Over => ln_e_over_parts(test.bad, test.total, self.line),
-            Side::Under => ln_e_under_parts(test.bad, test.total, self.line),
-        };
         let rest = match self.during {
             Some(_) => 1.0 / (f64::from(self.begun) + 1.0),
             None if self.live.is_empty() => 1.0,
@@ -104,12 +105,31 @@ impl Windowed {
         let parts: Vec<(f64, f64)> = self
             .live
             .iter()
-            .map(|test| (one(test), test.part))
+            .map(|test| (self.ln_e_of(test), test.part))
             .chain([(0.0, rest)])
             .filter(|(_, part)| *part > 0.0)
             .collect();
         let stake: f64 = parts.iter().map(|(_, part)| part).sum();
         ln_mean(parts.into_iter()) + stake.ln()
+    }
+
+    /// What the test has counted that shows most.
+    pub fn counted(&self) -> Tally {
+        let most = |a: &&Live, b: &&Live| self.ln_e_of(a).total_cmp(&self.ln_e_of(b));
+        let strongest = self.live.iter().max_by(most);
+        strongest.map(|test| test.counted).unwrap_or_default()
+    }
+
+    /// The time inside which it is asked, if there is one.
+    pub fn during(&self) -> Option<Span> {
+        self.during
+    }
+
+    fn ln_e_of(&self, test: &Live) -> f64 {
+        match self.side {
+            Side::Over => ln_e_over_parts(test.bad, test.total, self.line),
+            Side::Under => ln_e_under_parts(test.bad, test.total, self.line),
+        }
     }
 
     /// A new step: evidence starts again.

@@ -1,5 +1,8 @@
 //! What was measured of a candidate, and what follows from it: back at once, hold, or on.
 
+use std::collections::BTreeMap;
+
+use super::cold::is_cold;
 use super::moves::wait;
 use super::phases::{Phase, Rollout};
 use super::revert::revert_now;
@@ -35,14 +38,24 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
     let candidate = block(&rollout.candidate);
     let stable = rollout.stable.as_ref().map(|side| block(&side.revision));
     let stable = stable.unwrap_or_default();
+    // What a candidate without traffic has in its queue says nothing of it.
+    let idle = BTreeMap::new();
+    let values = match rollout.weight {
+        Weight::ZERO => &idle,
+        _ => &scene.values,
+    };
     let block = Block {
         candidate: &candidate,
         stable: &stable,
-        values: &scene.values,
+        values,
         at: now,
+        cold: is_cold(rollout, rule, scene.candidate.warm, now),
     };
     rollout.weighing.add(condition, &block);
     rollout.carried.see(condition, &scene.replicas);
+    if block.cold {
+        rollout.carried.leave_out_latencies(condition);
+    }
     let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
     if watched && rule.watch > Span::ZERO {
         let shown = rollout.watching.add(condition, &block);

@@ -17,6 +17,7 @@ mod autoscaler;
 mod baking;
 mod borrow;
 pub(crate) mod claims;
+mod cold;
 mod draining;
 mod evidence;
 mod forecast;

@@ -145,6 +145,12 @@ pub struct Rollout {
     /// The replica that was replaced last; because it carried a breach, one in a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
+    /// Most warm replicas that the candidate had since it has traffic.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warm_most: u32,
+    /// Until when latencies are left out, because a replica has just begun to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_until: Option<Timestamp>,
     /// Whether each side gets the share it was given, since the present weights were set.
     #[serde(default)]
     pub split: Split,
@@ -247,6 +253,8 @@ impl Rollout {
             landed: Landed::default(),
             gpus_replaced: 0,
             replaced: None,
+            warm_most: 0,
+            cold_until: None,
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,

@@ -287,7 +287,11 @@ pub(super) fn ramp_hold(rule: &RolloutRule) -> Span {
     match &rule.strategy {
         Strategy::Canary(canary) => {
             let last = canary.steps.last().map_or(Span::ZERO, |part| part.interval);
-            Span(last.0 / RAMP_PART).clamp(RAMP_HOLD_MIN, RAMP_HOLD_MAX)
+            // Latencies of its new replicas are seen for as long as they are left out.
+            let seen = rule.warm_up + rule.warm_up;
+            Span(last.0 / RAMP_PART)
+                .clamp(RAMP_HOLD_MIN, RAMP_HOLD_MAX)
+                .max(seen)
         }
         _ => RAMP_HOLD_MIN,
     }

@@ -42,10 +42,11 @@ impl CommandError {
     }
 }
 
-/// Evaluates a condition on recorded values: `{result, used, missing, errors}`.
+/// Evaluates a condition on recorded values: `{result, used, missing, errors}`, and `reasons` where a window says nothing.
 ///
 /// A value is a number in the base unit, text with a unit, null for no data, `[[unix_s, value], …]`, or
-/// `{"error": "…"}` for a source that failed. A name that the values hold is a known metric.
+/// `{"error": "…"}` for a source that failed. A name that the values hold is a known metric. Recorded values have no counts:
+/// over a window, shares and quantiles are the mean of their readings, as plain numbers are.
 ///
 /// # Errors
 /// The condition or the values cannot be read.
@@ -73,17 +74,21 @@ pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
         readings.insert(name.clone(), reading(value, dimension));
     }
     let answer = evaluate(&condition, &readings);
-    let errors: Vec<Value> = answer
-        .errors
-        .iter()
-        .map(|(metric, message)| json!({"metric": metric, "message": message}))
-        .collect();
-    Ok(json!({
+    let mut told = json!({
         "result": answer.result.to_json(),
         "used": answer.used,
         "missing": answer.missing,
-        "errors": errors,
-    }))
+        "errors": messages(&answer.errors),
+    });
+    if !answer.reasons.is_empty() {
+        told["reasons"] = messages(&answer.reasons);
+    }
+    Ok(told)
+}
+
+fn messages(by_metric: &BTreeMap<String, String>) -> Value {
+    let one = |(metric, message)| json!({"metric": metric, "message": message});
+    by_metric.iter().map(one).collect()
 }
 
 fn values_error(message: &str) -> CommandError {
@@ -96,18 +101,10 @@ fn values_error(message: &str) -> CommandError {
 
 /// What each name is compared with.
 fn dimensions(condition: &Condition) -> BTreeMap<String, Dimension> {
-    let mut out = BTreeMap::new();
-    let mut open = vec![condition];
-    while let Some(part) = open.pop() {
-        match part {
-            Condition::Compare(c) => {
-                out.insert(c.metric.clone(), c.line.dimension);
-            }
-            Condition::And(parts) | Condition::Or(parts) => open.extend(parts),
-            Condition::Not(inner) => open.push(inner),
-        }
-    }
-    out
+    let comparisons = condition.comparisons().into_iter();
+    comparisons
+        .map(|comparison| (comparison.metric.clone(), comparison.line.dimension))
+        .collect()
 }
 
 fn reading(value: &Value, dimension: Option<Dimension>) -> Reading {

@@ -21,8 +21,8 @@ pub(super) struct Token {
 }
 
 /// Longest first, so that `>=` is not `>`.
-const SYMBOLS: [&str; 13] = [
-    "||", "&&", ">=", "<=", "==", "!=", "(", ")", ">", "<", "!", "=", "|",
+const SYMBOLS: [&str; 15] = [
+    "||", "&&", ">=", "<=", "==", "!=", "(", ")", "[", "]", ">", "<", "!", "=", "|",
 ];
 
 pub(super) fn words(text: &str) -> Vec<Token> {

@@ -79,6 +79,15 @@ pub(super) fn range(name: &str) -> Option<(f64, f64)> {
     }
 }
 
+/// Whether requests are counted for it, so that over any time it is a share of them. All else is a plain number that is read
+/// now and then.
+pub(crate) fn is_counted(name: &str) -> bool {
+    let of_latencies = name
+        .strip_prefix("latency_p")
+        .is_some_and(|digits| digits.len() >= 2);
+    matches!(name, "error_rate" | "success_rate") || (of_latencies && is_quantile(name))
+}
+
 fn is_quantile(name: &str) -> bool {
     let Some((family, digits)) = name.rsplit_once("_p") else {
         return false;

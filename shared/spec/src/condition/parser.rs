@@ -8,6 +8,7 @@ use weir_domain::time::Span;
 use super::lexer::{Token, Word, words};
 use super::metrics::Metrics;
 use super::quantity::{as_dimension, parse_quantity, spoken};
+use super::window::Measured;
 use crate::diagnostic::Diagnostic;
 use crate::nearest::nearest;
 use crate::render::short;
@@ -52,7 +53,7 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 impl ParseError {
-    fn new(token: &Token, found: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(super) fn new(token: &Token, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self {
             found: found.into(),
             expected: expected.into(),
@@ -62,7 +63,7 @@ impl ParseError {
         }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -115,7 +116,7 @@ pub fn parse(text: &str, metrics: &Metrics) -> Result<Condition, ParseError> {
     }
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     tokens: &'a [Token],
     next: usize,
     metrics: &'a Metrics,
@@ -127,17 +128,17 @@ type Parsed = Result<Condition, ParseError>;
 
 impl<'a> Parser<'a> {
     /// The next word; the last one is always `End`, which is never consumed.
-    fn peek(&self) -> &'a Token {
+    pub(super) fn peek(&self) -> &'a Token {
         &self.tokens[self.next.min(self.tokens.len() - 1)]
     }
 
-    fn take(&mut self) -> &'a Token {
+    pub(super) fn take(&mut self) -> &'a Token {
         let token = self.peek();
         self.next += 1;
         token
     }
 
-    fn takes(&mut self, symbol: &str) -> bool {
+    pub(super) fn takes(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek().word, Word::Symbol(s) if s == symbol);
         self.next += usize::from(found);
         found
@@ -198,11 +199,7 @@ impl<'a> Parser<'a> {
     }
 
     fn comparison(&mut self) -> Result<Comparison, ParseError> {
-        let name = self.peek();
-        let Word::Name(metric) = &name.word else {
-            return Err(self.unexpected("a metric, for example error_rate"));
-        };
-        self.next += 1;
+        let Measured { name, metric, window } = self.measured()?;
         let dimension = self.metrics.dimension(metric);
         let op = self.op()?;
         let amount = self.peek();
@@ -228,12 +225,17 @@ impl<'a> Parser<'a> {
         }
         let during = self.during()?;
         Ok(Comparison {
-            metric: metric.clone(),
+            metric: metric.to_owned(),
+            window,
             op,
             line,
             during,
             mode: Mode::Evidence,
         })
+    }
+
+    pub(super) fn knows(&self, metric: &str) -> bool {
+        self.metrics.dimension(metric).is_some()
     }
 
     fn unknown(&self, token: &Token, metric: &str) -> ParseError {
@@ -283,13 +285,18 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         self.next += 1;
+        self.time().map(Some)
+    }
+
+    /// A time that is longer than nothing.
+    pub(super) fn time(&mut self) -> Result<Span, ParseError> {
         let token = self.take();
         let Word::Amount(text) = &token.word else {
             self.next -= 1;
             return Err(self.unexpected("a time, for example 5m"));
         };
         match parse_span(text) {
-            Ok(span) if span.0 > 0 => Ok(Some(span)),
+            Ok(span) if span.0 > 0 => Ok(span),
             Ok(_) => Err(ParseError::new(
                 token,
                 format!("`{text}`"),
@@ -299,7 +306,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn unexpected(&self, expected: &str) -> ParseError {
+    pub(super) fn unexpected(&self, expected: &str) -> ParseError {
         let token = self.peek();
         let found = match &token.word {
             Word::Name(text) | Word::Amount(text) | Word::Strange(text) => format!("`{}`", short(text)),
@@ -311,6 +318,7 @@ impl<'a> Parser<'a> {
             Word::Name(name) if name.eq_ignore_ascii_case("and") => error.help("write `&&`"),
             Word::Name(name) if name.eq_ignore_ascii_case("or") => error.help("write `||`"),
             Word::Name(name) if name.eq_ignore_ascii_case("not") => error.help("write `!`"),
+            Word::Symbol("[") => error.help("a window follows the metric: `error_rate[5m]`"),
             Word::Symbol("=") => error.help("did you mean `==`?"),
             Word::Symbol("|") => error.help("did you mean `||`?"),
             Word::Strange(text) if text == "&" => error.help("did you mean `&&`?"),

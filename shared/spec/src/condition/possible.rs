@@ -40,14 +40,14 @@ fn part(condition: &Condition) -> Option<Senseless> {
 }
 
 fn alone(comparison: &Comparison) -> Option<Senseless> {
-    let metric = &comparison.metric;
+    let (metric, measured) = (&comparison.metric, comparison.measured());
     let says = |what: &str| Senseless {
         found: format!("`{comparison}` {what}"),
         expected: match range(metric) {
             Some((_, high)) if high.is_finite() => {
-                format!("a line that `{metric}` can be on either side of: it lies between 0% and 100%")
+                format!("a line that `{measured}` can be on either side of: it lies between 0% and 100%")
             }
-            _ => format!("a line that `{metric}` can be on either side of: it is never negative"),
+            _ => format!("a line that `{measured}` can be on either side of: it is never negative"),
         },
     };
     if excluded(std::slice::from_ref(comparison)).is_some() {
@@ -74,20 +74,20 @@ fn compared(parts: &[Condition], and: bool) -> Box<dyn Iterator<Item = &Comparis
 }
 
 /// Those of a metric, as they would be written.
-fn words(all: &[Comparison], metric: &str, between: &str) -> String {
-    let these = all.iter().filter(|comparison| comparison.metric == metric);
+fn words(all: &[Comparison], measured: &str, between: &str) -> String {
+    let these = all.iter().filter(|comparison| comparison.measured() == measured);
     these.map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
-/// A metric of which no value satisfies all comparisons.
+/// A metric of which no value satisfies all comparisons. With another window it is another metric.
 fn excluded(all: &[Comparison]) -> Option<String> {
-    let nothing_left = |metric: &str| {
-        let mut these = all.iter().filter(|comparison| comparison.metric == metric);
-        let left = these.try_fold(Left::of(metric), |left, one| left.after(one));
+    let nothing_left = |one: &&Comparison| {
+        let measured = one.measured();
+        let mut these = all.iter().filter(|comparison| comparison.measured() == measured);
+        let left = these.try_fold(Left::of(&one.metric), |left, one| left.after(one));
         left.is_none()
     };
-    let found = all.iter().find(|comparison| nothing_left(&comparison.metric))?;
-    Some(found.metric.clone())
+    all.iter().find(nothing_left).map(Comparison::measured)
 }
 
 /// Values that are left; an open end is not one of them.
@@ -167,6 +167,11 @@ mod tests {
                 "`error_rate > 5% && error_rate < 2%` can never hold: lines that `error_rate` can be on the right side of at the same time".into(),
             ),
             (
+                "max(drift[5m]) > 3 && drift < 1 && max(drift[5m]) < 2",
+                "`max(drift[5m]) > 3 && max(drift[5m]) < 2` can never hold: lines that `max(drift[5m])` can be on the right side of at the same time".into(),
+            ),
+            ("error_rate[5m] > 100%", format!("`error_rate[5m] > 100%` can never hold: {}", percent.replace("error_rate", "error_rate[5m]"))),
+            (
                 "drift > 3 && drift == 3",
                 "`drift > 3 && drift == 3` can never hold: lines that `drift` can be on the right side of at the same time".into(),
             ),
@@ -191,6 +196,8 @@ mod tests {
             "error_rate != 0%",
             "drift < 0 || drift > 5",
             "queue_depth == 0",
+            "error_rate[1m] > 10% && error_rate[10m] < 5%",
+            "max(queue_depth[5m]) > 10 && queue_depth[5m] < 5 && queue_depth < 2",
             "!(error_rate > 1% && restarts >= 2)",
         ] {
             assert_eq!(says(text), None, "{text}");

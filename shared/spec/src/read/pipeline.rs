@@ -139,7 +139,7 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 /// Keys of a step that makes a revision; a variant is selected.
-const MAKING: [&str; 9] = [
+const MAKING: [&str; 10] = [
     "resources",
     "replicas",
     "rollback",
@@ -147,6 +147,7 @@ const MAKING: [&str; 9] = [
     "keep",
     "hold_exposure",
     "no_data",
+    "warm_up",
     "deadlines",
     "parity",
 ];
@@ -181,6 +182,9 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         keep: span(spec, "keep"),
         hold_exposure: span(spec, "hold_exposure"),
         warm_within: span(spec, "warm_within"),
+        warm_up: text(spec, "warm_up")
+            .zip(span(spec, "warm_up"))
+            .map(|(written, span)| Located::new(span, written.place)),
         deadlines: spec.get("deadlines").map(deadlines).unwrap_or_default(),
         no_data: match plain(spec, "no_data").as_deref() {
             Some("fail") => NoData::Fail,
@@ -278,12 +282,16 @@ fn canary(node: &Node) -> CanaryDef {
         steps,
         threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD * 100.0),
         min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
-        promote: match plain(node, "promote").as_deref() {
-            Some("proven") => Promote::Proven,
-            _ => Promote::Article,
-        },
+        promote: text(node, "promote").map(|written| Located {
+            value: match written.value.as_str() {
+                "proven" => Promote::Proven,
+                _ => Promote::Article,
+            },
+            place: written.place,
+        }),
         margin: plain(node, "margin")
             .and_then(|text| text.parse().ok())
             .unwrap_or(DEFAULT_MARGIN),
+        requests_per_second: count(node, "requests_per_second"),
     }
 }

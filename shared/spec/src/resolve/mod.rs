@@ -8,6 +8,7 @@ mod manifest;
 mod place;
 mod plugin;
 mod pod;
+mod proof;
 mod releases;
 mod rollout;
 mod rules;

@@ -10,11 +10,16 @@ use super::{Resolver, manifest, place};
 use crate::definition::{EnvironmentDef, RolloutDef, StepDef};
 use crate::diagnostic::Diagnostic;
 use crate::render::short;
+use crate::source::Place;
 
 /// A revision that was rolled back is kept this long for a look.
 const DEFAULT_KEEP: Span = Span::minutes(10);
 /// Traffic stays this long at most on a candidate that nothing can be measured of.
 const DEFAULT_HOLD: Span = Span::minutes(10);
+/// Caches fill and kernels are compiled within the first requests.
+const DEFAULT_WARM_UP: Span = Span::seconds(30);
+/// It is this part of the shortest judged step at most, where nobody says how long.
+const WARM_UP_PART: u64 = 20;
 /// Loading a large model from a cold node takes a quarter of an hour.
 pub(super) const DEFAULT_WARM: Span = Span::minutes(30);
 
@@ -69,6 +74,8 @@ impl<'a> Resolver<'a> {
         if rollback.is_none() {
             self.can_fail(rollout, &strategy);
         }
+        self.proves(rollout, rollback.as_ref());
+        let warm_up = self.warm_up(rollout, &strategy);
         Some(RolloutRule {
             lane: LaneKey {
                 service: ServiceName::new(&name),
@@ -82,6 +89,7 @@ impl<'a> Resolver<'a> {
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
             hold_exposure: rollout.hold_exposure.unwrap_or(DEFAULT_HOLD),
             warm_within,
+            warm_up,
             deadlines: rollout.deadlines,
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
@@ -138,6 +146,30 @@ impl<'a> Resolver<'a> {
         manifest::read(&rollout.place, &texts, namespace.as_deref(), self.sink)
     }
 
+    /// How long latencies are left out. A step of which hardly anything is left would not see them at all.
+    fn warm_up(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Span {
+        let judged = strategy.judged().map(|judged| judged.steps.iter());
+        let Some(shortest) = judged.and_then(|steps| steps.map(|step| step.interval).min()) else {
+            return rollout
+                .warm_up
+                .as_ref()
+                .map_or(Span::ZERO, |written| written.value);
+        };
+        let Some(written) = &rollout.warm_up else {
+            return DEFAULT_WARM_UP.min(Span(shortest.0 / WARM_UP_PART));
+        };
+        if written.value.0 > shortest.0 / 2 {
+            let found = format!(
+                "latencies are left out for {} of a step of {shortest}",
+                written.value
+            );
+            let complaint = Diagnostic::error(&written.place, found);
+            self.sink
+                .push(complaint.expected("at most half of the shortest `interval`"));
+        }
+        written.value
+    }
+
     /// Without a condition a judged step fails by its success rate alone.
     fn can_fail(&mut self, rollout: &RolloutDef, strategy: &Strategy) {
         let judged = strategy.judged();
@@ -153,9 +185,11 @@ impl<'a> Resolver<'a> {
 
     /// The step's own condition or, where steps are judged, one of the policy's.
     fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Option<Condition> {
+        let definition = self.definition;
         let mut parts = Vec::new();
         if let Some(own) = &rollout.rollback {
-            crate::weighed::check(&own.value, &own.place, &self.definition.measures, self.sink);
+            crate::weighed::check(&own.value, &own.place, &definition.measures, self.sink);
+            self.windows(&own.value, &own.place, rollout, strategy);
         }
         match rollout.rollback.as_ref().map(|own| &own.value) {
             Some(Condition::Or(own)) => parts.extend(own.iter().cloned()),
@@ -163,16 +197,23 @@ impl<'a> Resolver<'a> {
             None => {}
         }
         if strategy.judged().is_some() {
-            parts.extend(
-                self.definition
-                    .automatic_rollback
-                    .iter()
-                    .map(|rule| rule.condition.clone()),
-            );
+            for rule in &definition.automatic_rollback {
+                self.windows(&rule.condition, &rule.place, rollout, strategy);
+                parts.push(rule.condition.clone());
+            }
         }
         match parts.len() {
             0 | 1 => parts.pop(),
             _ => Some(Condition::Or(parts)),
+        }
+    }
+
+    fn windows(&mut self, condition: &Condition, place: &Place, rollout: &RolloutDef, strategy: &Strategy) {
+        let judged = strategy.judged().and_then(|judged| judged.steps.first());
+        if let Some(first) = judged {
+            let hold = rollout.hold_exposure.unwrap_or(DEFAULT_HOLD);
+            let lasts = (first.interval, hold);
+            crate::weighed::check_windows(condition, place, lasts, &self.definition.measures, self.sink);
         }
     }
 }

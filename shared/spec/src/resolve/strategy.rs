@@ -242,7 +242,11 @@ impl<'a> Resolver<'a> {
             steps,
             threshold: Ratio::new(canary.threshold / 100.0)?,
             min_samples: canary.min_samples,
-            promote: canary.promote,
+            promote: canary
+                .promote
+                .as_ref()
+                .map(|written| written.value)
+                .unwrap_or_default(),
             margin: canary.margin,
         })
     }

@@ -228,6 +228,11 @@ const ROLLOUT: &[Key] = &[
         "Deadline for the candidate to become warm; 30m without it.",
     ),
     Key::new(
+        "warm_up",
+        &Span(false),
+        "How long latencies are left out after a new replica of the candidate has begun to answer; failures always count. 30s without it, or a twentieth of the shortest interval where that is less.",
+    ),
+    Key::new(
         "deadlines",
         &Object(DEADLINES),
         "How long each phase of its pods may last; on the way to serving as long as `warm_within` without it.",
@@ -291,6 +296,11 @@ const CANARY: &[Key] = &[
         "margin",
         &Number,
         "How much worse than stable `proven` must rule out, as a ratio above 1; 1.25 without it.",
+    ),
+    Key::new(
+        "requests_per_second",
+        &Count(1, 10_000_000),
+        "Requests per second that the whole service gets, where that is known: a `proven` that they cannot give is refused.",
     ),
     Key::new(
         "steps",

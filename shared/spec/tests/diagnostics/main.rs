@@ -10,6 +10,7 @@ mod keys;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod names;
+mod proof;
 mod releases;
 mod yaml;
 
@@ -78,6 +79,10 @@ fn keys_without_effect_are_told_and_nothing_else_is() {
         "rollback_policy: {automatic: [{condition: error_rate > 5%, duration: 5m}]}",
         "metrics: {quality: {source: q, query: 'https://q.example/${revision}#/score', unit: ratio}}\n\
          rollback_policy: {automatic: [{condition: quality < 80%}]}",
+        "rollback_policy: {automatic: [{condition: 'error_rate[5m] > 5%'}]}",
+        "rollback_policy: {automatic: [{condition: 'error_rate[5m] > 5%', duration: 10m, mode: point}]}",
+        "metrics: {depth: {source: q, query: 'https://q.example/${revision}#/depth'}}\n\
+         rollback_policy: {automatic: [{condition: 'max(depth[5m]) > 80', duration: 2m}]}",
         "metrics: {traffic: {source: prom, preset: istio}, gpus: {source: prom, preset: dcgm}}",
         "clusters: [{name: c}]\nenvironments: [{name: A, provider: GCP-GKE, spec: {cluster: c}}]",
         "clusters: [{name: c}]\nenvironments: [{name: A, provider: Azure-AKS, spec: {cluster: c}}]",
@@ -107,6 +112,10 @@ fn a_metric_that_cannot_be_asked_is_refused_where_it_stands() {
             "rollback_policy: {automatic: [{condition: '!(error_rate > 5% for 5m)'}]}",
             "`for` inside `!`",
         ),
+        (
+            "rollback_policy: {automatic: [{condition: 'error_rate[5m] > 5%', duration: 10m}]}",
+            "`error_rate[5m] > 5% for 10m` gives two times",
+        ),
     ];
     for (text, message) in table {
         let said = alone(text);
@@ -115,6 +124,34 @@ fn a_metric_that_cannot_be_asked_is_refused_where_it_stands() {
             .any(|d| d.severity == "error" && d.message.contains(message));
         assert!(found, "{text}\n{said:#?}");
     }
+}
+
+#[test]
+fn a_window_that_no_step_can_cover_is_refused() {
+    let with = |condition: &str| {
+        let canary = format!(
+            "namespace: x\nhold_exposure: 5m\ncanary: {{weight: 5, interval: 10m}}\nrollback: {{condition: '{condition}'}}"
+        );
+        let metrics = "metrics: {depth: {source: q, query: 'https://q.example/#/depth'}}\n";
+        let service = "service: {name: s, spec: {containers: [{name: model, image: 'a:1', healthChecks: [{type: HTTP, path: /health}]}]}}\n\
+                       environments: [{name: A, spec: {cluster: c, namespace: x}}]\n";
+        alone(&format!("{metrics}{service}{}", step("Kubernetes", &canary)))
+    };
+    let about = |said: &[Said]| said.iter().filter(|d| d.message.contains("its window")).count();
+    for fine in ["depth[15m] > 5", "error_rate[1h] > 5%", "queue_depth[1h] > 5"] {
+        assert_eq!(about(&with(fine)), 0, "{fine}\n{:#?}", with(fine));
+    }
+    let said = with("restarts > 3 || max(depth[16m]) > 5");
+    let Some(wrong) = said.iter().find(|d| d.message.contains("its window")) else {
+        panic!("{said:#?}")
+    };
+    assert_eq!(wrong.severity, "error");
+    assert!(
+        wrong.message.starts_with("`max(depth[16m]) > 5`"),
+        "{}",
+        wrong.message
+    );
+    assert!(wrong.help.contains("a window of 15m at most"), "{}", wrong.help);
 }
 
 #[test]

@@ -44,6 +44,41 @@ fn strategies_and_their_defaults() {
 }
 
 #[test]
+fn latencies_are_left_out_for_as_long_as_is_said_and_for_a_small_part_of_a_step_otherwise() {
+    let left_out = |spec: &str| {
+        let spec = format!("{{namespace: test, {spec}}}");
+        let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", &spec)));
+        rollout(&pipeline).warm_up
+    };
+    let table = [
+        ("canary: {weight: 5, interval: 1h}", Span::seconds(30)),
+        ("canary: {weight: 5, interval: 1m}", Span::seconds(3)),
+        (
+            "canary: {steps: [{weight: 5, interval: 10m}, {weight: 50, interval: 2m}]}",
+            Span::seconds(6),
+        ),
+        ("warm_up: 0s, canary: {weight: 5, interval: 1h}", Span::ZERO),
+        (
+            "warm_up: 5m, canary: {weight: 5, interval: 10m}",
+            Span::minutes(5),
+        ),
+        ("strategy: shadow", Span::seconds(30)),
+        ("strategy: rolling", Span::ZERO),
+        ("warm_up: 1m, strategy: rolling", Span::minutes(1)),
+    ];
+    for (spec, expected) in table {
+        assert_eq!(left_out(spec), expected, "{spec}");
+    }
+    let spec = "{namespace: test, warm_up: 6m, canary: {weight: 5, interval: 10m}}";
+    let said = refused(&pipeline(&stage("A", "Kubernetes", spec)));
+    assert!(
+        said.iter()
+            .any(|words| words.contains("left out for 6m of a step of 10m")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
     let shadow = |spec: &str| {
         let spec = format!("{{namespace: test, {spec}}}");
