@@ -70,6 +70,24 @@ pub(crate) fn check_windows(
     }
 }
 
+/// Complains about a point that must be over its line for longer than any share is watched: it would never be seen to be.
+pub(crate) fn check_times(condition: &Condition, place: &Place, longest: Span, sink: &mut Sink) {
+    let by_point = |one: &&Comparison| one.mode == Mode::Point || !is_counted(&one.metric);
+    let too_long = |one: &&Comparison| one.during.is_some_and(|during| during > longest);
+    let mut comparisons = condition.comparisons().into_iter();
+    if let Some(comparison) = comparisons.find(|one| by_point(one) && too_long(one)) {
+        let found = format!("`{comparison}` can never be seen: no share is watched for so long");
+        let help = format!("give a time of {longest} at most, or a longer `interval`, `bake` or `watch`");
+        sink.push(Diagnostic::error(place, found).help(help));
+    }
+}
+
+/// Whether any part of a condition is weighed.
+pub(crate) fn weighs(condition: &Condition, measures: &BTreeMap<String, Measure>) -> bool {
+    let mut comparisons = condition.comparisons().into_iter();
+    comparisons.any(|comparison| is_weighed(comparison, measures))
+}
+
 /// Whether evidence is asked for inside two times.
 fn asks_twice(comparison: &Comparison) -> bool {
     let both = comparison.window.is_some() && comparison.during.is_some();

@@ -21,17 +21,20 @@ fn part(condition: &Condition) -> Option<Senseless> {
         Condition::Compare(comparison) => alone(comparison),
         Condition::And(parts) => parts.iter().find_map(part).or_else(|| {
             let all: Vec<Comparison> = compared(parts, true).cloned().collect();
-            excluded(&all).map(|metric| Senseless {
-                found: format!("`{}` can never hold", words(&all, &metric, " && ")),
-                expected: format!("lines that `{metric}` can be on the right side of at the same time"),
+            excluded(&all).map(|one| Senseless {
+                found: format!("`{}` can never hold", words(&all, one, " && ")),
+                expected: format!(
+                    "lines that `{}` can be on the right side of at the same time",
+                    one.measured()
+                ),
             })
         }),
         Condition::Or(parts) => parts.iter().find_map(part).or_else(|| {
             let all: Vec<Comparison> = compared(parts, false).cloned().collect();
             let none: Vec<Comparison> = all.iter().map(negated).collect();
-            excluded(&none).map(|metric| Senseless {
-                found: format!("`{}` always holds", words(&all, &metric, " || ")),
-                expected: format!("lines between which `{metric}` is as it should be"),
+            excluded(&none).map(|one| Senseless {
+                found: format!("`{}` always holds", words(&all, one, " || ")),
+                expected: format!("lines between which `{}` is as it should be", one.measured()),
             })
         }),
         // `Condition::plain` leaves none.
@@ -63,6 +66,24 @@ fn negated(comparison: &Comparison) -> Comparison {
     }
 }
 
+/// The same comparison of failures where it compares answers that are no failure: both count the same requests.
+fn of_failures(comparison: &Comparison) -> Comparison {
+    let mut same = comparison.clone();
+    if same.metric == "success_rate" {
+        same.metric = "error_rate".into();
+        // Percents as they are written: 1 - 0.95 is not 0.05.
+        same.line.value = ((1.0 - same.line.value) * 1e9).round() / 1e9;
+        same.op = match same.op {
+            Op::Above => Op::Below,
+            Op::AtLeast => Op::AtMost,
+            Op::Below => Op::Above,
+            Op::AtMost => Op::AtLeast,
+            Op::Equal | Op::NotEqual => same.op,
+        };
+    }
+    same
+}
+
 /// Comparisons that stand together, also in parentheses of the same kind.
 fn compared(parts: &[Condition], and: bool) -> Box<dyn Iterator<Item = &Comparison> + '_> {
     Box::new(parts.iter().flat_map(move |part| match part {
@@ -73,21 +94,26 @@ fn compared(parts: &[Condition], and: bool) -> Box<dyn Iterator<Item = &Comparis
     }))
 }
 
-/// Those of a metric, as they would be written.
-fn words(all: &[Comparison], measured: &str, between: &str) -> String {
-    let these = all.iter().filter(|comparison| comparison.measured() == measured);
+/// Those of what `one` measures, as they would be written.
+fn words(all: &[Comparison], one: &Comparison, between: &str) -> String {
+    let measured = of_failures(one).measured();
+    let these = all
+        .iter()
+        .filter(|other| of_failures(other).measured() == measured);
     these.map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
 
-/// A metric of which no value satisfies all comparisons. With another window it is another metric.
-fn excluded(all: &[Comparison]) -> Option<String> {
-    let nothing_left = |one: &&Comparison| {
+/// The first whose metric has no value that satisfies all comparisons. With another window it is another metric.
+fn excluded(all: &[Comparison]) -> Option<&Comparison> {
+    let same: Vec<Comparison> = all.iter().map(of_failures).collect();
+    let nothing_left = |one: &Comparison| {
         let measured = one.measured();
-        let mut these = all.iter().filter(|comparison| comparison.measured() == measured);
+        let mut these = same.iter().filter(|other| other.measured() == measured);
         let left = these.try_fold(Left::of(&one.metric), |left, one| left.after(one));
         left.is_none()
     };
-    all.iter().find(nothing_left).map(Comparison::measured)
+    let first = same.iter().position(nothing_left)?;
+    all.get(first)
 }
 
 /// Values that are left; an open end is not one of them.
@@ -172,6 +198,10 @@ mod tests {
             ),
             ("error_rate[5m] > 100%", format!("`error_rate[5m] > 100%` can never hold: {}", percent.replace("error_rate", "error_rate[5m]"))),
             (
+                "error_rate > 5% && success_rate > 96%",
+                "`error_rate > 5% && success_rate > 96%` can never hold: lines that `error_rate` can be on the right side of at the same time".into(),
+            ),
+            (
                 "drift > 3 && drift == 3",
                 "`drift > 3 && drift == 3` can never hold: lines that `drift` can be on the right side of at the same time".into(),
             ),
@@ -193,6 +223,8 @@ mod tests {
             "error_rate >= 100%",
             "success_rate <= 0%",
             "error_rate > 2% && error_rate < 50%",
+            "error_rate > 5% && success_rate > 50%",
+            "error_rate >= 5% && success_rate >= 95%",
             "error_rate != 0%",
             "drift < 0 || drift > 5",
             "queue_depth == 0",

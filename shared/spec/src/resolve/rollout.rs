@@ -70,8 +70,14 @@ impl<'a> Resolver<'a> {
         let (strategy, workload) = (strategy?, workload?);
         self.rolls(rollout, &workload);
         self.shadows(rollout, &workload);
-        let rollback = self.conditions(rollout, &strategy);
-        if rollback.is_none() {
+        let bake = rollout.bake.unwrap_or_else(|| strategy.default_bake());
+        let watch = environment.watch.unwrap_or(Span::ZERO);
+        let rollback = self.conditions(rollout, &strategy, bake + watch);
+        let measures = &self.definition.measures;
+        if !rollback
+            .as_ref()
+            .is_some_and(|condition| crate::weighed::weighs(condition, measures))
+        {
             self.can_fail(rollout, &strategy);
         }
         self.proves(rollout, rollback.as_ref());
@@ -84,7 +90,7 @@ impl<'a> Resolver<'a> {
             target: target(environment, &name),
             workload,
             rollback,
-            bake: rollout.bake.unwrap_or_else(|| strategy.default_bake()),
+            bake,
             strategy,
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),
             hold_exposure: rollout.hold_exposure.unwrap_or(DEFAULT_HOLD),
@@ -92,7 +98,7 @@ impl<'a> Resolver<'a> {
             warm_up,
             deadlines: rollout.deadlines,
             no_data: rollout.no_data,
-            watch: environment.watch.unwrap_or(Span::ZERO),
+            watch,
             parity: rollout.parity,
             undoes: false,
             adopts: environment.adopts(&name).map(str::to_owned),
@@ -170,12 +176,11 @@ impl<'a> Resolver<'a> {
         written.value
     }
 
-    /// Without a condition a judged step fails by its success rate alone.
+    /// Without a condition that is weighed a judged step fails by its success rate alone.
     fn can_fail(&mut self, rollout: &RolloutDef, strategy: &Strategy) {
         let judged = strategy.judged();
         if judged.is_some_and(|canary| canary.threshold.value() <= 0.0) {
-            let found =
-                "a threshold of 0 % and no condition: nothing that is measured could send the candidate back";
+            let found = "a threshold of 0 % and no condition that is weighed: nothing that is measured could send the candidate back";
             let complaint = Diagnostic::reference(&rollout.place, found);
             self.sink.push(complaint.expected(
                 "a `threshold` above 0, or a condition under `rollback` or `rollback_policy.automatic`",
@@ -183,13 +188,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The step's own condition or, where steps are judged, one of the policy's.
-    fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy) -> Option<Condition> {
+    /// The step's own condition or, where steps are judged, one of the policy's. `whole`: how long the new revision is watched
+    /// once it serves everything.
+    fn conditions(&mut self, rollout: &RolloutDef, strategy: &Strategy, whole: Span) -> Option<Condition> {
         let definition = self.definition;
         let mut parts = Vec::new();
         if let Some(own) = &rollout.rollback {
             crate::weighed::check(&own.value, &own.place, &definition.measures, self.sink);
-            self.windows(&own.value, &own.place, rollout, strategy);
+            self.times(&own.value, &own.place, (rollout, strategy, whole));
         }
         match rollout.rollback.as_ref().map(|own| &own.value) {
             Some(Condition::Or(own)) => parts.extend(own.iter().cloned()),
@@ -198,7 +204,7 @@ impl<'a> Resolver<'a> {
         }
         if strategy.judged().is_some() {
             for rule in &definition.automatic_rollback {
-                self.windows(&rule.condition, &rule.place, rollout, strategy);
+                self.times(&rule.condition, &rule.place, (rollout, strategy, whole));
                 parts.push(rule.condition.clone());
             }
         }
@@ -208,13 +214,22 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn windows(&mut self, condition: &Condition, place: &Place, rollout: &RolloutDef, strategy: &Strategy) {
-        let judged = strategy.judged().and_then(|judged| judged.steps.first());
-        if let Some(first) = judged {
-            let hold = rollout.hold_exposure.unwrap_or(DEFAULT_HOLD);
+    /// Complains about times that are longer than anything is watched.
+    fn times(
+        &mut self,
+        condition: &Condition,
+        place: &Place,
+        (rollout, strategy, whole): (&RolloutDef, &Strategy, Span),
+    ) {
+        let hold = rollout.hold_exposure.unwrap_or(DEFAULT_HOLD);
+        let steps = strategy.judged().map_or(&[][..], |judged| &judged.steps);
+        if let Some(first) = steps.first() {
             let lasts = (first.interval, hold);
             crate::weighed::check_windows(condition, place, lasts, &self.definition.measures, self.sink);
         }
+        let longest = steps.iter().map(|step| step.interval + hold).max();
+        let longest = longest.map_or(whole, |longest| longest.max(whole));
+        crate::weighed::check_times(condition, place, longest, self.sink);
     }
 }
 

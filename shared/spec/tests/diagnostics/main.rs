@@ -6,6 +6,7 @@
 )]
 
 mod experiments;
+mod guards;
 mod keys;
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -1,30 +1,10 @@
 //! Proofs that a canary is asked for and can never give.
 
-use super::kit::{Said, together};
-
-const PLACE: &str = "service: {name: llm, spec: {containers: [{name: model, image: 'a:1', healthChecks: [{type: HTTP, path: /health}]}]}}
-environments:
-  - {name: East, type: Kubernetes, spec: {cluster: c, namespace: east}}
-";
+use super::kit::{Said, of_canary};
 
 /// What is said of a canary with these keys and this condition, as far as it is about its proof.
 fn said(canary: &str, condition: &str) -> Vec<Said> {
-    let pipeline = format!(
-        "pipeline:
-  name: P
-  stages:
-    - stage: A
-      steps:
-        - step:
-            name: N
-            type: Kubernetes
-            spec:
-              namespace: east
-              canary: {{{canary}}}
-              rollback: {{condition: '{condition}'}}
-"
-    );
-    let all = together(&[("p.yaml", &pipeline), ("place.yaml", PLACE)]);
+    let all = of_canary(canary, &format!("rollback: {{condition: '{condition}'}}"));
     all.into_iter()
         .filter(|one| one.message.contains("proven"))
         .collect()

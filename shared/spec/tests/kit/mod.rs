@@ -59,6 +59,30 @@ pub(crate) fn together(files: &[(&str, &str)]) -> Vec<Said> {
     said(&files, Scope::Whole)
 }
 
+/// What is said of a canary with these keys, in a step with these others.
+pub(crate) fn of_canary(canary: &str, rest: &str) -> Vec<Said> {
+    let place = "service: {name: llm, spec: {containers: [{name: model, image: 'a:1', healthChecks: [{type: HTTP, path: /health}]}]}}
+environments:
+  - {name: East, type: Kubernetes, spec: {cluster: c, namespace: east}}
+";
+    let pipeline = format!(
+        "pipeline:
+  name: P
+  stages:
+    - stage: A
+      steps:
+        - step:
+            name: N
+            type: Kubernetes
+            spec:
+              namespace: east
+              canary: {{{canary}}}
+              {rest}
+"
+    );
+    together(&[("p.yaml", &pipeline), ("place.yaml", place)])
+}
+
 /// The project's own example files.
 pub(crate) fn examples() -> Vec<SourceFile> {
     let folders = ["docs/examples", "docs/examples/ladder"];
