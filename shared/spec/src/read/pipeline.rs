@@ -139,7 +139,7 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 /// Keys of a step that makes a revision; a variant is selected.
-const MAKING: [&str; 9] = [
+const MAKING: [&str; 10] = [
     "resources",
     "replicas",
     "rollback",
@@ -149,6 +149,7 @@ const MAKING: [&str; 9] = [
     "no_data",
     "deadlines",
     "parity",
+    "allow",
 ];
 
 fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
@@ -190,6 +191,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
             Some("report") => Parity::Report,
             _ => Parity::Refuse,
         },
+        swaps: spec.get("allow").map(|node| node.place.clone()),
     }
 }
 

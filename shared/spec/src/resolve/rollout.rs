@@ -22,6 +22,9 @@ impl<'a> Resolver<'a> {
     pub(super) fn rollout(&mut self, step: &StepDef, rollout: &RolloutDef) -> Option<RolloutRule> {
         let environment = self.taken(place::environment(self.definition, step));
         let strategy = self.strategy(step, rollout, environment);
+        if let Some(strategy) = &strategy {
+            self.swaps(rollout, strategy);
+        }
         let declared = self.taken(place::service(self.definition, step));
         let variant = rollout.version.is_some();
         let manifests = match variant {
@@ -86,6 +89,7 @@ impl<'a> Resolver<'a> {
             no_data: rollout.no_data,
             watch: environment.watch.unwrap_or(Span::ZERO),
             parity: rollout.parity,
+            may_swap: rollout.swaps.is_some(),
             undoes: false,
             adopts: environment.adopts(&name).map(str::to_owned),
             // Its stage says so.

@@ -44,6 +44,17 @@ fn strategies_and_their_defaults() {
 }
 
 #[test]
+fn a_swap_is_allowed_by_a_word_and_not_without_it() {
+    let may_swap = |spec: &str| {
+        let spec = format!("{{namespace: test, {spec}}}");
+        rollout(&resolved(&pipeline(&stage("A", "Kubernetes", &spec)))).may_swap
+    };
+    assert!(may_swap("canary: {weight: 5, interval: 7m}, allow: swap"));
+    assert!(may_swap("strategy: rolling, allow: swap"));
+    assert!(!may_swap("canary: {weight: 5, interval: 7m}"));
+}
+
+#[test]
 fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
     let shadow = |spec: &str| {
         let spec = format!("{{namespace: test, {spec}}}");
