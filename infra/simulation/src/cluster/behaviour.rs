@@ -13,7 +13,7 @@ pub struct Behaviour {
     pub errors_per_mille: f64,
     /// Requests slower than a second, of a thousand.
     pub slow_per_mille: f64,
-    /// Both begin this long after it first got traffic.
+    /// All of it, and what makes replicas sick, begins this long after it first got traffic.
     pub healthy_for: Span,
     /// Replicas that are sick, by the order in which they were made, the first is 1: a GPU that is not what it should be.
     pub sick: Vec<u64>,

@@ -144,6 +144,9 @@ pub struct Rollout {
     /// The replica that was replaced last; because it carried a breach, one in a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
+    /// The pod that was the candidate's only one when a judged step passed by what was measured of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_alone: Option<String>,
     /// Whether each side gets the share it was given, since the present weights were set.
     #[serde(default)]
     pub split: Split,
@@ -243,6 +246,7 @@ impl Rollout {
             landed: Landed::default(),
             gpus_replaced: 0,
             replaced: None,
+            passed_alone: None,
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,
