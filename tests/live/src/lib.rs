@@ -44,7 +44,8 @@ pub use log::raised_after_revert;
 pub use process::{Process, Writer};
 pub use run::{PLUGIN, ROLLOUT, Shape};
 pub use stage::{
-    REPLICAS, Stage, effective_ms, failed_by_version_alone, first_step_in_effect, replaced, rollout,
+    REPLICAS, Stage, change_rules, effective_ms, failed_by_version_alone, first_step_in_effect, replaced,
+    rollout,
 };
 pub use wait::{eventually, soon};
 pub use world::World;

@@ -338,17 +338,7 @@ impl Stage {
 
     /// Gives the GPUs back: only when no pod holds one is there room for the next test.
     pub async fn clear(self) {
-        let world = &self.world;
-        let deployments = world.path("apps/v1", "deployments");
-        world.admin.delete(&deployments).await.ok();
-        eventually("no pod is left", async || {
-            let pods = world.admin.get(&world.core("pods")).await.ok();
-            match pods["items"].as_array().map_or(0, Vec::len) {
-                0 => Ok(()),
-                left => Err(format!("{left} pods")),
-            }
-        })
-        .await;
+        self.world.clear().await;
     }
 
     /// Prints what happened.
@@ -359,7 +349,8 @@ impl Stage {
     }
 }
 
-fn change_rules(pipeline: &mut Pipeline, change: impl Fn(&mut RolloutRule)) {
+/// Changes the rules of a pipeline's rollouts.
+pub fn change_rules(pipeline: &mut Pipeline, change: impl Fn(&mut RolloutRule)) {
     let work = pipeline.stages.iter_mut().map(|stage| &mut stage.work);
     for step in work.flat_map(steps) {
         if let StepWork::Rollout(rule) = &mut step.work {
