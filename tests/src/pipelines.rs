@@ -303,6 +303,7 @@ fn production(commit: &Commit) -> Step {
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         parity: Parity::Refuse,
+        may_swap: false,
         watch: Span::ZERO,
         undoes: false,
         adopts: None,

@@ -2,7 +2,8 @@
 
 use weir_domain::audit::Action;
 use weir_domain::ids::RunId;
-use weir_domain::pipeline::{RolloutRule, Strategy};
+use weir_domain::pipeline::{CanaryStep, RolloutRule, Strategy};
+use weir_domain::time::Span;
 use weir_domain::units::Weight;
 use weir_tests::{Behaviour, World, canary_with, commit, replay};
 
@@ -77,7 +78,9 @@ fn one_bad_replica_of_two_is_replaced_once_and_a_second_breach_is_the_versions()
         let told = replaced(&world, &run).await;
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
-            told[0].starts_with("one of two replicas, so that it may still be the version: pod pod-1"),
+            told[0].starts_with(
+                "one of two replicas (not_separable), so that it may still be the version: pod pod-1"
+            ),
             "{told:?}"
         );
         let why = world.run(&run).await.status.words();
@@ -104,12 +107,74 @@ fn two_bad_replicas_of_three_are_a_bad_version() {
 }
 
 #[test]
-fn a_single_bad_replica_is_the_version_because_nothing_tells_them_apart() {
+fn a_single_replica_that_is_bad_in_its_first_step_is_the_version_because_nothing_tells_them_apart() {
     replay(async |world| {
         let good = world.good_model_serves().await;
         let run = pushed(&world, &[1], 5).await;
         world.expect_status(&run, "rolled_back").await;
         assert_eq!(replaced(&world, &run).await, Vec::<String>::new());
+        world.run_until_idle().await;
+        world.expect_serving("Production", &good);
+        world
+    });
+}
+
+/// A version that is judged at 5 and then at 20 % with one replica, and of which the replicas with these numbers turn sick
+/// three minutes after the first step.
+async fn turns_sick_later(world: &World, sick: &[u64]) -> RunId {
+    let behaviour = Behaviour {
+        healthy_for: Span::minutes(13),
+        sick: sick.to_vec(),
+        sick_per_mille: 300.0,
+        ..Behaviour::default()
+    };
+    let two_steps = |rule: &mut RolloutRule| {
+        if let Strategy::Canary(canary) = &mut rule.strategy {
+            let weight = Weight::new(20).expect("stories write percentages");
+            canary.steps.push(CanaryStep::new(weight, Span::minutes(10)));
+        }
+    };
+    let run = world
+        .push(&commit(2), behaviour, canary_with(&commit(2), two_steps))
+        .await;
+    world.run_until_run(&run, |run| run.is_over()).await;
+    run
+}
+
+#[test]
+fn a_single_replica_that_passed_a_step_and_turns_bad_in_a_later_one_is_replaced_and_the_rollout_goes_on() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = turns_sick_later(&world, &[1]).await;
+        world.expect_status(&run, "succeeded").await;
+        let told = replaced(&world, &run).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with(
+                "the only replica (not_separable), which passed a step before, so that it may not be the version: pod pod-1 on \
+                 node gpu-0: "
+            ) && told[0].contains("error_rate")
+                && told[0].ends_with("; it is replaced once"),
+            "{told:?}"
+        );
+        assert_eq!(shares(&world, &run).await, [5, 20, 0, 20, 25, 50, 100]);
+        world
+    });
+}
+
+#[test]
+fn two_single_replicas_that_turn_bad_in_a_later_step_are_the_version() {
+    replay(async |world| {
+        let good = world.good_model_serves().await;
+        let run = turns_sick_later(&world, &[1, 2]).await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(replaced(&world, &run).await.len(), 1);
+        let why = world.run(&run).await.status.words();
+        assert!(
+            why.contains("error_rate") && why.contains("pod pod-1 was replaced before"),
+            "{why}"
+        );
+        assert_eq!(shares(&world, &run).await, [5, 20, 0, 20, 0]);
         world.run_until_idle().await;
         world.expect_serving("Production", &good);
         world

@@ -1,5 +1,7 @@
 //! Rollouts on a pool with no room to spare.
 
+mod less;
+
 use weir_domain::event::Event;
 use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
@@ -21,6 +23,15 @@ async fn push(world: &World, behaviour: Behaviour) -> RunId {
     world
         .push(&commit(2), behaviour, canary_to_production(&commit(2)))
         .await
+}
+
+async fn roll_back(world: &World, run: &RunId) {
+    let event = Event::RollbackRequested {
+        by: Identity::Slack("UANA".into()),
+        reason: "answers in the wrong language".into(),
+        force: false,
+    };
+    world.tell(run, event).await;
 }
 
 /// Weight of the candidate, and the two sides' replicas, as the run last asked for them.
@@ -238,16 +249,7 @@ fn a_person_takes_a_half_grown_candidate_back_without_losing_a_request() {
             world
                 .run_until_run(&run, |run| stands(run) == Some((weight, candidate, stable)))
                 .await;
-            world
-                .tell(
-                    &run,
-                    Event::RollbackRequested {
-                        by: Identity::Slack("UANA".into()),
-                        reason: "answers in the wrong language".into(),
-                        force: false,
-                    },
-                )
-                .await;
+            roll_back(&world, &run).await;
             world.run_until_run(&run, Run::is_over).await;
             world.expect_status(&run, "rolled_back").await;
             expect_within_plan(&world, &run).await;

@@ -246,6 +246,9 @@ pub struct RolloutRule {
     /// What happens where the candidate could go to other hardware than stable's.
     #[serde(default, skip_serializing_if = "Parity::is_refuse")]
     pub parity: Parity,
+    /// Where nothing else makes room, stable replicas may be replaced in their own places, below what an instant way back needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_swap: bool,
     /// It brings back what served before, on purpose: its commit need not descend from the one that serves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undoes: bool,

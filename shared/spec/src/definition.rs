@@ -244,6 +244,8 @@ pub struct RolloutDef {
     pub no_data: NoData,
     /// What other hardware does.
     pub parity: Parity,
+    /// Where it says that stable replicas may be replaced in their own places.
+    pub swaps: Option<Place>,
 }
 
 /// How a caller stays with a variant, as written.

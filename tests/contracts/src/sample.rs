@@ -93,6 +93,7 @@ pub fn pipeline(name: &str) -> Pipeline {
         deadlines: weir_domain::deadlines::Deadlines::default(),
         no_data: NoData::Hold,
         parity: Parity::Refuse,
+        may_swap: false,
         watch: Span::ZERO,
         undoes: false,
         adopts: None,

@@ -338,17 +338,7 @@ impl Stage {
 
     /// Gives the GPUs back: only when no pod holds one is there room for the next test.
     pub async fn clear(self) {
-        let world = &self.world;
-        let deployments = world.path("apps/v1", "deployments");
-        world.admin.delete(&deployments).await.ok();
-        eventually("no pod is left", async || {
-            let pods = world.admin.get(&world.core("pods")).await.ok();
-            match pods["items"].as_array().map_or(0, Vec::len) {
-                0 => Ok(()),
-                left => Err(format!("{left} pods")),
-            }
-        })
-        .await;
+        self.world.clear().await;
     }
 
     /// Prints what happened.

@@ -214,6 +214,20 @@ impl World {
         }
     }
 
+    /// Gives the service's GPUs back: only when no pod holds one is there room for the next test.
+    ///
+    /// # Panics
+    /// A pod stays.
+    pub async fn clear(&self) {
+        let deployments = self.path("apps/v1", "deployments");
+        self.admin.delete(&deployments).await.ok();
+        eventually("no pod is left", async || match self.pods("").await.len() {
+            0 => Ok(()),
+            left => Err(format!("{left} pods")),
+        })
+        .await;
+    }
+
     /// Tells the process of a pod what is wrong with it from now on, as the simulator takes it.
     pub async fn spoil(&self, pod: &str, fault: &Value) -> Answer {
         let path = format!("{}/{pod}:8000/proxy/fault", self.core("pods"));

@@ -8,7 +8,9 @@ use weir_domain::fit::{Ask, Snapshot, stable_pods};
 use weir_domain::ids::ServiceName;
 use weir_domain::ladder::Action as Rung;
 use weir_domain::pipeline::RolloutRule;
-use weir_domain::rollout::{Ahead, Choice, Forecast, ForecastStep, Site, Timing, choose, forecast, plan};
+use weir_domain::rollout::{
+    Ahead, Choice, Forecast, ForecastStep, Question, Site, Timing, choose, forecast, plan,
+};
 use weir_domain::seen::{Bounds, Ground};
 use weir_domain::time::Span;
 
@@ -72,14 +74,14 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         ask: workload.ask,
         bounds: args.bounds.as_deref().map(bounds).transpose()?,
     };
-    let plan = match choose(
-        &rule,
+    let plan = match choose(&Question {
+        rule: &rule,
         stable,
-        &ground,
-        Ahead::default(),
-        load(question),
-        Span::ZERO,
-    ) {
+        ground: &ground,
+        ahead: Ahead::default(),
+        load: load(question),
+        waited: Span::ZERO,
+    }) {
         Choice::Go(plan) => plan,
         Choice::Wait { words, .. } => {
             warnings.push(format!("the run would wait for {words}"));

@@ -247,6 +247,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         deadlines: def.deadlines,
         no_data: NoData::Hold,
         parity: Parity::Refuse,
+        may_swap: def.swaps.is_some(),
         watch: Span::ZERO,
         undoes: false,
         adopts: None,

@@ -88,10 +88,10 @@ fn plan(plan: &Plan) -> String {
         _ => format!("{} for {}", step.weight, step.hold),
     };
     let shares: Vec<String> = plan.steps.iter().map(share).collect();
-    let revert = if plan.instant_revert {
-        "instant"
-    } else {
-        "instant while stable carries everything, then as its replicas are warm again"
+    let revert = match plan.instant_revert {
+        true => "instant",
+        false if plan.reserve > plan.carries => "as stable's replicas are warm again",
+        false => "instant while stable carries everything, then as its replicas are warm again",
     };
     let mut words = shares.join(", ");
     if plan.lends() {

@@ -13,7 +13,7 @@ pub struct Behaviour {
     pub errors_per_mille: f64,
     /// Requests slower than a second, of a thousand.
     pub slow_per_mille: f64,
-    /// Both begin this long after it first got traffic.
+    /// All of it, and what makes replicas sick, begins this long after it first got traffic.
     pub healthy_for: Span,
     /// Half of its requests are slow for so long after it first got traffic: its caches are empty.
     pub cold_for: Span,

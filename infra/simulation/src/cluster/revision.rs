@@ -75,14 +75,22 @@ impl Revision {
             .is_some_and(|(first, after)| now >= first + after)
     }
 
+    /// Whether what is wrong with it has not begun yet.
+    fn is_healthy(&self, now: Timestamp) -> bool {
+        let first = self.first_traffic.unwrap_or(now);
+        self.behaviour.healthy_for > Span::ZERO && now <= first + self.behaviour.healthy_for
+    }
+
     /// Requests of a thousand that fail, and that are slow.
     fn harm(&self, now: Timestamp) -> (f64, f64) {
-        let first = self.first_traffic.unwrap_or(now);
-        let healthy = self.behaviour.healthy_for > Span::ZERO && now <= first + self.behaviour.healthy_for;
         let good = Behaviour::default();
-        let behaves = if healthy { &good } else { &self.behaviour };
-        let cold = now < first + self.behaviour.cold_for;
-        let slow = if cold {
+        let behaves = if self.is_healthy(now) {
+            &good
+        } else {
+            &self.behaviour
+        };
+        let cold = self.first_traffic.unwrap_or(now) + self.behaviour.cold_for;
+        let slow = if now < cold {
             COLD_PER_MILLE
         } else {
             behaves.slow_per_mille
@@ -112,9 +120,10 @@ impl Revision {
         let loaded: Vec<bool> = self.pods.iter().map(|pod| self.is_loaded(pod, now)).collect();
         let replicas = loaded.iter().filter(|loaded| **loaded).count().max(1) as u64;
         let (each, mut more) = (requests / replicas, 0);
+        let healthy = self.is_healthy(now);
         let part = |per_mille: f64| (each as f64 * per_mille / 1_000.0) as u64;
         for (pod, _) in self.pods.iter_mut().zip(loaded).filter(|(_, loaded)| *loaded) {
-            let sick = self.behaviour.sick.contains(&pod.number);
+            let sick = !healthy && self.behaviour.sick.contains(&pod.number);
             let bad = part(if sick {
                 self.behaviour.sick_per_mille
             } else {

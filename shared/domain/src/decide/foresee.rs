@@ -8,7 +8,7 @@ use crate::ids::StepId;
 use crate::ladder::Load;
 use crate::pipeline::{RolloutRule, StepWork, Strategy};
 use crate::rollout::claims::ahead;
-use crate::rollout::{Choice, StableSide, choose, told};
+use crate::rollout::{Choice, Question, StableSide, choose, told};
 use crate::run::{PartStatus, State};
 use crate::seen::GroundSeen;
 use crate::time::Span;
@@ -49,14 +49,14 @@ pub(super) fn foresee(draft: &mut Draft, id: StepId, rule: &RolloutRule, seen: &
             "takes over Deployment `{}`, and is planned when that is looked at",
             rule.adopts.as_deref().unwrap_or_default()
         ),
-        GroundSeen::Known(ground) => match choose(
+        GroundSeen::Known(ground) => match choose(&Question {
             rule,
             stable,
             ground,
-            ahead(draft, id, rule),
-            Load::default(),
-            Span::ZERO,
-        ) {
+            ahead: ahead(draft, id, rule),
+            load: Load::default(),
+            waited: Span::ZERO,
+        }) {
             Choice::Go(plan) => told(&plan, rule),
             Choice::Wait { words, .. } => format!("would wait for {words}"),
             Choice::Refuse(why) => format!("would be refused as the cluster stands now: {why}"),

@@ -48,6 +48,11 @@ impl Carried {
         self.from.retain(|pod, _| self.now.contains_key(pod));
     }
 
+    /// Whether a replica was there when the present weights were set.
+    pub fn was_there(&self, pod: &str) -> bool {
+        self.from.contains_key(pod)
+    }
+
     /// New weights: what was answered before does not count.
     pub fn restart(&mut self) {
         self.from.clone_from(&self.now);

@@ -107,6 +107,13 @@ impl Default for Load {
 }
 
 impl Load {
+    /// `70 % load (assumed)`
+    pub fn words(self) -> String {
+        let used = (self.used * 100.0).round();
+        let known = if self.measured { "measured" } else { "assumed" };
+        format!("{used} % load ({known})")
+    }
+
     /// Replicas of stable that must stay so that all traffic can come back to them.
     pub fn reserve(self, stable: u64) -> u64 {
         #[expect(

@@ -184,13 +184,11 @@ impl<'a> View<'a> {
             );
         };
         let (count, reserve) = (gone.len() as u64, self.load.reserve(stable));
-        let used = (self.load.used * 100.0).round();
-        let load = if self.load.measured { "measured" } else { "assumed" };
         let told = format!(
             "{count} of {stable} stable replicas, from {}",
             self.nodes_of(&gone)
         );
-        let reserve_told = format!("a way back needs {reserve} at {used} % load ({load})");
+        let reserve_told = format!("a way back needs {reserve} at {}", self.load.words());
         match stable - count >= reserve {
             true => rung(true, format!("{told}; {reserve_told}")),
             false => rung(

@@ -1,7 +1,7 @@
 //! What a plan will cost and how long it will take, told before anything moves.
 
 use crate::fit::{Ask, Fit, Fits, Snapshot, fit, notes};
-use crate::ladder::{Action, Load, ladder};
+use crate::ladder::{Load, ladder};
 use crate::pipeline::RolloutRule;
 use crate::seen::Bounds;
 use crate::time::Span;
@@ -106,10 +106,10 @@ pub fn forecast(
             gpus: (planned.candidate_replicas + planned.stable_replicas) * rule.workload.gpus,
             takes,
             revert: way_back(plan, planned, rule, timing),
-            fits: site.map(|site| match plan.rung {
+            fits: site.map(|site| match plan.lends() {
                 // The plan was made for the places that open.
-                Action::Borrow | Action::Swap => Fits::Yes,
-                _ => answer(site, planned).fits,
+                true => Fits::Yes,
+                false => answer(site, planned).fits,
             }),
             planned: planned.clone(),
         });

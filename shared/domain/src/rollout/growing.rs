@@ -4,6 +4,7 @@ use super::evidence::danger;
 use super::moves::{enter, enter_step, reason, set_weight, wait, waits_for_places};
 use super::pause::waits_for_person;
 use super::phases::{Phase, Rollout};
+use super::plan::StepKind;
 use super::prepare;
 use super::replace::waits_for_leaving;
 use super::revert::revert_now;
@@ -101,9 +102,13 @@ fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
 
 /// What a step needs is warm.
 fn give_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
-    let weight = rollout.plan.steps[step].weight;
+    let planned = &rollout.plan.steps[step];
+    let (weight, judged) = (planned.weight, planned.kind == StepKind::Stepping);
     if weight != rollout.weight {
         set_weight(draft, rollout, id, weight, &reason(rollout, step, draft.now));
+    } else if judged {
+        // Each judged step stands on what it measured itself, also where no greater share fits than that of the one before.
+        rollout.restart_measuring();
     }
     enter(draft, rollout, Phase::Watching { step });
 }

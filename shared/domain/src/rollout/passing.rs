@@ -65,6 +65,7 @@ pub(super) fn passes(draft: &mut Draft, rollout: &mut Rollout, step: &Ended<'_>)
         Some(lacks) => vouched(draft, rollout, &lacks) || inconclusive(draft, rollout, step, lacks),
         None => {
             note_passed(draft, rollout, canary, &counts);
+            rollout.passed_alone = rollout.alone(step.scene).map(|replica| replica.pod.clone());
             true
         }
     }

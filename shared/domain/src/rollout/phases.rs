@@ -151,6 +151,9 @@ pub struct Rollout {
     /// Until when latencies are left out, because a replica has just begun to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold_until: Option<Timestamp>,
+    /// The pod that was the candidate's only one when a judged step passed by what was measured of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_alone: Option<String>,
     /// Whether each side gets the share it was given, since the present weights were set.
     #[serde(default)]
     pub split: Split,
@@ -255,6 +258,7 @@ impl Rollout {
             replaced: None,
             warm_most: 0,
             cold_until: None,
+            passed_alone: None,
             split: Split::default(),
             watching: Watching::default(),
             alarm: None,

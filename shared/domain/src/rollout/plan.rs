@@ -30,6 +30,10 @@ pub struct Plan {
     /// stored before it was known: all that the workload asks for.
     #[serde(default)]
     pub carries: u32,
+    /// Replicas of stable without which the way back is not instant, where a person allows that fewer carry everything
+    /// meanwhile; 0: `carries`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserve: u32,
     /// How room is found for the candidate.
     #[serde(default = "surge")]
     pub rung: ladder::Action,
@@ -53,6 +57,11 @@ fn surge() -> ladder::Action {
     ladder::Action::Surge
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {
@@ -60,6 +69,7 @@ impl Default for Plan {
             gpu_peak: 0,
             instant_revert: false,
             carries: 0,
+            reserve: 0,
             rung: surge(),
             gives_first: false,
             why: String::new(),
@@ -94,6 +104,11 @@ impl Plan {
         step.map_or(stable, |step| step.stable_replicas.min(stable))
     }
 
+    /// Steps that are judged and whose candidate answers.
+    pub(super) fn judged(&self) -> impl Iterator<Item = &PlannedStep> {
+        self.steps.iter().filter(|step| step.kind == StepKind::Stepping)
+    }
+
     /// Whether the candidate gets copies of requests, and answers nobody.
     pub fn mirrors(&self) -> bool {
         self.steps.iter().any(|step| step.kind == StepKind::Shadowing)
@@ -101,12 +116,27 @@ impl Plan {
 
     /// Whether stable gives up replicas on the way.
     pub fn lends(&self) -> bool {
-        matches!(self.rung, ladder::Action::Borrow | ladder::Action::Swap)
+        let lends = [
+            ladder::Action::Borrow,
+            ladder::Action::Smaller,
+            ladder::Action::Swap,
+        ];
+        // A shadow takes no places.
+        lends.contains(&self.rung) && !self.mirrors()
     }
 
     /// Whether traffic can go back at once from a step: what stays of stable carries everything.
     pub fn instant_at(&self, step: &PlannedStep, rule: &RolloutRule) -> bool {
-        step.kind != StepKind::FirstRelease && step.stable_replicas >= self.needed(rule)
+        let needed = self.needed(rule).max(self.reserve);
+        step.kind != StepKind::FirstRelease && step.stable_replicas >= needed
+    }
+
+    /// The same plan, where a way back at once needs more replicas of stable than carry everything meanwhile.
+    #[must_use]
+    pub(super) fn with_reserve(mut self, reserve: u32, rule: &RolloutRule) -> Self {
+        self.reserve = reserve;
+        self.instant_revert = self.steps.iter().all(|step| self.instant_at(step, rule));
+        self
     }
 }
 
@@ -239,6 +269,7 @@ pub(super) fn made_of(
         instant_revert: true,
         steps,
         carries,
+        reserve: 0,
         rung,
         gives_first: false,
         why,
@@ -313,16 +344,8 @@ fn doublings(from: u32, full: u32) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::testing::{rule, rule_of};
+    use crate::rollout::testing::{rule, rule_of, sides};
     use crate::strategy::{BlueGreen, Rolling, Strategy};
-
-    /// Weight, replicas of the candidate, replicas of stable, for each step.
-    fn told(plan: &Plan) -> Vec<(u8, u32, u32)> {
-        plan.steps
-            .iter()
-            .map(|s| (s.weight.percent(), s.candidate_replicas, s.stable_replicas))
-            .collect()
-    }
 
     fn strategies() -> Vec<Strategy> {
         vec![
@@ -337,7 +360,7 @@ mod tests {
     fn blue_green_is_a_step_of_nothing_and_one_of_everything() {
         let colours = Strategy::BlueGreen(Box::<BlueGreen>::default());
         let made = plan(&rule_of(colours, 4), Some(3));
-        assert_eq!(told(&made), [(0, 4, 3), (100, 4, 3)]);
+        assert_eq!(sides(&made), [(0, 4, 3), (100, 4, 3)]);
         let kinds: Vec<StepKind> = made.steps.iter().map(|step| step.kind).collect();
         assert_eq!(kinds, [StepKind::Previewing, StepKind::Stepping]);
         assert_eq!((made.gpu_peak, made.instant_revert), (7, true));
@@ -347,7 +370,7 @@ mod tests {
     fn a_first_release_is_the_same_for_all() {
         for strategy in strategies() {
             let made = plan(&rule_of(strategy, 4), None);
-            assert_eq!(told(&made), [(100, 4, 0)]);
+            assert_eq!(sides(&made), [(100, 4, 0)]);
             assert_eq!(made.steps[0].kind, StepKind::FirstRelease);
         }
     }

@@ -1,6 +1,10 @@
 //! One replica that carries a breach is replaced, once, before the version is blamed; and so is one whose GPU says itself that
 //! it is at fault.
 //!
+//! A single replica carries every breach. The version is blamed in the first step that is judged, because nothing speaks for it and
+//! to try again would fail users twice. A replica that has passed a step and breaches in a later one has changed, and the
+//! version has not: it is replaced. Where the later step only loads it more than it bears, that costs the time of a replica.
+//!
 //! Its users do not wait for that: the candidate's traffic goes back at once, as at every breach. The replica leaves, another
 //! comes in its place, and the step begins again. It leaves before the other comes, so that no more GPUs are held than
 //! the plan declared; which one leaves is a mark on its pod, as where a candidate takes the places of stable replicas.
@@ -37,8 +41,8 @@ pub struct Replaced {
     pub by_gpu: bool,
 }
 
-/// Takes the traffic back and lets the replica leave that carries the breach. Says whether there is one, it is the first,
-/// and stable can take everything at once; if not, the version is to blame.
+/// Takes the traffic back and lets the replica leave that a breach is to be blamed on before the version is. Says whether there is
+/// one, it is the first, and stable can take everything at once; if not, the version is to blame.
 pub(super) fn replace(
     draft: &mut Draft,
     rollout: &mut Rollout,
@@ -46,27 +50,18 @@ pub(super) fn replace(
     rule: &RolloutRule,
     scene: &Scene,
     step: usize,
+    why: &str,
 ) -> bool {
-    let Some(condition) = &rule.rollback else {
-        return false;
-    };
     let first = rollout.replaced.as_ref().is_none_or(|replaced| replaced.by_gpu);
-    if !first || !takes_all(rollout, rule) || rollout.candidate_asked < 2 {
+    if !first || !takes_all(rollout, rule) {
         return false;
     }
-    let Some((suspect, replica)) = there(rollout.carried.by(condition), scene) else {
+    let Some((replica, told)) = rollout.blames(rule, scene, why) else {
         return false;
     };
-    let told = match rollout.candidate_asked {
-        2 => "one of two replicas, so that it may still be the version",
-        _ => "one replica and not the version",
-    };
-    let told = format!(
-        "{told}: pod {} on node {}: {}; it is replaced once",
-        suspect.pod, replica.node, suspect.words
-    );
+    let told = format!("{told}; it is replaced once");
     let replaced = Replaced {
-        pod: suspect.pod,
+        pod: replica.pod.clone(),
         node: replica.node.clone(),
         step,
         gone: false,
@@ -179,6 +174,41 @@ pub(super) fn waits_for_leaving(
 }
 
 impl Rollout {
+    /// The replica that a breach is blamed on before the version is, and why; nothing where the version is to blame.
+    fn blames<'a>(&self, rule: &RolloutRule, scene: &'a Scene, why: &str) -> Option<(&'a Replica, String)> {
+        if let Some(replica) = self.alone(scene) {
+            // The version is what it was when this replica passed: what has changed is the replica, or its load.
+            let passed = self.passed_alone.as_ref() == Some(&replica.pod);
+            let told = format!(
+                "the only replica (not_separable), which passed a step before, so that it may not be the version: pod {} on node \
+                 {}: {why}",
+                replica.pod, replica.node
+            );
+            return passed.then_some((replica, told));
+        }
+        if self.candidate_asked < 2 {
+            return None;
+        }
+        let (suspect, replica) = there(self.carried.by(rule.rollback.as_ref()?), scene)?;
+        let told = match self.candidate_asked {
+            2 => "one of two replicas (not_separable), so that it may still be the version",
+            _ => "one replica and not the version",
+        };
+        let told = format!(
+            "{told}: pod {} on node {}: {}",
+            suspect.pod, replica.node, suspect.words
+        );
+        Some((replica, told))
+    }
+
+    /// The candidate's only replica, if nobody else has answered for the candidate since the present weights were set.
+    pub(super) fn alone<'a>(&self, scene: &'a Scene) -> Option<&'a Replica> {
+        match scene.replicas.as_slice() {
+            [replica] if self.candidate_asked == 1 && self.carried.was_there(&replica.pod) => Some(replica),
+            _ => None,
+        }
+    }
+
     /// Whether a step has no traffic because one of its replicas is replaced.
     pub(super) fn is_replacing(&self, step: usize) -> bool {
         self.replaced
@@ -191,6 +221,134 @@ impl Rollout {
         match &self.replaced {
             Some(replaced) => format!("{why}; pod {} was replaced before", replaced.pod),
             None => why,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
+    use crate::ids::RevisionId;
+    use crate::rollout::testing::rule;
+    use crate::seen::{Counts, Landing, RevisionSeen, RouteSeen, TrafficSeen};
+    use crate::time::Timestamp;
+
+    fn scene(pods: &[(&str, u64)]) -> Scene {
+        let replica = |(pod, bad): &(&str, u64)| Replica {
+            pod: (*pod).to_owned(),
+            node: "gpu-1".to_owned(),
+            counts: Counts {
+                requests: 200,
+                bad: *bad,
+                ..Counts::default()
+            },
+            gpus: None,
+        };
+        Scene {
+            candidate: RevisionSeen::default(),
+            stable: None,
+            route: RouteSeen::default(),
+            traffic: TrafficSeen::NoData(String::new()),
+            values: BTreeMap::new(),
+            replicas: pods.iter().map(replica).collect(),
+            unprepared: None,
+            landing: Landing::default(),
+        }
+    }
+
+    fn erring() -> RolloutRule {
+        let line = Quantity {
+            value: 0.02,
+            dimension: Dimension::Ratio,
+            written: "2%".into(),
+        };
+        RolloutRule {
+            rollback: Some(Condition::Compare(Comparison {
+                metric: "error_rate".into(),
+                op: Op::Above,
+                line,
+                during: None,
+                window: None,
+                mode: Mode::Evidence,
+            })),
+            ..rule(&[5, 20], 4)
+        }
+    }
+
+    /// A rollout whose weights were set when it had `before`, and that was looked at with `now` since.
+    fn looked(
+        before: &[(&str, u64)],
+        now: &[(&str, u64)],
+        passed: Option<&str>,
+    ) -> (Rollout, RolloutRule, Scene) {
+        let (rule, scene_now) = (erring(), scene(now));
+        let condition = rule.rollback.clone().unwrap();
+        let mut rollout = Rollout::new(RevisionId::new("new"), Timestamp(0));
+        rollout.candidate_asked = u32::try_from(now.len()).unwrap();
+        let none: Vec<(&str, u64)> = before.iter().map(|(pod, _)| (*pod, 0)).collect();
+        let mut first = scene(&none);
+        first
+            .replicas
+            .iter_mut()
+            .for_each(|replica| replica.counts = Counts::default());
+        rollout.carried.see(&condition, &first.replicas);
+        rollout.carried.restart();
+        rollout.carried.see(&condition, &scene_now.replicas);
+        rollout.passed_alone = passed.map(str::to_owned);
+        (rollout, rule, scene_now)
+    }
+
+    #[test]
+    fn a_single_replica_is_blamed_only_if_it_has_passed_a_step_and_two_only_if_one_carries_the_breach() {
+        type Pods<'a> = &'a [(&'a str, u64)];
+        type Case<'a> = (Pods<'a>, Pods<'a>, Option<&'a str>, Option<&'a str>);
+        let table: [Case<'_>; 7] = [
+            // In its first step nothing speaks for the version.
+            (&[("a", 0)], &[("a", 60)], None, None),
+            // What passed before has changed.
+            (&[("a", 0)], &[("a", 60)], Some("a"), Some("a")),
+            // Another passed, and this one has shown nothing yet.
+            (&[("a", 0)], &[("b", 60)], Some("a"), None),
+            (&[("b", 0)], &[("b", 60)], Some("a"), None),
+            // Two are told apart by what each answered, whatever has passed.
+            (&[("a", 0), ("b", 0)], &[("a", 60), ("b", 0)], None, Some("a")),
+            (
+                &[("a", 0), ("b", 0)],
+                &[("a", 60), ("b", 0)],
+                Some("b"),
+                Some("a"),
+            ),
+            (&[("a", 0), ("b", 0)], &[("a", 60), ("b", 60)], Some("a"), None),
+        ];
+        for (before, now, passed, blamed) in table {
+            let (rollout, rule, scene) = looked(before, now, passed);
+            let found = rollout.blames(&rule, &scene, "error_rate 30 % > 2%");
+            assert_eq!(
+                found.as_ref().map(|(replica, _)| replica.pod.as_str()),
+                blamed,
+                "{now:?}, passed {passed:?}"
+            );
+            let told = found.map(|(_, told)| told).unwrap_or_default();
+            assert_eq!(told.contains("not_separable"), blamed.is_some(), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_step_is_passed_alone_by_a_replica_that_was_there_from_its_beginning() {
+        type Pods<'a> = &'a [(&'a str, u64)];
+        let table: [(Pods<'_>, Pods<'_>, Option<&str>); 4] = [
+            (&[("a", 0)], &[("a", 0)], Some("a")),
+            (&[("a", 0)], &[("b", 0)], None),
+            (&[("a", 0), ("b", 0)], &[("a", 0), ("b", 0)], None),
+            (&[], &[], None),
+        ];
+        for (before, now, expected) in table {
+            let (rollout, _, scene) = looked(before, now, None);
+            let alone = rollout.alone(&scene).map(|replica| replica.pod.as_str());
+            assert_eq!(alone, expected, "{before:?}, then {now:?}");
         }
     }
 }

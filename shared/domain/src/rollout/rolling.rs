@@ -3,7 +3,7 @@
 //! It is the ramp of a pool without room (`borrow`), except that the room is what the definition allows where the pool has
 //! more. Then nothing but the plan keeps the candidate out of the places of stable, so stable leaves them first.
 
-use super::borrow::Making;
+use super::lending::Making;
 use super::plan::{Plan, made_of};
 use crate::ladder::{Action, Place, Room};
 use crate::pipeline::RolloutRule;
@@ -104,7 +104,7 @@ impl Limits {
 mod tests {
     use super::*;
     use crate::rollout::plan;
-    use crate::rollout::testing::rule_of;
+    use crate::rollout::testing::{rule_of, sides};
     use crate::strategy::{Pause, Rolling, Strategy};
     use crate::time::Span;
     use crate::units::Weight;
@@ -118,17 +118,10 @@ mod tests {
         rule_of(Strategy::Rolling(rolling), full)
     }
 
-    fn told(plan: &Plan) -> Vec<(u8, u32, u32)> {
-        plan.steps
-            .iter()
-            .map(|s| (s.weight.percent(), s.candidate_replicas, s.stable_replicas))
-            .collect()
-    }
-
     #[test]
     fn one_more_and_all_warm_is_replica_by_replica() {
         let made = plan(&rolling(1, 0, 4), Some(4));
-        assert_eq!(told(&made), [(25, 1, 4), (50, 2, 3), (75, 3, 2), (100, 4, 1)]);
+        assert_eq!(sides(&made), [(25, 1, 4), (50, 2, 3), (75, 3, 2), (100, 4, 1)]);
         assert_eq!(
             (made.gpu_peak, made.rung, made.gives_first),
             (5, Action::Borrow, true)
@@ -138,7 +131,7 @@ mod tests {
     #[test]
     fn no_more_and_one_fewer_is_a_swap() {
         let made = plan(&rolling(0, 1, 4), Some(4));
-        assert_eq!(told(&made), [(33, 1, 3), (66, 2, 2), (100, 3, 1), (100, 4, 0)]);
+        assert_eq!(sides(&made), [(33, 1, 3), (66, 2, 2), (100, 3, 1), (100, 4, 0)]);
         assert_eq!((made.gpu_peak, made.rung, made.carries), (4, Action::Swap, 3));
     }
 
@@ -146,7 +139,10 @@ mod tests {
     fn what_is_allowed_counts_gpus_and_not_replicas() {
         let mut rule = rolling(9, 0, 4);
         rule.workload.gpus = 4;
-        assert_eq!(told(&plan(&rule, Some(4))), [(25, 1, 4), (50, 2, 4), (100, 4, 2)]);
+        assert_eq!(
+            sides(&plan(&rule, Some(4))),
+            [(25, 1, 4), (50, 2, 4), (100, 4, 2)]
+        );
         assert_eq!(plan(&rule, Some(4)).gpu_peak, 24);
         // All of it: nothing is limited.
         rule.strategy = rolling(16, 0, 4).strategy;

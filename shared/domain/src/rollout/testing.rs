@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use super::plan::Plan;
+use crate::ladder::{Place, Room};
 use crate::pipeline::{RolloutRule, Strategy};
 
 /// A canary with these steps of ten minutes, of a service with so many replicas of one GPU.
@@ -31,4 +33,31 @@ pub(crate) fn rule_of(strategy: Strategy, replicas: u32) -> RolloutRule {
         strategy,
         ..rule(&[5], replicas)
     }
+}
+
+/// A pool where `beside` fit, and each stable pod's place takes one more.
+pub(crate) fn pool(beside: u64, stable: u32) -> Room {
+    let place = |n: u64| Place {
+        pod: format!("p{n}"),
+        node: format!("n{n}"),
+        replicas: beside + n,
+    };
+    Room {
+        beside,
+        places: (1..=u64::from(stable)).map(place).collect(),
+    }
+}
+
+/// Weight, replicas of the candidate, replicas of stable, for each step.
+pub(crate) fn sides(plan: &Plan) -> Vec<(u8, u32, u32)> {
+    plan.steps
+        .iter()
+        .map(|step| {
+            (
+                step.weight.percent(),
+                step.candidate_replicas,
+                step.stable_replicas,
+            )
+        })
+        .collect()
 }

@@ -38,7 +38,7 @@ pub(super) fn watching(
     }
     if let Some(why) = breach(rollout, rule) {
         if !replace_for_gpu(draft, rollout, id, rule, scene, step, &why)
-            && !replace(draft, rollout, id, rule, scene, step)
+            && !replace(draft, rollout, id, rule, scene, step, &why)
         {
             let why = rollout.blamed(why);
             doubt(draft, rollout, id, rule, &why);

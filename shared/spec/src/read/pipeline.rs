@@ -139,7 +139,7 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 /// Keys of a step that makes a revision; a variant is selected.
-const MAKING: [&str; 10] = [
+const MAKING: [&str; 11] = [
     "resources",
     "replicas",
     "rollback",
@@ -150,6 +150,7 @@ const MAKING: [&str; 10] = [
     "warm_up",
     "deadlines",
     "parity",
+    "allow",
 ];
 
 fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
@@ -194,6 +195,7 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
             Some("report") => Parity::Report,
             _ => Parity::Refuse,
         },
+        swaps: spec.get("allow").map(|node| node.place.clone()),
     }
 }
 

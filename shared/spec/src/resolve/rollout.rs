@@ -27,6 +27,9 @@ impl<'a> Resolver<'a> {
     pub(super) fn rollout(&mut self, step: &StepDef, rollout: &RolloutDef) -> Option<RolloutRule> {
         let environment = self.taken(place::environment(self.definition, step));
         let strategy = self.strategy(step, rollout, environment);
+        if let Some(strategy) = &strategy {
+            self.swaps(rollout, strategy);
+        }
         let declared = self.taken(place::service(self.definition, step));
         let variant = rollout.version.is_some();
         let manifests = match variant {
@@ -100,6 +103,7 @@ impl<'a> Resolver<'a> {
             no_data: rollout.no_data,
             watch,
             parity: rollout.parity,
+            may_swap: rollout.swaps.is_some(),
             undoes: false,
             adopts: environment.adopts(&name).map(str::to_owned),
             // Its stage says so.

@@ -203,6 +203,21 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// A consent that the strategy has no use for.
+    pub(super) fn swaps(&mut self, rollout: &RolloutDef, strategy: &Strategy) {
+        let Some(place) = &rollout.swaps else { return };
+        let limited = strategy.rolling().is_some_and(|rolling| rolling.surge.is_some());
+        let help = match (strategy.may_borrow(), limited) {
+            (true, false) => return,
+            (true, true) => {
+                "leave `allow` out: `surge` and `unavailable` say how many more and fewer there may be"
+            }
+            (false, _) => "leave `allow` out: it takes no places of what serves; canary and rolling do",
+        };
+        let found = format!("`allow: swap` with the strategy {}", strategy.as_str());
+        self.sink.push(Diagnostic::error(place, found).help(help));
+    }
+
     fn canary(&mut self, canary: &CanaryDef) -> Option<Canary> {
         if canary.steps.is_empty() {
             let complaint = Diagnostic::error(&canary.place, "a canary without steps");

@@ -223,6 +223,11 @@ const ROLLOUT: &[Key] = &[
         "What happens where the candidate of a `canary` or `shadow` could go to another kind of GPU or of capacity than stable's: it does not begin, or says so; `refuse` without it.",
     ),
     Key::new(
+        "allow",
+        &Choice(&["swap"]),
+        "Where nothing else makes room for a `canary` or for `rolling` without limits, stable replicas may be replaced one after another in their own places, without an instant way back; without it, such a rollout is refused.",
+    ),
+    Key::new(
         "warm_within",
         &Span(true),
         "Deadline for the candidate to become warm; 30m without it.",

@@ -180,6 +180,45 @@ fn a_shadow_that_could_copy_nothing_is_told() {
 }
 
 #[test]
+fn a_consent_to_swap_that_the_strategy_has_no_use_for_is_told_with_the_fix() {
+    let table = [
+        (
+            "allow: swap\nstrategy: blue-green",
+            "with the strategy blue-green",
+            "takes no places of what serves",
+        ),
+        (
+            "allow: swap\nshadow: {percent: 10}",
+            "with the strategy shadow",
+            "takes no places of what serves",
+        ),
+        (
+            "allow: swap\nrolling: {surge: 1}",
+            "with the strategy rolling",
+            "`surge` and `unavailable` say",
+        ),
+        ("allow: everything\nstrategy: rolling", "everything", ""),
+    ];
+    for (spec, message, help) in table {
+        let said = alone(&step("Kubernetes", &format!("namespace: x\n{spec}")));
+        let found = said
+            .iter()
+            .any(|d| d.severity == "error" && d.message.contains(message) && d.help.contains(help));
+        assert!(found, "{spec}\n{said:#?}");
+    }
+    for spec in [
+        "allow: swap\nstrategy: rolling",
+        "allow: swap\ncanary: {weight: 5, interval: 1m}",
+    ] {
+        let said = alone(&step("Kubernetes", &format!("namespace: x\n{spec}")));
+        assert!(
+            !said.iter().any(|d| d.message.contains("`allow: swap`")),
+            "{said:#?}"
+        );
+    }
+}
+
+#[test]
 fn a_canary_that_nothing_could_send_back_is_refused_where_its_step_stands() {
     let complaints = |canary: &str, more: &str| -> Vec<Said> {
         let step = step(

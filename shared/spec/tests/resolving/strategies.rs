@@ -79,6 +79,17 @@ fn latencies_are_left_out_for_as_long_as_is_said_and_for_a_small_part_of_a_step_
 }
 
 #[test]
+fn a_swap_is_allowed_by_a_word_and_not_without_it() {
+    let may_swap = |spec: &str| {
+        let spec = format!("{{namespace: test, {spec}}}");
+        rollout(&resolved(&pipeline(&stage("A", "Kubernetes", &spec)))).may_swap
+    };
+    assert!(may_swap("canary: {weight: 5, interval: 7m}, allow: swap"));
+    assert!(may_swap("strategy: rolling, allow: swap"));
+    assert!(!may_swap("canary: {weight: 5, interval: 7m}"));
+}
+
+#[test]
 fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
     let shadow = |spec: &str| {
         let spec = format!("{{namespace: test, {spec}}}");

@@ -3,15 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use weir_app::Clusters;
 use weir_domain::event::Event;
 use weir_domain::ids::RunId;
 use weir_domain::people::Identity;
-use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::seen::{Bounds, GroundSeen};
 use weir_domain::time::Span;
-use weir_live::{Host, Load, Mix, ROLLOUT, Role, Shape, World, eventually};
+use weir_live::{Host, Load, Mix, ROLLOUT, Role, Shape, World, change_rules, eventually, rollout};
 
 /// GPUs of the pool, and replicas that hold them.
 const POOL: u32 = 4;
@@ -39,66 +39,137 @@ async fn shrink_pool(world: &World) {
     }
 }
 
-async fn roll_out(host: &Host, world: &World, version: &str) -> RunId {
-    let shape = Shape::rollout(version, None);
-    host.start(version, shape.canary(&world.namespace, &world.builds, POOL))
-        .await
+/// Who has the pool: its GPUs are enough for one service.
+static POOLED: Mutex<()> = Mutex::const_new(());
+
+/// A service that holds the whole pool, the way on which a new model finds its places, and where it is taken back.
+struct Trip {
+    name: &'static str,
+    /// GPUs of a replica.
+    gpus: u32,
+    /// The share that is to be judged.
+    judged: u8,
+    may_swap: bool,
+    rung: &'static str,
+    shares: &'static [u8],
+    /// A person takes the third model back once it has this share.
+    back_at: u8,
 }
 
-fn rollout(run: &Run) -> &Rollout {
-    let mut all = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
-    all.next().expect("the run rolls out")
+impl Trip {
+    fn replicas(&self) -> u32 {
+        POOL / self.gpus
+    }
+
+    async fn roll_out(&self, host: &Host, world: &World, version: &str) -> RunId {
+        let shape = Shape {
+            gpus: self.gpus,
+            ..Shape::rollout(version, None)
+        };
+        let strategy = json!({"canary": {
+            "steps": [{"weight": self.judged, "interval": 10_000}], "threshold": 0.95, "min_samples": 20,
+        }});
+        let mut pipeline = shape.pipeline(&world.namespace, &world.builds, self.replicas(), strategy);
+        change_rules(&mut pipeline, |rule| rule.may_swap = self.may_swap);
+        host.start(version, pipeline).await
+    }
+
+    async fn there_and_back(&self) {
+        let _pool = POOLED.lock().await;
+        let world = World::new(self.name).await;
+        shrink_pool(&world).await;
+        let host = Host::of_admin(&world);
+
+        let first = self.roll_out(&host, &world, "v1").await;
+        let run = host.until("the first release", &first, Run::is_over).await;
+        assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
+        eventually("users are answered", async || match world.ask().await {
+            Ok(version) if version == "v1" => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        let load = Load::start(&world.host(), Mix::of(RPS)).await;
+
+        // There: the candidate grows in the places of stable.
+        let second = self.roll_out(&host, &world, "v2").await;
+        let run = host.until("the second model", &second, Run::is_over).await;
+        assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
+        let went = rollout(&run);
+        assert_eq!((went.plan.rung.as_str(), went.plan.gpu_peak), (self.rung, POOL));
+        assert!(went.gpus_peak <= POOL, "{} GPUs held", went.gpus_peak);
+        assert_eq!(went.shares(), self.shares);
+        load.expect_nothing_lost(self.rung).await;
+
+        // And back: a person stops the third model on its way.
+        let third = self.roll_out(&host, &world, "v3").await;
+        let on_its_way = |run: &Run| {
+            let asked = run.steps().find_map(|(.., state)| state.rollout.as_deref());
+            asked.is_some_and(|rollout| rollout.weight.percent() == self.back_at)
+        };
+        host.until("the third model on its way", &third, on_its_way).await;
+        let back = Event::RollbackRequested {
+            by: Identity::Slack("U1".into()),
+            reason: "wrong language".into(),
+            force: false,
+        };
+        host.tell(&third, &back).await;
+        let run = host.until("the way back", &third, Run::is_over).await;
+        assert_eq!(run.status.word(), "rolled_back", "{}", run.status.words());
+        let went = rollout(&run);
+        assert_eq!(
+            (went.stable_seen.warm, went.weight.percent()),
+            (self.replicas(), 0)
+        );
+        assert!(went.gpus_peak <= POOL, "{} GPUs held", went.gpus_peak);
+        load.expect_nothing_lost("given back").await;
+        for entry in host.log(&third).await {
+            eprintln!("{} {}", entry.action.as_str(), entry.detail);
+        }
+        drop(load);
+        world.clear().await;
+    }
 }
 
 #[tokio::test]
 async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
-    let world = World::new("room").await;
-    shrink_pool(&world).await;
-    let host = Host::of_admin(&world);
-
-    let first = roll_out(&host, &world, "v1").await;
-    let run = host.until("the first release", &first, Run::is_over).await;
-    assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
-    eventually("users are answered", async || match world.ask().await {
-        Ok(version) if version == "v1" => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
-    let load = Load::start(&world.host(), Mix::of(RPS)).await;
-
-    // There: the candidate grows in the places of stable.
-    let second = roll_out(&host, &world, "v2").await;
-    let run = host.until("the second model", &second, Run::is_over).await;
-    assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
-    let went = rollout(&run);
-    assert_eq!((went.plan.rung.as_str(), went.plan.gpu_peak), ("borrow", POOL));
-    assert!(went.gpus_peak <= POOL, "{} GPUs held", went.gpus_peak);
-    let shares = went.shares();
-    assert_eq!(shares, [10, 33, 66, 100]);
-    load.expect_nothing_lost("borrowed").await;
-
-    // And back: a person stops the third model when it has half of the places.
-    let third = roll_out(&host, &world, "v3").await;
-    let half = |run: &Run| {
-        let asked = run.steps().find_map(|(.., state)| state.rollout.as_deref());
-        asked.is_some_and(|rollout| rollout.weight.percent() == 66)
+    let trip = Trip {
+        name: "room",
+        gpus: 1,
+        judged: 10,
+        may_swap: false,
+        rung: "borrow",
+        shares: &[10, 33, 66, 100],
+        back_at: 66,
     };
-    host.until("half of the third model", &third, half).await;
-    let back = Event::RollbackRequested {
-        by: Identity::Slack("U1".into()),
-        reason: "wrong language".into(),
-        force: false,
+    trip.there_and_back().await;
+}
+
+#[tokio::test]
+async fn a_share_that_needs_more_than_fits_is_judged_at_less_there_and_back_and_no_request_is_lost() {
+    let trip = Trip {
+        name: "smaller",
+        gpus: 1,
+        judged: 50,
+        may_swap: false,
+        rung: "smaller",
+        shares: &[33, 66, 100],
+        back_at: 66,
     };
-    host.tell(&third, &back).await;
-    let run = host.until("the way back", &third, Run::is_over).await;
-    assert_eq!(run.status.word(), "rolled_back", "{}", run.status.words());
-    let went = rollout(&run);
-    assert_eq!((went.stable_seen.warm, went.weight.percent()), (POOL, 0));
-    assert!(went.gpus_peak <= POOL, "{} GPUs held", went.gpus_peak);
-    load.expect_nothing_lost("given back").await;
-    for entry in host.log(&third).await {
-        eprintln!("{} {}", entry.action.as_str(), entry.detail);
-    }
+    trip.there_and_back().await;
+}
+
+#[tokio::test]
+async fn two_replicas_are_swapped_there_and_back_and_no_request_is_lost() {
+    let trip = Trip {
+        name: "swap",
+        gpus: 2,
+        judged: 10,
+        may_swap: true,
+        rung: "swap",
+        shares: &[10, 100],
+        back_at: 100,
+    };
+    trip.there_and_back().await;
 }
 
 #[tokio::test]
