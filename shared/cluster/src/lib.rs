@@ -38,6 +38,7 @@ mod pods;
 mod proxy;
 mod render;
 mod revision;
+mod rights;
 mod route;
 mod scenery;
 mod site;

@@ -42,7 +42,7 @@ impl Proxy for Fleet {
 }
 
 /// Which hop failed. What the API server says itself is a `Status`; all else came from the pod.
-fn sort(answer: &Answer) -> ProxyError {
+pub(crate) fn sort(answer: &Answer) -> ProxyError {
     let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let own = is_status(&said);
     let words = match said["message"].as_str() {

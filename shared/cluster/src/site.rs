@@ -13,6 +13,7 @@ use weir_domain::workload::Workload;
 use crate::api::Api;
 use crate::class::Needs;
 use crate::fault::Fault;
+use crate::rights::{Right, TO_ADOPT, TRAFFIC};
 use crate::route::route_seen;
 use crate::split::{Wanted, change, fence_of};
 use crate::traffic::{no_route, route_path};
@@ -20,23 +21,6 @@ use crate::{adopt, autoscaler, class, names, sticky};
 
 /// The group of routes.
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
-/// What whoever moves traffic must be allowed in the namespace: group, resource, verbs. `infra/cluster/rbac.yaml` grants it.
-const RIGHTS: [(&str, &str, &[&str]); 7] = [
-    ("apps", "deployments", &["get", "create", "patch", "delete"]),
-    ("", "services", &["get", "create", "patch", "delete"]),
-    ("", "configmaps", &["get", "list", "create", "patch", "delete"]),
-    ("", "pods", &["get", "list", "patch"]),
-    (GATEWAY_API, "httproutes", &["get", "patch"]),
-    (
-        "autoscaling",
-        "horizontalpodautoscalers",
-        &["get", "list", "patch"],
-    ),
-    ("keda.sh", "scaledobjects", &["get", "list", "patch"]),
-];
-
-/// What else it must be allowed where it adopts a Deployment.
-const RIGHTS_TO_ADOPT: [(&str, &str, &[&str]); 1] = [("discovery.k8s.io", "endpointslices", &["list"])];
 
 /// Looks at the route, the plain Service, the Deployment that is to be adopted, what scales the one that serves, and the rights. `rollout`: none for a variant.
 /// `variants`: of the experiment that the rule begins.
@@ -48,7 +32,7 @@ pub(crate) async fn look(
 ) -> SiteSeen {
     let (mut problems, mut adopts, mut scaled) = (Vec::new(), None, None);
     let adopted = to_adopt(rule, rollout);
-    let more = adopted.map_or(&[][..], |_| &RIGHTS_TO_ADOPT);
+    let more = adopted.map_or(&[][..], |_| &TO_ADOPT);
     match rights(api, rule, more).await {
         Ok(missing) => problems.extend(missing),
         Err(away) => return SiteSeen::Unreachable(away),
@@ -135,11 +119,7 @@ async fn adoption(
 }
 
 /// Asks the API server what this identity may do, in one request.
-async fn rights(
-    api: &Api,
-    rule: &RolloutRule,
-    more: &[(&str, &str, &[&str])],
-) -> Result<Option<String>, String> {
+async fn rights(api: &Api, rule: &RolloutRule, more: &[Right]) -> Result<Option<String>, String> {
     let namespace = rule.target.namespace.as_str();
     let question = json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
@@ -166,7 +146,7 @@ async fn rights(
 }
 
 /// What no rule grants: `patch httproutes`.
-fn missing_rights(rules: &Value, more: &[(&str, &str, &[&str])]) -> Vec<String> {
+fn missing_rights(rules: &Value, more: &[Right]) -> Vec<String> {
     let holds = |list: &Value, wanted: &str| {
         let items = list.as_array().into_iter().flatten();
         let mut items = items.filter_map(Value::as_str);
@@ -182,7 +162,7 @@ fn missing_rights(rules: &Value, more: &[(&str, &str, &[&str])]) -> Vec<String> 
         })
     };
     let mut missing = Vec::new();
-    for (group, resource, verbs) in RIGHTS.iter().chain(more) {
+    for (group, resource, verbs) in TRAFFIC.iter().chain(more) {
         let lacks: Vec<&str> = verbs
             .iter()
             .copied()
@@ -317,7 +297,7 @@ mod tests {
     #[test]
     fn rights_that_no_rule_grants_are_named() {
         assert_eq!(
-            missing_rights(&rules(&[("*", "*")]), &RIGHTS_TO_ADOPT),
+            missing_rights(&rules(&[("*", "*")]), &TO_ADOPT),
             Vec::<String>::new()
         );
         let all_but_routes = rules(&[
@@ -329,12 +309,12 @@ mod tests {
             ("keda.sh", "scaledobjects"),
         ]);
         assert_eq!(missing_rights(&all_but_routes, &[]), ["get/patch httproutes"]);
-        let adopting = missing_rights(&all_but_routes, &RIGHTS_TO_ADOPT);
+        let adopting = missing_rights(&all_but_routes, &TO_ADOPT);
         assert_eq!(adopting, ["get/patch httproutes", "list endpointslices"]);
         let named =
             json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["one"]}]);
-        assert_eq!(missing_rights(&named, &[]).len(), RIGHTS.len());
-        assert_eq!(missing_rights(&Value::Null, &[]).len(), RIGHTS.len());
+        assert_eq!(missing_rights(&named, &[]).len(), TRAFFIC.len());
+        assert_eq!(missing_rights(&Value::Null, &[]).len(), TRAFFIC.len());
     }
 
     #[test]

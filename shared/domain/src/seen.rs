@@ -139,6 +139,12 @@ pub struct Bounds {
     pub pod: Span,
     /// Until the API server answers a read.
     pub answer: Span,
+    /// Until a pod that leaves is no ready endpoint of its Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Span>,
+    /// Until a pod that leaves as soon as it is told to is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<Span>,
 }
 
 impl Bounds {
@@ -149,11 +155,20 @@ impl Bounds {
             job,
             pod,
             answer,
+            endpoint,
+            drain,
         } = self;
-        format!(
+        let mut words = format!(
             "measured: weights are taken up within {observed}, a pod is ready within {pod}, a Kubernetes Job ends within {job}, \
              the API server answers within {answer}"
-        )
+        );
+        if let Some(endpoint) = endpoint {
+            words.push_str(&format!(", an endpoint leaves within {endpoint}"));
+        }
+        if let Some(drain) = drain {
+            words.push_str(&format!(", a pod is gone within {drain}"));
+        }
+        words
     }
 }
 

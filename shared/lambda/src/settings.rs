@@ -110,8 +110,8 @@ impl Settings {
     pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let given = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
         let needed = |name: &'static str| given(name).ok_or(SettingsError::Missing(name));
-        let clusters = ways::clusters(&given("WEIR_CLUSTERS").unwrap_or_default())
-            .map_err(SettingsError::Clusters)?;
+        let clusters =
+            ways::clusters(&given("WEIR_CLUSTERS").unwrap_or_default()).map_err(SettingsError::Clusters)?;
         let kubeconfig = given("WEIR_KUBECONFIG");
         // A file is for every cluster that is not in the list.
         let known = |name: &ClusterName| clusters.contains_key(name) || kubeconfig.is_some();

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
 use weir_app::SystemClock;
-use weir_cluster::conformance::{Measured, Probe, measure};
+use weir_cluster::conformance::{Lack, Measured, Probe, Report, Rights, measure, printed};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::ids::ClusterName;
 
 use super::args::Conformance;
 use super::output::{Exit, Failure, Output};
+use crate::view::text::clean;
 
 /// Measures a cluster and prints what plans may count on.
 pub(super) async fn conformance(args: &Conformance, out: &mut Output) -> Result<Exit, Failure> {
@@ -20,37 +20,77 @@ pub(super) async fn conformance(args: &Conformance, out: &mut Output) -> Result<
         cluster: ClusterName::new(&cluster),
         namespace: args.namespace.clone(),
         route: args.route.clone(),
+        builds: args.builds.clone(),
+        gateways: args.gateways.clone(),
         image: args.image.clone(),
+        serve: args.serve.clone(),
         changes: args.changes,
         starts: args.starts,
     };
-    let measured = measure(&fleet, &probe).await.map_err(Failure::new)?;
-    out.answer(&answer(&cluster, &measured), || text(&measured));
+    let report = measure(&fleet, &probe).await.map_err(Failure::new)?;
+    out.answer(&printed(&cluster, &report), || text(&report));
     Ok(Exit::Answered)
 }
 
-/// What `weir plan --bounds` reads.
-fn answer(cluster: &str, measured: &[Measured]) -> Value {
-    let one = |measured: &Measured| {
-        let what = measured.what.as_str().to_owned();
-        let (bound, median) = (measured.bound().0, measured.median().0);
-        let said = json!({"bound_ms": bound, "median_ms": median, "times": measured.took.len()});
-        (what, said)
+fn text(report: &Report) -> String {
+    let mut lines = vec!["  bound      median     times".to_owned()];
+    lines.extend(report.measured.iter().map(row));
+    let reached = match &report.unreached {
+        None => "a pod is reached through the API server's proxy".to_owned(),
+        Some(why) => format!("no pod is reached through the API server's proxy: {why}"),
     };
-    let bounds: Map<String, Value> = measured.iter().map(one).collect();
-    json!({"cluster": cluster, "bounds": bounds})
+    lines.extend(found(reached, report.reach_fix()));
+    let fence = match report.fence_holds {
+        true => "the admission policy refuses a fence that falls",
+        false => "a fence may fall: the admission policy is not installed",
+    };
+    lines.extend(found(fence.to_owned(), report.fence_fix()));
+    lines.extend(rights(&report.rights));
+    let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
+    lines.join("\n")
 }
 
-fn text(measured: &[Measured]) -> String {
-    let mut lines = vec!["  bound      median     times".to_owned()];
-    lines.extend(measured.iter().map(|measured| {
-        format!(
-            "  {:<9}  {:<9}  {:<5}  {}",
-            measured.bound().to_string(),
-            measured.median().to_string(),
-            measured.took.len(),
-            measured.what.words()
-        )
-    }));
-    lines.join("\n")
+fn row(measured: &Measured) -> String {
+    format!(
+        "  {:<9}  {:<9}  {:<5}  {}",
+        measured.bound().to_string(),
+        measured.median().to_string(),
+        measured.took.len(),
+        measured.what.words()
+    )
+}
+
+/// A finding, and on a line of its own what to do about it.
+fn found(what: String, fix: Option<&str>) -> impl Iterator<Item = String> {
+    let fix = fix.map(|fix| format!("    {fix}"));
+    std::iter::once(format!("  {what}")).chain(fix)
+}
+
+fn rights(rights: &Rights) -> Vec<String> {
+    let mut lines: Vec<String> = rights.lacks.iter().flat_map(lack).collect();
+    if lines.is_empty() {
+        lines.push("  no right of infra/cluster is missing".into());
+    }
+    if !rights.unasked.is_empty() {
+        let unasked = rights.unasked.join(", ");
+        lines.push(format!(
+            "  not asked about: {unasked}; name their namespaces by --builds and --gateways"
+        ));
+    }
+    lines
+}
+
+fn lack(lack: &Lack) -> impl Iterator<Item = String> {
+    let (role, about, rights) = (lack.role, lack.about, lack.rights.join(", "));
+    let place = lack.namespace.as_ref();
+    let place = place.map_or_else(
+        || "in the whole cluster".to_owned(),
+        |name| format!("in namespace `{name}`"),
+    );
+    found(
+        format!("{role} ({about}) may not {rights} {place}"),
+        Some(&lack.fix),
+    )
+    .collect::<Vec<_>>()
+    .into_iter()
 }

@@ -15,6 +15,8 @@ pub struct Timing {
     pub warm: Span,
     /// From a change of weights to its effect on requests.
     pub effective: Span,
+    /// From the moment that a pod is told to leave until its place is free, beyond the time that it takes itself.
+    pub drain: Span,
     /// Whether `warm` was measured or given for this service.
     pub known: bool,
 }
@@ -25,6 +27,7 @@ impl Default for Timing {
             // vLLM with an 8B model on an L40S, nothing cached: 294 s (Tensorfuse, 2025-09).
             warm: Span::seconds(294),
             effective: Span::seconds(2),
+            drain: Span::ZERO,
             known: false,
         }
     }
@@ -36,6 +39,7 @@ impl Timing {
         let usual = Self::default();
         Self {
             effective: bounds.map_or(usual.effective, |bounds| bounds.observed),
+            drain: bounds.and_then(|bounds| bounds.drain).unwrap_or(usual.drain),
             ..usual
         }
     }
@@ -149,7 +153,8 @@ fn way_back(plan: &Plan, step: &PlannedStep, rule: &RolloutRule, timing: Timing)
     let groups = u64::try_from(counts.len())
         .unwrap_or(1)
         .clamp(1, u64::from(missing.max(1)));
-    Some(Span((timing.warm.0 + timing.effective.0) * groups))
+    let group = timing.effective + timing.drain + timing.warm;
+    Some(Span(group.0.saturating_mul(groups)))
 }
 
 fn warnings(

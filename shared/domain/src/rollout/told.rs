@@ -78,6 +78,8 @@ mod tests {
             job: Span::millis(2_500),
             pod: Span::millis(1_200),
             answer: Span::millis(40),
+            endpoint: Some(Span::millis(90)),
+            drain: Some(Span::millis(700)),
         };
         let measured = Plan {
             bounds: Some(bounds),
@@ -94,7 +96,7 @@ mod tests {
         assert!(
             words.ends_with(
                 "; measured: weights are taken up within 7s, a pod is ready within 1.2s, a Kubernetes Job ends within 2.5s, the API \
-                 server answers within 40ms"
+                 server answers within 40ms, an endpoint leaves within 90ms, a pod is gone within 700ms"
             ),
             "{words}"
         );

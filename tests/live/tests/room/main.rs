@@ -132,6 +132,8 @@ async fn who_runs_steps_sees_what_fits_and_who_may_not_is_told_the_fix() {
         job: Span::seconds(1),
         pod: Span::millis(84),
         answer: Span::millis(23),
+        endpoint: None,
+        drain: None,
     };
     let measured = world.fleet(Role::StageExecutor).measured(None, bounds);
     match measured.ground(&run, ROLLOUT, None).await {
