@@ -1,7 +1,7 @@
 //! Alarms of monitoring systems: a rollout whose traffic they are about sends it back at once.
 
 use serde_json::{Value, json};
-use weir_alarms::{Refused, Told, authenticate, read};
+use weir_alarms::{Refused, Told, Verified, authenticate, read, vouched};
 use weir_app::door::{Request, Response};
 use weir_app::{Engine, Headers, Secret};
 use weir_domain::Reply;
@@ -24,10 +24,21 @@ impl Alarms {
     /// Answers one request: what became of each alarm. A store that fails is 503, and the sender asks again.
     pub async fn handle(&self, request: &Request) -> Response {
         let headers = Headers::from_pairs(request.headers.iter().map(|(n, v)| (n, v.as_str())));
-        let verified = match authenticate(&headers, &request.body, &self.secrets) {
-            Ok(verified) => verified,
-            Err(refused) => return turned_away(refused),
-        };
+        match authenticate(&headers, &request.body, &self.secrets) {
+            Ok(verified) => self.told(verified).await,
+            Err(refused) => turned_away(refused),
+        }
+    }
+
+    /// Answers the message of a topic that may start this function. 503: it is to be sent again.
+    pub async fn noticed(&self, message: &[u8]) -> Response {
+        match vouched(message) {
+            Ok(verified) => self.told(verified).await,
+            Err(refused) => turned_away(refused),
+        }
+    }
+
+    async fn told(&self, verified: Verified<'_>) -> Response {
         let told = match read(verified) {
             Ok(told) => told,
             Err(error) => {

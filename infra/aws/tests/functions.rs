@@ -241,12 +241,36 @@ async fn doors_answer(world: &World) {
         .await
         .unwrap();
     assert_eq!(answer.status, 401, "{}", answer.body);
+    a_topic_is_heard(world).await;
     let callback = world.stack.function("ApprovalCallback");
     let answer = callback.request(&[], b"payload=").await.unwrap();
     assert_eq!(answer.status, 401, "{}", answer.body);
     let check = world.stack.function("MetricCheck");
     let answer = check.invoke(json!({ "Records": [] })).await.unwrap();
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
+}
+
+/// A topic starts the function that listens to one. What nobody can read is not brought again.
+async fn a_topic_is_heard(world: &World) {
+    let notice = |message: &str| {
+        let sns = json!({"Type": "Notification", "Subject": "ALARM", "Message": message});
+        json!({ "Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns}] })
+    };
+    let intake = world.stack.function("WebhookIntake");
+    let alarm = include_str!("../../../events/cloudwatch-notification/valid/alarm.json");
+    for message in [alarm, "nonsense"] {
+        assert_eq!(intake.invoke(notice(message)).await.unwrap(), Value::Null);
+    }
+    let lines = world.logged("webhook-intake");
+    let heard = lines.iter().find(|line| {
+        let fields = &line["fields"];
+        fields["alarm.name"] == "weir/llm/Production/errors" && fields["result"] == "passed"
+    });
+    assert!(heard.is_some(), "{lines:?}");
+    // The body of a request is never a notification, whatever stands in it.
+    let posted = notice(alarm).to_string();
+    let answer = intake.request(&[], posted.as_bytes()).await.unwrap();
+    assert!((400..500).contains(&answer.status), "{}", answer.body);
 }
 
 /// Whoever enters a cluster outside of AWS gets a token for it by its role. Nobody answers there, so what should be done stays.

@@ -6,7 +6,7 @@ use weir_domain::event::Alarm;
 use weir_domain::ids::{EnvironmentName, LaneKey, ServiceName};
 
 use crate::alertmanager::Group;
-use crate::cloudwatch::StateChange;
+use crate::cloudwatch::{Notification, StateChange};
 use crate::moment::Moment;
 use crate::plain::Plain;
 use crate::token::Verified;
@@ -39,8 +39,8 @@ pub enum ReadError {
     Json(#[source] serde_json::Error),
     /// JSON of another shape.
     #[error(
-        "the body is neither a group of Alertmanager (`alerts`), nor a CloudWatch alarm's state change (`detail-type`), nor a plain \
-         alarm (`alarm`)"
+        "the body is neither a group of Alertmanager (`alerts`), nor a CloudWatch alarm's state change (`detail-type`) or \
+         notification (`AlarmName`), nor a plain alarm (`alarm`)"
     )]
     Shape,
     /// The shape is known, and something in it is not as it must be.
@@ -67,6 +67,10 @@ pub fn read(verified: Verified<'_>) -> Result<Vec<Told>, ReadError> {
     if body.get("detail-type").is_some() {
         let change: StateChange = fields(&body, "a CloudWatch alarm's state change")?;
         return Ok(vec![change.told()]);
+    }
+    if body.get("AlarmName").is_some() {
+        let notification: Notification = fields(&body, "a CloudWatch alarm's notification")?;
+        return Ok(vec![notification.told()]);
     }
     if body.get("alarm").is_some() {
         let plain: Plain = fields(&body, "a plain alarm")?;

@@ -12,7 +12,12 @@ use weir_alarms::{ALARMS_LIMIT, ReadError, Told, authenticate, read};
 use weir_app::{Headers, Secret};
 use weir_domain::time::Timestamp;
 
-const KINDS: [&str; 3] = ["alertmanager", "cloudwatch-alarm", "plain-alarm"];
+const KINDS: [&str; 4] = [
+    "alertmanager",
+    "cloudwatch-alarm",
+    "cloudwatch-notification",
+    "plain-alarm",
+];
 
 fn told(body: &[u8]) -> Result<Vec<Told>, ReadError> {
     let headers = Headers::from_pairs([("authorization", "Bearer s3cret")]);
@@ -44,6 +49,11 @@ fn a_raised_alarm_names_its_service_environment_and_moment_whoever_sends_it() {
     let raised = [
         ("alertmanager", "firing.json", "LlmErrors"),
         ("cloudwatch-alarm", "alarm.json", "weir/llm/Production/errors"),
+        (
+            "cloudwatch-notification",
+            "alarm.json",
+            "weir/llm/Production/errors",
+        ),
         ("plain-alarm", "firing.json", "llm answers slowly"),
         ("plain-alarm", "datadog.json", "[P1] llm answers slowly"),
     ];
@@ -71,6 +81,12 @@ fn what_is_over_or_nobodys_moves_nothing_and_says_why() {
             "labels weir_service and weir_environment",
         ),
         ("cloudwatch-alarm", "ok.json", "it is OK"),
+        ("cloudwatch-notification", "ok.json", "it is OK"),
+        (
+            "cloudwatch-notification",
+            "nobodys.json",
+            "call the alarm weir/SERVICE/ENVIRONMENT/NAME",
+        ),
         (
             "cloudwatch-alarm",
             "nobodys.json",

@@ -1,6 +1,5 @@
 //! A function from its start to its last event.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ use crate::kept::{Kept, SECRETS_LIFE};
 use crate::people::Silent;
 use crate::secrets::Secrets;
 use crate::settings::{QueueNames, Settings};
-use crate::{metrics, queue, sources, url};
+use crate::{metrics, queue, sources, topic, url};
 
 /// A function could not start.
 #[derive(Debug, thiserror::Error)]
@@ -226,18 +225,51 @@ impl Host {
     where
         F: Future<Output = Response>,
     {
-        let (kept, handle) = (&Kept::new(self, SECRETS_LIFE, build)?, &handle);
+        let nobody = |_, _| async { Response::text(400, "this function listens to no topic") };
+        self.serve_doors(build, handle, nobody).await
+    }
+
+    /// The same for a function that a topic of SNS starts too: what answers its messages beside requests. Lambda brings a
+    /// message again that is answered with 5xx.
+    ///
+    /// # Errors
+    /// It cannot be built, or Lambda cannot be reached.
+    pub async fn serve_doors<T, F, G>(
+        self,
+        build: impl Fn(&Self) -> Result<T, HostError>,
+        handle: impl Fn(Arc<T>, Request) -> F,
+        notice: impl Fn(Arc<T>, Vec<u8>) -> G,
+    ) -> Result<(), crate::Error>
+    where
+        F: Future<Output = Response>,
+        G: Future<Output = Response>,
+    {
+        let (kept, handle, notice) = (&Kept::new(self, SECRETS_LIFE, build)?, &handle, &notice);
         run(service_fn(|event: LambdaEvent<Value>| async move {
             let (function, trace) = (
                 &event.context.env_config.function_name,
                 event.context.xray_trace_id.clone(),
             );
+            if let Some(messages) = topic::messages(&event.payload) {
+                for message in messages {
+                    let noticed = notice(kept.current().await, message);
+                    let answer = Box::pin(traced(trace.clone(), noticed)).await;
+                    metrics::tell_door(function, SystemClock.now(), answer.status);
+                    if answer.status >= 500 {
+                        return Err(Diagnostic {
+                            error_type: "Notice".to_owned(),
+                            error_message: answer.body,
+                        });
+                    }
+                }
+                return Ok(Value::Null);
+            }
             let answer = match url::request(&event.payload) {
                 Ok(request) => Box::pin(traced(trace, handle(kept.current().await, request))).await,
                 Err(answer) => answer,
             };
             metrics::tell_door(function, SystemClock.now(), answer.status);
-            Ok::<_, Infallible>(url::response(&answer))
+            Ok(url::response(&answer))
         }))
         .await
     }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   function URL ─▶ url   ─▶ door::Request ─▶ the function's handler ─▶ door::Response
+//!   SNS          ─▶ topic ─▶ a message ────▶ the function's handler ─▶ done, or to be sent again
 //!   SQS batch    ─▶ queue ─▶ one look a run ─▶ the function's handler ─▶ which records to deliver again
 //!   schedule     ─▶ queue ─▶ sweep: what is due is hinted again
 //! ```
-//! A function's `main` is [`start`], then [`Host::serve_door`] or [`Host::serve_queue`]. Settings are read once, before
+//! A function's `main` is [`start`], then [`Host::serve_door`], [`Host::serve_doors`] or [`Host::serve_queue`]. Settings are read once, before
 //! the first event, and the connections that every event needs are made there; secrets are read again every five minutes,
 //! and clients of clusters are made when one is needed.
 
@@ -21,6 +22,7 @@ mod queue;
 mod secrets;
 mod settings;
 mod sources;
+mod topic;
 mod url;
 mod ways;
 

@@ -8,9 +8,11 @@ use weir_webhook_intake::{Alarms, Intake, Reception};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), weir_lambda::Error> {
     let host = weir_lambda::start("webhook-intake", &variable).await?;
-    host.serve_door(reception, |reception, request| async move {
-        reception.handle(&request).await
-    })
+    host.serve_doors(
+        reception,
+        |reception, request| async move { reception.handle(&request).await },
+        |reception, message| async move { reception.alarms.noticed(&message).await },
+    )
     .await
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::{FUNCTIONS, referred, template};
 
 #[test]
@@ -58,4 +60,33 @@ fn logs_are_kept_for_a_stated_time_and_each_function_writes_its_own() {
         assert!(groups.insert(group));
     }
     assert_eq!(groups.len(), template.of_kind("AWS::Logs::LogGroup").count());
+}
+
+#[test]
+fn a_function_is_started_by_its_own_address_and_by_the_topic_that_is_named_and_by_nobody_else() {
+    let template = template();
+    let mut started = BTreeSet::new();
+    for (id, permission) in template.of_kind("AWS::Lambda::Permission") {
+        let asked = &permission.properties;
+        let by_topic = asked["Principal"] == "sns.amazonaws.com";
+        started.insert((referred(&asked["FunctionName"]), by_topic));
+        if by_topic {
+            assert_eq!(asked["SourceArn"], json!({ "Ref": "AlarmTopic" }), "{id}");
+            assert_eq!(permission.whole["Condition"], "HasTopic", "{id}");
+        } else {
+            let by_address =
+                asked["Action"] == "lambda:InvokeFunctionUrl" || asked["InvokedViaFunctionUrl"] == true;
+            assert!(by_address, "{id}");
+        }
+    }
+    let expected = [
+        ("ApprovalCallback", false),
+        ("WebhookIntake", false),
+        ("WebhookIntake", true),
+    ];
+    let expected = expected.map(|(function, by_topic)| (function.to_owned(), by_topic));
+    assert_eq!(started, expected.into());
+    let hears = &template.resources["WebhookIntakeHearsTopic"].properties;
+    assert_eq!(hears["TopicArn"], json!({ "Ref": "AlarmTopic" }));
+    assert_eq!(referred(&hears["Endpoint"]), "WebhookIntake");
 }
