@@ -23,6 +23,7 @@ mod evidence;
 mod forecast;
 mod growing;
 mod landing;
+mod lost;
 mod moves;
 mod pace;
 mod passing;
