@@ -3,9 +3,10 @@
 use weir_domain::audit::Action;
 use weir_domain::ids::RunId;
 use weir_domain::pipeline::{CanaryStep, RolloutRule, Strategy};
+use weir_domain::run::Run;
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
-use weir_tests::{Behaviour, World, canary_with, commit, replay};
+use weir_tests::{Behaviour, World, canary_to_production, canary_with, commit, replay};
 
 /// A version of which the replicas with these numbers, in the order in which they are made, fail 300 of 1000 requests.
 async fn pushed(world: &World, sick: &[u64], share: u8) -> RunId {
@@ -240,6 +241,57 @@ fn a_bad_version_whose_gpus_all_fail_is_replaced_three_times_and_then_sent_back(
         assert_eq!(shares(&world, &run).await, [5, 0, 5, 0, 5, 0, 5, 0]);
         world.run_until_idle().await;
         world.expect_serving("Production", &good);
+        world
+    });
+}
+
+/// A canary whose only replica loses its node as often as that, each time as soon as it has its share: on the nodes in their order.
+async fn loses_its_node(world: &World, times: usize) -> RunId {
+    world.cluster.set_pool(12);
+    world.good_model_serves().await;
+    let run = world
+        .push(&commit(2), Behaviour::default(), canary_to_production(&commit(2)))
+        .await;
+    let has_its_share = |run: &Run| {
+        let mut steps = run.steps();
+        steps.any(|(.., state)| state.rollout.as_deref().is_some_and(|r| r.weight.percent() == 5))
+    };
+    for node in (4..).take(times) {
+        world.run_until_run(&run, has_its_share).await;
+        world.cluster.lose_node(node);
+        world.run_until_run(&run, |run| !has_its_share(run)).await;
+    }
+    world.run_until_run(&run, Run::is_over).await;
+    run
+}
+
+#[test]
+fn a_lost_node_takes_the_share_at_once_and_is_not_the_versions_fault() {
+    replay(async |world| {
+        let run = loses_its_node(&world, 1).await;
+        world.expect_status(&run, "succeeded").await;
+        let told = replaced(&world, &run).await;
+        assert_eq!(
+            told,
+            [
+                "a node and not the version: node gpu-4 is gone; no replica answers: 0 of 1 warm; \
+              the step begins again with another replica"
+            ]
+        );
+        assert_eq!(shares(&world, &run).await, [5, 0, 5, 25, 50, 100]);
+        world
+    });
+}
+
+#[test]
+fn a_candidate_that_loses_its_node_again_and_again_is_sent_back() {
+    replay(async |world| {
+        let run = loses_its_node(&world, 4).await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(replaced(&world, &run).await.len(), 3);
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("no replica answers"), "{why}");
+        assert_eq!(shares(&world, &run).await, [5, 0, 5, 0, 5, 0, 5, 0]);
         world
     });
 }

@@ -2,17 +2,18 @@
 //!
 //! A node is asked for once in a rollout: what it is stands in the run from then on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use weir_domain::fit::{Hardware, Labels};
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::Rollout;
-use weir_domain::seen::Landing;
+use weir_domain::seen::{Landing, PodPhase};
+use weir_domain::units::Weight;
 
 use crate::api::Api;
 use crate::fault::Fault;
-use crate::pods::{is_over, is_terminating};
+use crate::pods::{condition, cut, is_over, is_terminating, stands};
 
 /// Looks at nodes of these pods that the rollout does not know yet.
 pub(crate) async fn look(
@@ -27,6 +28,12 @@ pub(crate) async fn look(
         return Ok(landing);
     }
     landing.stable = nodes(stable);
+    match lost(api, rollout, candidate).await {
+        Ok(lost) => landing.lost = lost,
+        // Said below, where other nodes are asked for; a node that nobody may see is not known to be lost.
+        Err(Fault::Denied(_)) => {}
+        Err(fault) => return Err(format!("cannot read a node: {fault}")),
+    }
     let all: BTreeSet<String> = nodes(candidate).union(&landing.stable).cloned().collect();
     for node in all.into_iter().filter(|node| rollout.landed.lacks(node)) {
         match api.find(&format!("/api/v1/nodes/{node}")).await {
@@ -46,6 +53,36 @@ pub(crate) async fn look(
     Ok(landing)
 }
 
+/// Nodes that are gone or not ready, of those on which the candidate's pods ran, where fewer of them are warm than at the last
+/// look.
+async fn lost(api: &Api, rollout: &Rollout, candidate: &[&Value]) -> Result<BTreeMap<String, String>, Fault> {
+    let mut lost = BTreeMap::new();
+    let serves = |pod: &&&Value| stands(pod).0 == PodPhase::Serving && !is_terminating(pod);
+    let warm: Vec<&Value> = candidate.iter().filter(serves).copied().collect();
+    let fewer = warm.len() < rollout.candidate_seen.warm as usize;
+    if !fewer || rollout.weight == Weight::ZERO {
+        return Ok(lost);
+    }
+    let ran: BTreeSet<String> = nodes(candidate).union(rollout.landed.ran()).cloned().collect();
+    for node in ran.difference(&nodes(&warm)) {
+        let found = api.find(&format!("/api/v1/nodes/{node}")).await?;
+        if let Some(how) = how_lost(found.as_ref()) {
+            lost.insert(node.clone(), how);
+        }
+    }
+    Ok(lost)
+}
+
+/// How a node is lost, in words, if it is.
+fn how_lost(node: Option<&Value>) -> Option<String> {
+    let Some(node) = node else {
+        return Some("is gone".into());
+    };
+    let ready = condition(node, "Ready")?;
+    let message = ready["message"].as_str().unwrap_or_default();
+    (ready["status"] != "True").then(|| format!("is not ready: {}", cut(message)))
+}
+
 /// Nodes of pods that stay.
 fn nodes(pods: &[&Value]) -> BTreeSet<String> {
     let staying = pods.iter().filter(|pod| !is_terminating(pod) && !is_over(pod));
@@ -57,4 +94,31 @@ fn labels(node: &Value) -> Labels {
     let labels = node["metadata"]["labels"].as_object().into_iter().flatten();
     let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
     labels.filter_map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_node_is_lost_when_it_is_gone_or_its_kubelet_is_silent() {
+        let of = |status: &str| {
+            let ready =
+                json!({"type": "Ready", "status": status, "message": "Kubelet stopped posting node status."});
+            json!({"status": {"conditions": [ready]}})
+        };
+        let silent = Some("is not ready: Kubelet stopped posting node status.".to_owned());
+        let table = [
+            (None, Some("is gone".to_owned())),
+            (Some(of("Unknown")), silent.clone()),
+            (Some(of("False")), silent),
+            (Some(of("True")), None),
+            (Some(json!({})), None),
+        ];
+        for (node, expected) in table {
+            assert_eq!(how_lost(node.as_ref()), expected, "{node:?}");
+        }
+    }
 }

@@ -119,7 +119,7 @@ impl Place {
     }
 
     /// On what the pods of both revisions run, as far as the rollout does not know it.
-    pub(super) fn landing(&self, pool: &Pool, rollout: &Rollout) -> Landing {
+    pub(super) fn landing(&self, pool: &Pool, rollout: &Rollout, now: Timestamp) -> Landing {
         let nodes = |id: &RevisionId| {
             let pods = self
                 .revisions
@@ -138,8 +138,24 @@ impl Place {
         Landing {
             stable: stable.into_iter().map(node_name).collect(),
             nodes: unknown.map(|(name, node)| (name, pool.hardware(node))).collect(),
+            lost: self.lost(pool, rollout, now),
             hidden: None,
         }
+    }
+
+    /// Nodes that are gone, of those on which the candidate's pods ran, where fewer of them are warm than at the last look.
+    fn lost(&self, pool: &Pool, rollout: &Rollout, now: Timestamp) -> BTreeMap<String, String> {
+        let warm = self
+            .revisions
+            .get(&rollout.candidate)
+            .map_or(0, |seen| seen.warm(now));
+        if warm >= rollout.candidate_seen.warm {
+            return BTreeMap::new();
+        }
+        let gone = pool.gone().map(node_name);
+        gone.filter(|node| rollout.landed.ran().contains(node))
+            .map(|node| (node, "is gone".to_owned()))
+            .collect()
     }
 
     /// The route as it is seen.

@@ -82,6 +82,12 @@ impl Pool {
         Hardware::of(&labels, true)
     }
 
+    /// Nodes that are gone.
+    pub(super) fn gone(&self) -> impl Iterator<Item = usize> {
+        let nodes = self.nodes.iter().flatten().enumerate();
+        nodes.filter(|(_, gpus)| **gpus == 0).map(|(node, _)| node)
+    }
+
     /// A node is gone: its pods are made again, and wait for another.
     pub(super) fn lose<'a>(&mut self, node: usize, lists: impl Iterator<Item = &'a mut Vec<Pod>>) {
         if let Some(gpus) = self.nodes.as_mut().and_then(|nodes| nodes.get_mut(node)) {

@@ -72,7 +72,7 @@ impl Clusters for SimulatedCluster {
             route: place.route(),
             placed: Placed::default(),
             unprepared: place.unprepared(rollout),
-            landing: place.landing(&inside.pool, rollout),
+            landing: place.landing(&inside.pool, rollout, now),
             replicas: place
                 .replicas(&rollout.candidate)
                 .into_iter()

@@ -1,6 +1,7 @@
 //! The candidate grows to what a step needs, and is waited for until it is warm.
 
 use super::evidence::danger;
+use super::lost::waits_for_node;
 use super::moves::{enter, enter_step, reason, set_weight, wait, waits_for_places};
 use super::pause::waits_for_person;
 use super::phases::{Phase, Rollout};
@@ -35,7 +36,9 @@ pub(super) fn growing(
 ) {
     let planned = rollout.plan.steps[step].clone();
     if let Some(why) = danger(rollout, rule) {
-        doubt(draft, rollout, id, rule, &why);
+        if !waits_for_node(draft, rollout, id, rule, scene, (step, &why)) {
+            doubt(draft, rollout, id, rule, &why);
+        }
     } else if correct_weight(draft, rollout, id, rule, scene, held(rollout, step)) {
         // What goes on is decided at the next look, on what the new share shows.
     } else if prepare::waits(draft, rollout, id, rule, scene, step) {

@@ -1,7 +1,7 @@
 //! On what replicas run while they are compared. Before the start it is asked where they could go (`fit::other_hardware`); a pod
 //! that is replaced later, after the loss of a node or by whoever scales, may land elsewhere all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ pub struct Landed {
     /// What each node is on which a pod of either revision ran.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     nodes: BTreeMap<String, Hardware>,
+    /// Nodes on which the candidate's pods ran.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    ran: BTreeSet<String>,
     /// What stable ran on when that was first seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     began: Vec<Hardware>,
@@ -40,9 +43,16 @@ impl Landed {
         !self.hidden && !self.nodes.contains_key(node)
     }
 
+    /// Nodes on which the candidate's pods ran.
+    pub fn ran(&self) -> &BTreeSet<String> {
+        &self.ran
+    }
+
     fn see(&mut self, landing: &Landing, replicas: &[Replica]) {
         self.hidden |= landing.hidden.is_some();
         self.nodes.extend(landing.nodes.clone());
+        let placed = replicas.iter().filter(|replica| !replica.node.is_empty());
+        self.ran.extend(placed.map(|replica| replica.node.clone()));
         if self.began.is_empty() {
             for node in landing.stable.iter().filter_map(|node| self.nodes.get(node)) {
                 if !self.began.contains(node) {
@@ -123,7 +133,7 @@ mod tests {
                 .iter()
                 .map(|(node, product)| ((*node).to_owned(), of(product)))
                 .collect(),
-            hidden: None,
+            ..Landing::default()
         }
     }
 

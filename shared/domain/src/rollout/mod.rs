@@ -25,6 +25,7 @@ mod forecast;
 mod growing;
 mod landing;
 mod lending;
+mod lost;
 mod moves;
 mod pace;
 mod passing;

@@ -142,6 +142,9 @@ pub struct Rollout {
     /// Replicas that were replaced because of their GPU.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub gpus_replaced: u32,
+    /// Times that a step began again because a node was lost.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub nodes_lost: u32,
     /// The replica that was replaced last; because it carried a breach, one in a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Replaced>,
@@ -255,6 +258,7 @@ impl Rollout {
             hardware: Hardware::default(),
             landed: Landed::default(),
             gpus_replaced: 0,
+            nodes_lost: 0,
             replaced: None,
             warm_most: 0,
             cold_until: None,

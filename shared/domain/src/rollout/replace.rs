@@ -105,7 +105,7 @@ pub(super) fn replace_for_gpu(
 }
 
 /// Whether stable is there to take everything at once.
-fn takes_all(rollout: &Rollout, rule: &RolloutRule) -> bool {
+pub(super) fn takes_all(rollout: &Rollout, rule: &RolloutRule) -> bool {
     rollout.stable.is_some()
         && !rollout.has_lent()
         && rollout.plan.carried_by(rollout.stable_warm(), rule) == Weight::FULL

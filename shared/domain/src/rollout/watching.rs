@@ -2,6 +2,7 @@
 
 use super::evidence::{breach, failure, held_blind, held_unfair};
 use super::growing::enter_next;
+use super::lost::waits_for_node;
 use super::moves::{enter, wait};
 use super::passing::{Ended, note_skipped, passes};
 use super::pause::waits_for_person;
@@ -31,13 +32,16 @@ pub(super) fn watching(
 ) {
     let planned = rollout.plan.steps[step].clone();
     if let Some(why) = failure(rollout) {
-        if !replace_for_gpu(draft, rollout, id, rule, scene, step, &why) {
+        if !replace_for_gpu(draft, rollout, id, rule, scene, step, &why)
+            && !waits_for_node(draft, rollout, id, rule, scene, (step, &why))
+        {
             doubt(draft, rollout, id, rule, &why);
         }
         return;
     }
     if let Some(why) = breach(rollout, rule) {
         if !replace_for_gpu(draft, rollout, id, rule, scene, step, &why)
+            && !waits_for_node(draft, rollout, id, rule, scene, (step, &why))
             && !replace(draft, rollout, id, rule, scene, step, &why)
         {
             let why = rollout.blamed(why);
