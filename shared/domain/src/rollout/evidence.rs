@@ -42,7 +42,7 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
         at: now,
     };
     rollout.weighing.add(condition, &block);
-    rollout.carried.see(condition, &scene.replicas);
+    rollout.carried.see(condition, &rollout.weighing, &scene.replicas);
     let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
     if watched && rule.watch > Span::ZERO {
         let shown = rollout.watching.add(condition, &block);

@@ -54,7 +54,7 @@ pub(super) fn replace(
     if !first || !takes_all(rollout, rule) || rollout.candidate_asked < 2 {
         return false;
     }
-    let Some((suspect, replica)) = there(rollout.carried.by(condition), scene) else {
+    let Some((suspect, replica)) = there(rollout.carried.by(condition, &rollout.weighing), scene) else {
         return false;
     };
     let told = match rollout.candidate_asked {
