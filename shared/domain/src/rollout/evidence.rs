@@ -6,7 +6,7 @@ use super::revert::revert_now;
 use crate::decide::Draft;
 use crate::ids::{RevisionId, StepId};
 use crate::judge::condition::Block;
-use crate::judge::{Alpha, power};
+use crate::judge::{Alpha, Tally, power};
 use crate::people::Actor;
 use crate::pipeline::{NoData, RolloutRule};
 use crate::seen::{Counts, Scene, TrafficSeen};
@@ -68,9 +68,11 @@ fn weigh_split(rollout: &mut Rollout, candidate: &Counts, stable: &Counts, now: 
 pub(super) fn power(rollout: &Rollout, step: usize, now: Timestamp) -> Option<String> {
     let planned = rollout.plan.steps.get(step)?;
     let seconds = now.since(rollout.counted_since?).as_seconds();
-    let (requests, bad) = rollout.counted.values().fold((0, 0), |sum, counts| {
-        (sum.0 + counts.requests, sum.1 + counts.bad)
+    let counted = rollout.counted.values();
+    let all = counted.fold(Tally::default(), |sum, counts| {
+        sum.and(Tally::new(counts.bad, counts.requests))
     });
+    let (requests, bad) = (all.total, all.bad);
     let alpha = Alpha::default().of_steps(rollout.parts());
     let step = power::Step {
         rate: requests as f64 / seconds,
