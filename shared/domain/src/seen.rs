@@ -426,11 +426,11 @@ impl Counts {
         } else {
             self.within_ms.retain(|edge, within| {
                 let more = later.within_ms.get(edge);
-                *within += more.copied().unwrap_or(0);
+                *within = within.saturating_add(more.copied().unwrap_or(0));
                 more.is_some()
             });
         }
-        self.timed += later.timed;
+        self.timed = self.timed.saturating_add(later.timed);
     }
 
     /// Whether no latency was counted.

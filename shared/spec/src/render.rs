@@ -35,6 +35,11 @@ fn visible(c: char) -> String {
     }
 }
 
+/// A sentence as it may be shown: names of the user's stand in it.
+fn clean(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
 /// Columns of a terminal that a character takes.
 fn columns(c: char) -> usize {
     let wide = matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}'
@@ -55,7 +60,7 @@ pub(crate) fn diagnostic(out: &mut String, diagnostic: &Diagnostic, sources: &[S
         out,
         "{on}{}{off}: {}",
         diagnostic.severity.as_str(),
-        diagnostic.found
+        clean(&diagnostic.found)
     );
     let number = place.line.to_string();
     let gap = " ".repeat(number.len());
@@ -66,11 +71,11 @@ pub(crate) fn diagnostic(out: &mut String, diagnostic: &Diagnostic, sources: &[S
         place.line,
         place.column
     );
-    let expected = format!("expected {}", diagnostic.expected);
+    let expected = format!("expected {}", clean(&diagnostic.expected));
     let mut below = !diagnostic.expected.is_empty();
     if let Some(line) = source_line(diagnostic, sources) {
-        let (shown, before, width) = window(line, place.column as usize, place.width as usize);
-        let _ = writeln!(out, "{number} │ {shown}");
+        let (text, before, width) = window(line, place.column as usize, place.width as usize);
+        let _ = writeln!(out, "{number} │ {text}");
         let beside = below && gap.len() + before + width + expected.chars().count() <= COLUMNS - 4;
         let label = if beside {
             format!(" {expected}")
@@ -86,7 +91,7 @@ pub(crate) fn diagnostic(out: &mut String, diagnostic: &Diagnostic, sources: &[S
             let _ = writeln!(out, "{gap} │ {line}");
         }
     }
-    if let Some(help) = &diagnostic.help {
+    if let Some(help) = diagnostic.help.as_deref().map(clean) {
         let _ = writeln!(out, "{gap} = help: {help}");
     }
 }
@@ -210,5 +215,17 @@ error: unknown strategy `canery`
         let under = text.lines().nth(3).unwrap();
         let column = |line: &str, needle| line.split(needle).next().unwrap().chars().count();
         assert_eq!(column(source, "here"), column(under, "^^^^"));
+    }
+
+    #[test]
+    fn a_name_of_the_users_moves_no_cursor() {
+        let place = Place::start_of("a.yaml");
+        let found = Diagnostic::error(&place, "request of 1 nvi\tdia\u{1b}[2J/gpu").expected("a\u{7}name");
+        let mut out = String::new();
+        diagnostic(&mut out, &found, &[], false);
+        assert!(
+            out.contains("nvi dia\\u{1b}[2J/gpu") && out.contains("a\\u{7}name"),
+            "{out}"
+        );
     }
 }

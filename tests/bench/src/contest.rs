@@ -5,26 +5,31 @@ use std::thread;
 use crate::random::Random;
 use crate::rules::{Looks, argo, flagger, kayenta, minutes};
 use crate::tally::Firings;
-use crate::traffic::{self, Block, LINE, MINUTE, Scenario};
-use crate::weir;
+use crate::traffic::{self, Block, LINE, MINUTE, Scenario, Seen};
+use crate::weir::{self, Judged, article, errors};
 
 /// The rules of the tables, in their order.
-pub(crate) const RULES: [&str; 7] = [
+pub(crate) const RULES: [&str; 8] = [
     "Argo Rollouts, failureLimit 0",
     "Argo Rollouts, failureLimit 3",
     "Flagger, threshold 5",
     "Kayenta, extra arm (+1 GPU)",
     "Kayenta, against stable",
     "Weir, errors and latency",
+    "Weir, errors and latency, a third of alpha",
     "Weir, errors alone",
 ];
 /// Places in [`RULES`].
 pub(crate) const KAYENTA: [usize; 2] = [3, 4];
 pub(crate) const WEIR: usize = 5;
-pub(crate) const WEIR_ERRORS: usize = 6;
+pub(crate) const WEIR_ERRORS: usize = 7;
+/// Weir with each condition and part of alpha.
+pub(crate) const WEIRS: [usize; 3] = [WEIR, WEIR + 1, WEIR_ERRORS];
 /// After them come counters of failed checks with each limit from 0 to this, so that one can be chosen for its few
 /// false alarms.
 pub(crate) const LIMITS: usize = 16;
+/// Steps, the bake among them, that share alpha in the rule that has a part of it.
+const PARTS: usize = 3;
 /// What such a counter counts.
 pub(crate) const COUNTERS: [&str; 3] = ["Argo Rollouts, errors alone", "Argo Rollouts", "Flagger"];
 
@@ -39,12 +44,15 @@ pub(crate) struct Outcome {
     pub(crate) firings: Vec<Firings>,
     /// Mean of the candidate's requests that failed or took longer than the line, until it was sent back.
     pub(crate) exposed: Vec<f64>,
+    /// When Weir took the candidate's traffic away for the first time, be it for good or for a replica, as in [`WEIRS`].
+    pub(crate) away: Vec<Firings>,
 }
 
 /// One run: when each fired, in blocks from 1, and what users saw until then.
 struct Run {
     fired: Vec<Option<usize>>,
     exposed: Vec<f64>,
+    away: Vec<Option<usize>>,
 }
 
 fn one(scenario: Scenario, rate: f64, seed: u64) -> Run {
@@ -54,24 +62,28 @@ fn one(scenario: Scenario, rate: f64, seed: u64) -> Run {
     let [candidate, extra, stable] = minutes(&blocks, &mut random);
     // The end of a minute, in blocks.
     let end = |minute: Option<usize>| minute.map(|minute| (minute + 1) * MINUTE);
-    let block = |at: Option<usize>| at.map(|at| at + 1);
+    let weirs = [(article(), 1), (article(), PARTS), (errors(), 1)]
+        .map(|(condition, parts)| weir::judge(&condition, &before, &blocks, parts));
     let mut fired = vec![
         end(argo(&candidate, 0, Looks::Both)),
         end(argo(&candidate, 3, Looks::Both)),
         end(flagger(&candidate, 5)),
         end(kayenta(&extra, &candidate)),
         end(kayenta(&stable, &candidate)),
-        block(weir::condition(&before, &blocks, scenario)),
-        block(weir::errors(&before, &blocks, scenario)),
     ];
+    fired.extend(weirs.iter().map(|judged| judged.back));
     fired.extend((0..LIMITS).map(|limit| end(argo(&candidate, limit, Looks::Errors))));
     fired.extend((0..LIMITS).map(|limit| end(argo(&candidate, limit, Looks::Both))));
     fired.extend((0..LIMITS).map(|limit| end(flagger(&candidate, limit + 1))));
     let bad = bad_until(&blocks);
-    let exposed = fired.iter().map(|at| bad[at.unwrap_or(blocks.len())]);
+    let mut exposed: Vec<f64> = fired.iter().map(|at| bad[at.unwrap_or(blocks.len())]).collect();
+    for (place, judged) in WEIRS.into_iter().zip(&weirs) {
+        exposed[place] = judged.exposed(&blocks, failed_or_slow);
+    }
     Run {
-        exposed: exposed.collect(),
+        exposed,
         fired,
+        away: weirs.iter().map(Judged::away).collect(),
     }
 }
 
@@ -79,10 +91,13 @@ fn one(scenario: Scenario, rate: f64, seed: u64) -> Run {
 fn bad_until(blocks: &[Block]) -> Vec<f64> {
     let mut sums = vec![0.0];
     for Block { candidate, .. } in blocks {
-        let bad = (candidate.bad + candidate.slower[LINE]) as f64;
-        sums.push(sums.last().unwrap_or(&0.0) + bad);
+        sums.push(sums.last().unwrap_or(&0.0) + failed_or_slow(candidate) as f64);
     }
     sums
+}
+
+fn failed_or_slow(seen: &Seen) -> u64 {
+    seen.bad + seen.slower[LINE]
 }
 
 /// Runs a scenario with every seed, on every core.
@@ -112,5 +127,8 @@ pub(crate) fn measure(scenario: Scenario, rate: f64, seeds: usize) -> Outcome {
         scenario,
         firings: (0..places).map(firings).collect(),
         exposed: (0..places).map(mean).collect(),
+        away: (0..WEIRS.len())
+            .map(|weir| Firings(runs.iter().map(|run| run.away[weir]).collect()))
+            .collect(),
     }
 }

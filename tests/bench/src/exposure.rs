@@ -1,6 +1,6 @@
 //! What users saw of a bad version until it was sent back, by every rule that hardly ever sends a good one back.
 
-use crate::contest::{COUNTERS, KAYENTA, LIMITS, Outcome, RULES, WEIR, WEIR_ERRORS, counter};
+use crate::contest::{COUNTERS, KAYENTA, LIMITS, Outcome, RULES, WEIRS, counter};
 use crate::traffic::Scenario;
 
 /// Good versions that a rule may send back.
@@ -15,7 +15,7 @@ pub(crate) fn fit(outcomes: &[Outcome]) -> Vec<Fit> {
         return Vec::new();
     };
     let few = |place: &usize| same.firings[*place].within(30) <= FALSE_ALARMS;
-    let fixed = [WEIR, WEIR_ERRORS].into_iter().chain(KAYENTA).filter(few);
+    let fixed = WEIRS.into_iter().chain(KAYENTA).filter(few);
     let mut all: Vec<Fit> = fixed.map(|place| (place, RULES[place].to_owned())).collect();
     for (kind, name) in COUNTERS.iter().enumerate() {
         let limit = (0..LIMITS).find(|limit| few(&counter(kind, *limit)));

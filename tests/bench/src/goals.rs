@@ -1,6 +1,6 @@
 //! What the judge is meant to reach, and whether it did.
 
-use crate::contest::{Outcome, RULES, WEIR, WEIR_ERRORS};
+use crate::contest::{Outcome, RULES, WEIR, WEIR_ERRORS, WEIRS};
 use crate::exposure::{FALSE_ALARMS, fit};
 use crate::traffic::Scenario;
 
@@ -11,6 +11,9 @@ const GOOD: [Scenario; 4] = [
     Scenario::Replicas,
     Scenario::OneSlowReplica,
 ];
+
+/// Of the bad requests of another rule, what Weir's may let happen.
+const HALF: f64 = 0.5;
 
 /// Prints every goal with its figure.
 pub(crate) fn print(many: &[Outcome], few: &[Outcome]) {
@@ -48,7 +51,7 @@ fn tell(met: bool, words: &str) {
 }
 
 fn false_alarms(rate: u32, outcome: &Outcome) {
-    for rule in [WEIR, WEIR_ERRORS] {
+    for rule in WEIRS {
         let (share, (low, high)) = (
             outcome.firings[rule].within(30),
             outcome.firings[rule].interval(30),
@@ -68,20 +71,18 @@ fn false_alarms(rate: u32, outcome: &Outcome) {
     }
 }
 
-/// Fewer bad requests than by any other rule with as few false alarms.
+/// At most half of the bad requests of any other rule with as few false alarms. One rule of Weir stands for it in every
+/// scenario: nobody chooses a rule after the fault is known.
 fn exposure(rate: u32, outcomes: &[Outcome], outcome: &Outcome) {
-    let weir = outcome.exposed[WEIR].min(outcome.exposed[WEIR_ERRORS]);
-    let others = fit(outcomes)
-        .into_iter()
-        .filter(|(place, _)| ![WEIR, WEIR_ERRORS].contains(place));
-    let best = others.min_by(|a, b| outcome.exposed[a.0].total_cmp(&outcome.exposed[b.0]));
-    if let Some((place, name)) = best {
-        let other = outcome.exposed[place];
-        let words = outcome.scenario.words();
+    let (weir, words) = (outcome.exposed[WEIR], outcome.scenario.words());
+    let others = fit(outcomes);
+    for (place, name) in others.iter().filter(|(place, _)| !WEIRS.contains(place)) {
+        let other = outcome.exposed[*place];
+        let part = 100.0 * weir / other;
         tell(
-            weir <= other,
+            weir <= HALF * other,
             &format!(
-                "{words} at {rate} a second: {weir:.1} bad requests, {other:.1} by the best other ({name})"
+                "{words} at {rate} a second: {weir:.1} bad requests, {part:.0} % of the {other:.1} by {name}; at most half"
             ),
         );
     }

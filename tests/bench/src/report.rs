@@ -4,7 +4,7 @@ use std::path::Path;
 
 use weir_plot::{Line, Panel, draw};
 
-use crate::contest::{Outcome, RULES, WEIR, WEIR_ERRORS, measure};
+use crate::contest::{Outcome, RULES, WEIR, WEIR_ERRORS, WEIRS, measure};
 use crate::traffic::Scenario;
 use crate::{agreement, exposure};
 
@@ -23,9 +23,10 @@ pub(crate) fn traffic(rate: f64, seeds: usize, folder: Option<&Path>, words: &st
         println!("\nIdentical versions under trouble: every one sent back is a mistake.\n");
         table(&outcomes, |outcome| !outcome.scenario.harmful());
     }
+    taken_away(&outcomes);
     println!("\nWeir, with 95 % intervals:\n");
     for outcome in &outcomes {
-        for rule in [WEIR, WEIR_ERRORS] {
+        for rule in WEIRS {
             let (firings, name) = (&outcome.firings[rule], RULES[rule]);
             let (low, high) = firings.interval(30);
             let median = firings.median().map_or(String::new(), |(at, low, high)| {
@@ -46,6 +47,18 @@ pub(crate) fn traffic(rate: f64, seeds: usize, folder: Option<&Path>, words: &st
         plots(&outcomes, folder);
     }
     outcomes
+}
+
+/// What Weir's rules do before they blame the version: traffic is away while a replica is replaced.
+fn taken_away(outcomes: &[Outcome]) {
+    let names: Vec<&str> = outcomes.iter().map(|outcome| outcome.scenario.words()).collect();
+    println!("\nTraffic taken away, for good or until one replica is replaced.\n");
+    println!("| rule | {} |", names.join(" | "));
+    println!("|---|{}", "---|".repeat(names.len()));
+    for (weir, rule) in WEIRS.into_iter().enumerate() {
+        let cells: Vec<String> = outcomes.iter().map(|outcome| outcome.away[weir].cell()).collect();
+        println!("| {} | {} |", RULES[rule], cells.join(" | "));
+    }
 }
 
 fn table(outcomes: &[Outcome], shown: impl Fn(&Outcome) -> bool) {

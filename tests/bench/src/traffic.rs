@@ -16,8 +16,10 @@ pub(crate) const MINUTE: usize = 4;
 const BLOCK_SECONDS: f64 = 15.0;
 /// The candidate's share.
 pub(crate) const WEIGHT: f64 = 0.05;
-/// Replicas of the candidate, and groups of those of stable.
-pub(crate) const REPLICAS: (usize, usize) = (3, 8);
+/// Replicas of the candidate.
+pub(crate) const REPLICAS: usize = 3;
+/// Replicas of stable, where replicas behave differently; elsewhere their sum is drawn at once.
+const STABLES: usize = 8;
 /// Share of requests that fail.
 pub(crate) const ERRORS: f64 = 0.01;
 const MEDIAN_MS: f64 = 250.0;
@@ -64,8 +66,8 @@ pub(crate) enum Scenario {
     MissingScrapes,
     /// Identical; counters of the candidate start again once in twenty blocks, and what was counted before is lost.
     CounterResets,
-    /// Identical; every block comes twice and out of order.
-    Duplicates,
+    /// Identical; one look in five is too late and leaves its counts to the next, and every one is repeated.
+    Looks,
 }
 
 impl Scenario {
@@ -85,7 +87,7 @@ impl Scenario {
         Self::Ramp,
         Self::MissingScrapes,
         Self::CounterResets,
-        Self::Duplicates,
+        Self::Looks,
     ];
 
     /// What readers of the table see.
@@ -105,7 +107,7 @@ impl Scenario {
             Self::Ramp => "ramp",
             Self::MissingScrapes => "missing scrapes",
             Self::CounterResets => "counter resets",
-            Self::Duplicates => "duplicates, reordered",
+            Self::Looks => "looks late or twice",
         }
     }
 
@@ -117,7 +119,7 @@ impl Scenario {
         )
     }
 
-    /// Whether replicas are told apart in it.
+    /// Whether replicas of the same version behave differently.
     pub(crate) fn by_replica(self) -> bool {
         matches!(
             self,
@@ -140,12 +142,17 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, other: &Self) {
+    /// Adds counts alone.
+    pub(crate) fn count(&mut self, other: &Self) {
         self.total += other.total;
         self.bad += other.bad;
         for (sum, n) in self.slower.iter_mut().zip(other.slower) {
             *sum += n;
         }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.count(other);
         self.latencies.extend_from_slice(&other.latencies);
     }
 }
@@ -159,12 +166,14 @@ pub(crate) struct Block {
     pub extra: Seen,
     /// The stable revision; no single latencies.
     pub stable: Seen,
-    /// Replica by replica, where they are told apart.
-    pub candidate_replicas: Vec<Seen>,
-    /// Groups of stable's replicas.
-    pub stable_replicas: Vec<Seen>,
+    /// The candidate, replica by replica.
+    pub replicas: Vec<Seen>,
+    /// What one that comes in place of another would have answered.
+    pub spare: Seen,
     /// Whether it could be measured.
     pub measured: bool,
+    /// Looks at its end: none if it was too late, two if it was repeated.
+    pub looks: usize,
 }
 
 /// How a replica behaves.
@@ -211,7 +220,7 @@ pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> Vec<Blo
         },
         _ => HEALTHY,
     };
-    let parts = if scenario.by_replica() { REPLICAS } else { (1, 1) };
+    let stables = if scenario.by_replica() { STABLES } else { 1 };
     let differ = |random: &mut Random| match scenario {
         Scenario::Replicas => Behaviour {
             errors: (0.3 * random.normal()).exp(),
@@ -220,14 +229,15 @@ pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> Vec<Blo
         },
         _ => HEALTHY,
     };
-    let mut candidates: Vec<Behaviour> = (0..parts.0).map(|_| differ(random)).collect();
-    let stables: Vec<Behaviour> = (0..parts.1).map(|_| differ(random)).collect();
+    // The last one is the spare.
+    let mut candidates: Vec<Behaviour> = (0..=REPLICAS).map(|_| differ(random)).collect();
+    let stables: Vec<Behaviour> = (0..stables).map(|_| differ(random)).collect();
     match scenario {
         Scenario::OneSlowReplica => candidates[0].slower = 2.0,
         Scenario::Replicas => {}
-        _ => candidates[0] = harm,
+        _ => candidates.fill(harm),
     }
-    let mut bursts = vec![0_usize; parts.0 + parts.1];
+    let mut bursts = vec![0_usize; candidates.len() + stables.len()];
     (0..BLOCKS)
         .map(|block| one(scenario, rate, block, &candidates, &stables, &mut bursts, random))
         .collect()
@@ -255,27 +265,29 @@ fn one(
     };
     let mut out = Block {
         measured: true,
+        looks: 1,
         ..Block::default()
     };
+    // Counters that start again lose a part of what was counted.
+    let kept = match scenario {
+        Scenario::CounterResets if random.unit() < 0.05 => 1.0 - random.unit(),
+        _ => 1.0,
+    };
     for (behaviour, level) in candidates.iter().zip(levels_a) {
-        let share = WEIGHT / candidates.len() as f64;
-        let seen = draw(share, behaviour, *level, true, random);
-        out.candidate.add(&seen);
-        out.candidate_replicas.push(seen);
+        let seen = draw(kept * WEIGHT / REPLICAS as f64, behaviour, *level, true, random);
+        out.replicas.push(seen);
     }
+    out.spare = out.replicas.pop().unwrap_or_default();
+    out.replicas.iter().for_each(|seen| out.candidate.add(seen));
     out.extra = draw(WEIGHT, &HEALTHY, levels_b[0], true, random);
     for (behaviour, level) in stables.iter().zip(levels_b) {
         let share = (1.0 - WEIGHT) / stables.len() as f64;
         let seen = draw(share, behaviour, *level, false, random);
         out.stable.add(&seen);
-        out.stable_replicas.push(seen);
     }
     match scenario {
         Scenario::MissingScrapes => out.measured = random.unit() > 0.2,
-        Scenario::CounterResets if random.unit() < 0.05 => {
-            let lost = random.unit();
-            out.candidate = draw(WEIGHT * (1.0 - lost), &HEALTHY, 1.0, true, random);
-        }
+        Scenario::Looks => out.looks = if random.unit() < 0.2 { 0 } else { 2 },
         _ => {}
     }
     out
@@ -298,8 +310,11 @@ fn burst_levels(scenario: Scenario, bursts: &mut [usize], random: &mut Random) -
             *left = MINUTE;
         }
     }
-    if scenario == Scenario::BurstsTogether {
-        bursts.fill(bursts[0]);
+    let candidate = bursts[0];
+    match scenario {
+        Scenario::BurstsTogether => bursts.fill(candidate),
+        Scenario::BurstsApart => bursts[..=REPLICAS].fill(candidate),
+        _ => {}
     }
     bursts
         .iter()

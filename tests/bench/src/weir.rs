@@ -1,40 +1,188 @@
-//! Weir's judge on the same traffic, with its boundary as it is: 1/alpha, alpha 1 %.
+//! What Weir's engine does with the same traffic: a breach takes the candidate's traffic away at once, and then it is asked
+//! whether one replica carries it. If so, that one is replaced, once, and the step begins again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
-use weir_domain::judge::condition::Weighing;
-use weir_domain::judge::replicas::{ReplicaBlock, Replicas};
-use weir_domain::judge::{ALPHA, Arms, Asked, Judge, Ordered, Question, Tally, Verdict};
-use weir_domain::seen::Counts;
+use weir_domain::judge::carried::Carried;
+use weir_domain::judge::condition::{Block as Weighed, Weighing};
+use weir_domain::seen::{Counts, Replica};
+use weir_domain::time::Timestamp;
 
-use crate::traffic::{Block, EDGES, Scenario, Seen};
+use crate::traffic::{BEFORE, Block, EDGES, REPLICAS, Seen};
 
-/// Edges that replicas are compared at: near stable's median, ninth decile and the line.
-const REPLICA_EDGES: [usize; 3] = [3, 4, 6];
+/// What came of a run, in blocks from 1.
+#[derive(Default)]
+pub(crate) struct Judged {
+    /// When the version was sent back; `None`: never.
+    pub(crate) back: Option<usize>,
+    /// When a replica was replaced; the candidate then has no traffic for as long as one takes to load.
+    pub(crate) replaced: Option<usize>,
+}
+
+impl Judged {
+    /// When its traffic was taken away for the first time, for whatever reason.
+    pub(crate) fn away(&self) -> Option<usize> {
+        self.replaced.or(self.back)
+    }
+
+    /// Whether the candidate had no traffic in a block, from 0, although it was not sent back.
+    fn loads(&self, block: usize) -> bool {
+        self.replaced.is_some_and(|at| (at..at + BEFORE).contains(&block))
+    }
+
+    /// What each block showed users of the candidate, until it was sent back.
+    pub(crate) fn exposed(&self, blocks: &[Block], bad: impl Fn(&Seen) -> u64) -> f64 {
+        let until = self.back.unwrap_or(blocks.len());
+        let served = (0..until).filter(|block| !self.loads(*block));
+        served.map(|block| bad(&blocks[block].candidate) as f64).sum()
+    }
+}
 
 /// `error_rate > 2% || latency_p99 > 1000ms`, the article's condition.
 pub(crate) fn article() -> Condition {
-    let compare = |metric: &str, value: f64, written: &str, dimension| {
-        let line = Quantity {
-            value,
-            dimension,
-            written: written.into(),
-        };
-        Condition::Compare(Comparison {
-            metric: metric.into(),
-            window: None,
-            op: Op::Above,
-            line,
-            during: None,
-            mode: Mode::Evidence,
-        })
+    let latency = compare("latency_p99", 1.0, "1000ms", Dimension::Seconds);
+    Condition::Or(vec![errors(), latency])
+}
+
+/// `error_rate > 2%`.
+pub(crate) fn errors() -> Condition {
+    compare("error_rate", 0.02, "2%", Dimension::Ratio)
+}
+
+fn compare(metric: &str, value: f64, written: &str, dimension: Dimension) -> Condition {
+    let line = Quantity {
+        value,
+        dimension,
+        written: written.into(),
     };
-    let errors = compare("error_rate", 0.02, "2%", Dimension::Ratio);
-    Condition::Or(vec![
-        errors,
-        compare("latency_p99", 1.0, "1000ms", Dimension::Seconds),
-    ])
+    Condition::Compare(Comparison {
+        metric: metric.into(),
+        window: None,
+        op: Op::Above,
+        line,
+        during: None,
+        mode: Mode::Evidence,
+    })
+}
+
+/// The candidate and stable as the engine reads them: counters since the rollout began.
+struct Engine<'a> {
+    condition: &'a Condition,
+    weighing: Weighing,
+    carried: Carried,
+    /// Counters of each replica, of those that are gone, and of stable, now and when they were looked at last.
+    replicas: BTreeMap<usize, Seen>,
+    gone: Seen,
+    stable: Seen,
+    looked: (Counts, Counts),
+}
+
+impl<'a> Engine<'a> {
+    fn new(condition: &'a Condition) -> Self {
+        Self {
+            condition,
+            weighing: Weighing::default(),
+            carried: Carried::default(),
+            replicas: BTreeMap::new(),
+            gone: Seen::default(),
+            stable: Seen::default(),
+            looked: Default::default(),
+        }
+    }
+
+    /// As a rollout does at every look: what was counted since the last one is a block.
+    fn look(&mut self) {
+        let mut all = self.gone.clone();
+        self.replicas.values().for_each(|seen| all.count(seen));
+        let (candidate, stable) = (counts(&all), counts(&self.stable));
+        let (before, now) = (&self.looked, (candidate, stable));
+        // Times of blocks matter to conditions with a time alone.
+        self.weighing.add(
+            self.condition,
+            &Weighed {
+                candidate: &now.0.since(&before.0),
+                stable: &now.1.since(&before.1),
+                values: &BTreeMap::new(),
+                at: Timestamp(0),
+                cold: false,
+            },
+        );
+        self.looked = now;
+        let replicas: Vec<Replica> = self
+            .replicas
+            .iter()
+            .map(|(n, seen)| Replica {
+                pod: n.to_string(),
+                node: String::new(),
+                counts: counts(seen),
+                gpus: None,
+            })
+            .collect();
+        self.carried.see(self.condition, &self.weighing, &replicas);
+    }
+
+    /// New weights.
+    fn restart(&mut self) {
+        self.weighing.restart();
+        self.carried.restart();
+    }
+
+    fn breaches(&self, parts: usize) -> bool {
+        let evidence = self.weighing.weigh(self.condition);
+        evidence.is_some_and(|evidence| evidence.shows_breach(parts))
+    }
+}
+
+/// What the engine does in a step that has one of so many parts of the error rate.
+pub(crate) fn judge(condition: &Condition, before: &[Seen], blocks: &[Block], parts: usize) -> Judged {
+    let mut engine = Engine::new(condition);
+    for seen in before {
+        engine.stable.count(seen);
+        engine.look();
+    }
+    engine.restart();
+    let mut judged = Judged::default();
+    let mut serving: BTreeSet<usize> = (0..REPLICAS).collect();
+    for (at, block) in blocks.iter().enumerate() {
+        if !block.measured {
+            continue;
+        }
+        engine.stable.count(&block.stable);
+        if !judged.loads(at) {
+            for n in &serving {
+                let seen = block.replicas.get(*n).unwrap_or(&block.spare);
+                engine.replicas.entry(*n).or_default().count(seen);
+            }
+        }
+        if block.looks == 0 {
+            continue;
+        }
+        (0..block.looks).for_each(|_| engine.look());
+        if judged
+            .replaced
+            .is_some_and(|replaced| at + 1 == replaced + BEFORE)
+        {
+            engine.restart();
+        }
+        if judged.loads(at) || !engine.breaches(parts) {
+            continue;
+        }
+        let suspect = engine
+            .carried
+            .by(condition, &engine.weighing)
+            .filter(|_| judged.replaced.is_none());
+        let Some(n) = suspect.and_then(|suspect| suspect.pod.parse::<usize>().ok()) else {
+            judged.back = Some(at + 1);
+            break;
+        };
+        judged.replaced = Some(at + 1);
+        serving.remove(&n);
+        serving.insert(REPLICAS);
+        engine.gone.count(&engine.replicas.remove(&n).unwrap_or_default());
+        engine.restart();
+    }
+    judged
 }
 
 fn counts(seen: &Seen) -> Counts {
@@ -50,115 +198,4 @@ fn counts(seen: &Seen) -> Counts {
         timed: seen.total,
         ..Counts::default()
     }
-}
-
-/// Times of blocks matter to conditions with a time alone, which the article's has none of.
-fn add(weighing: &mut Weighing, condition: &Condition, candidate: &Counts, stable: &Counts) {
-    let block = weir_domain::judge::condition::Block {
-        candidate,
-        stable,
-        values: &std::collections::BTreeMap::new(),
-        at: weir_domain::time::Timestamp(0),
-        cold: false,
-    };
-    weighing.add(condition, &block);
-}
-
-/// Block at whose end the engine's evidence on the article's condition sends traffic back.
-pub(crate) fn condition(before: &[Seen], blocks: &[Block], scenario: Scenario) -> Option<usize> {
-    if scenario.by_replica() {
-        return replicas(blocks, 1 + REPLICA_EDGES.len());
-    }
-    let article = article();
-    let mut weighing = Weighing::default();
-    for seen in before {
-        add(&mut weighing, &article, &Counts::default(), &counts(seen));
-    }
-    arrivals(blocks, scenario).into_iter().find(|id| {
-        let block = &blocks[*id];
-        add(
-            &mut weighing,
-            &article,
-            &counts(&block.candidate),
-            &counts(&block.stable),
-        );
-        weighing
-            .weigh(&article)
-            .is_some_and(|evidence| evidence.shows_breach(1))
-    })
-}
-
-/// The same on errors alone, against stable alone.
-pub(crate) fn errors(before: &[Seen], blocks: &[Block], scenario: Scenario) -> Option<usize> {
-    if scenario.by_replica() {
-        return replicas(blocks, 1);
-    }
-    let metrics = BTreeMap::from([("errors".to_owned(), Asked::default())]);
-    let mut judge = Judge::new(Question {
-        metrics,
-        steps: Some(1),
-        ..Question::default()
-    });
-    for seen in before {
-        let arms = Arms {
-            stable: Tally::new(seen.bad, seen.total),
-            candidate: Tally::default(),
-        };
-        judge.add(&BTreeMap::from([("errors".to_owned(), arms)]));
-    }
-    arrivals(blocks, scenario).into_iter().find(|id| {
-        let (candidate, stable) = (&blocks[*id].candidate, &blocks[*id].stable);
-        let arms = Arms {
-            candidate: Tally::new(candidate.bad, candidate.total),
-            stable: Tally::new(stable.bad, stable.total),
-        };
-        judge.add(&BTreeMap::from([("errors".to_owned(), arms)]));
-        judge.look().0 == Verdict::Rollback
-    })
-}
-
-/// Replica by replica: errors, and three edges after them, averaged.
-fn replicas(blocks: &[Block], metrics: usize) -> Option<usize> {
-    let mut metrics = vec![Replicas::new(Asked::default()); metrics];
-    blocks.iter().position(|block| {
-        let tallies = |replicas: &[Seen], of: &dyn Fn(&Seen) -> u64| -> Vec<Tally> {
-            replicas
-                .iter()
-                .map(|seen| Tally::new(of(seen), seen.total))
-                .collect()
-        };
-        for (i, metric) in metrics.iter_mut().enumerate() {
-            let of = |seen: &Seen| match i {
-                0 => seen.bad,
-                _ => seen.slower[REPLICA_EDGES[i - 1]],
-            };
-            metric.add(&ReplicaBlock {
-                stable: tallies(&block.stable_replicas, &of),
-                candidate: tallies(&block.candidate_replicas, &of),
-            });
-        }
-        let mean: f64 = metrics
-            .iter()
-            .map(|metric| metric.ln_e().unwrap_or(0.0).exp())
-            .sum::<f64>()
-            / metrics.len() as f64;
-        mean >= 1.0 / ALPHA
-    })
-}
-
-/// Blocks in the order in which they are applied, after the reorder window.
-fn arrivals(blocks: &[Block], scenario: Scenario) -> Vec<usize> {
-    let mut order = Ordered::starting_at(0);
-    let mut out = Vec::new();
-    let measured = (0..blocks.len()).filter(|id| blocks[*id].measured);
-    let mut sent: Vec<usize> = measured.collect();
-    if scenario == Scenario::Duplicates {
-        sent.chunks_mut(3).for_each(<[usize]>::reverse);
-        sent = sent.iter().flat_map(|id| [*id, *id]).collect();
-    }
-    for id in sent {
-        out.extend(order.take(id as u64, ()).into_iter().map(|(id, ())| id as usize));
-    }
-    out.extend(order.finish().into_iter().map(|(id, ())| id as usize));
-    out
 }

@@ -21,6 +21,8 @@ use super::output::{Exit, Failure, Output};
 
 /// Bytes of a line: far more than a block's line has.
 const MAX_LINE: u64 = 1 << 20;
+/// Requests of an arm in a block: 2^53, up to which a number of JSON is exact everywhere.
+const MAX_COUNT: u64 = 1 << 53;
 /// ln of the greatest evidence that is printed; more would be no JSON number.
 const LN_GREATEST: f64 = 700.0;
 
@@ -117,6 +119,12 @@ struct CountLine {
 
 impl CountLine {
     fn tally(&self, metric: &str) -> Result<Tally, Failure> {
+        if self.total > MAX_COUNT {
+            return Err(Failure::new(format!(
+                "metric `{metric}`: {} requests: expected at most {MAX_COUNT} in a block; send the counts of each block, not a counter",
+                self.total
+            )));
+        }
         if self.bad > self.total {
             let (bad, total) = (self.bad, self.total);
             return Err(Failure::new(format!(
@@ -298,6 +306,19 @@ mod tests {
     }
 
     #[test]
+    fn the_greatest_counts_are_judged() {
+        let mut session = session(CONFIG);
+        let most = format!(r#"{{"bad":{MAX_COUNT},"total":{MAX_COUNT}}}"#);
+        let lines: Vec<String> = (0..3000)
+            .map(|block| {
+                format!(r#"{{"block":{block},"metric":"errors","stable":{most},"candidate":{most}}}"#)
+            })
+            .collect();
+        feed(&mut session, &lines);
+        assert_eq!(session.end().unwrap()["verdict"], "rollback");
+    }
+
+    #[test]
     fn what_cannot_be_asked_or_read_is_told() {
         let faults = [
             (r#"{"alpha": 1, "metrics": {"e": {}}}"#, "alpha 1"),
@@ -322,6 +343,7 @@ mod tests {
             "[]",
             r#"{"block":1}"#,
             &line(1, 41),
+            &line(1, 1).replace("700", "18446744073709551615"),
             &line(1, 1).replace("errors", "errs"),
             &line(1, 1).replace("\"bad\":1", "\"bad\":-1"),
         ] {

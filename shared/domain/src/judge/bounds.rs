@@ -72,8 +72,8 @@ fn ln_ratio(place: usize) -> f64 {
 impl RatioBounds {
     /// Adds a block; `factor` is how much wider than chance its counts spread.
     pub fn add(&mut self, arms: Arms, factor: f64) {
-        let all = (arms.candidate.total + arms.stable.total) as f64;
-        let bad = (arms.candidate.bad + arms.stable.bad) as f64 / factor;
+        let all = arms.candidate.total as f64 + arms.stable.total as f64;
+        let bad = (arms.candidate.bad as f64 + arms.stable.bad as f64) / factor;
         // A block of one arm only says nothing on the ratio, and without a bad request the sum does not move.
         if arms.candidate.total == 0 || arms.stable.total == 0 || bad == 0.0 {
             return;
@@ -81,7 +81,8 @@ impl RatioBounds {
         let candidate = arms.candidate.total as f64 / all;
         self.candidate += arms.candidate.bad as f64 / factor;
         for (sum, ratio) in self.sums.iter_mut().zip(PLACES.ratio) {
-            *sum += (bad * (1.0 + candidate * (ratio - 1.0)).ln() / UNIT).round() as i64;
+            let block = (bad * (1.0 + candidate * (ratio - 1.0)).ln() / UNIT).round() as i64;
+            *sum = sum.saturating_add(block);
         }
     }
 

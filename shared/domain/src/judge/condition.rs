@@ -217,6 +217,17 @@ impl Weighing {
         })
     }
 
+    /// Edges at which latencies are compared with stable, each with the name of its metric.
+    pub(super) fn edges(&self) -> impl Iterator<Item = (u64, String)> {
+        self.edges.iter().map(|edge| (*edge, edge_name(*edge)))
+    }
+
+    /// What stable answered in this step, of a metric by its name.
+    pub(super) fn stable_of(&self, name: &str) -> Tally {
+        let metric = self.metrics.get(name);
+        metric.map_or(Tally::default(), |metric| metric.shown().counted.stable)
+    }
+
     /// A new step: evidence starts again, what is known of stable stays. A rule about a point of time goes on.
     pub fn restart(&mut self) {
         self.metrics.values_mut().for_each(Metric::restart);

@@ -112,11 +112,6 @@ impl Metric {
         bounds_of_parts(self.bad, self.total, alpha)
     }
 
-    /// ln of the evidence of "the ratio is greater than this", for a null that leaves room for replicas.
-    pub(super) fn ln_e_ratio_over(&self, ln_ratio: f64) -> f64 {
-        self.bounds.ln_e_greater(ln_ratio)
-    }
-
     /// A new step: evidence starts again; the level of stable and its bursts stay known.
     pub fn restart(&mut self) {
         self.relative.restart();

@@ -7,7 +7,7 @@
 //! e-values is one again, so several metrics need no correction beyond sharing the stake.
 //!
 //! ```text
-//!  block {stable, candidate} ──▶ order ──▶ bursts (how far to trust) ──▶ relative · share · bounds ──▶ step: verdict
+//!  block {stable, candidate} ──▶ bursts (how far to trust) ──▶ relative · share · bounds ──▶ step: verdict
 //! ```
 //! No randomness, sums in a fixed order: the same blocks always give the same verdict. [`step::Judge`] is where to
 //! start reading; [`condition`] weighs the conditions of a pipeline.
@@ -23,7 +23,6 @@ pub mod experiment;
 pub mod hardware;
 pub mod kayenta;
 mod metric;
-mod order;
 pub mod point;
 pub mod power;
 pub mod proof;
@@ -32,7 +31,6 @@ pub mod ranks;
 mod ratio;
 mod recent;
 mod relative;
-pub mod replicas;
 mod root;
 mod said;
 pub mod series;
@@ -51,7 +49,6 @@ pub use budget::{ALPHA, Alpha};
 pub use bursts::Bursts;
 pub use condition::{Evidence, weigh};
 pub use metric::{Asked, Metric, Shown};
-pub use order::{Ordered, WINDOW};
 pub use ratio::{ln_e_by_arm, ln_e_two_by_two};
 pub use relative::Relative;
 pub use share::{ln_e_over, ln_e_under, share_bounds};

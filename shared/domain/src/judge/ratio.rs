@@ -27,7 +27,7 @@ fn ln_arm(tally: Tally, t: f64, t0: f64) -> f64 {
 /// request of either arm, and that exponent is 0 at `p_a = null p_b`: exact for any level, sharp for small ones.
 pub fn ln_e_by_arm(arms: Arms, null: f64, alternative: f64) -> f64 {
     let (n_a, n_b) = (arms.candidate.total as f64, arms.stable.total as f64);
-    let all_bad = (arms.candidate.bad + arms.stable.bad) as f64;
+    let all_bad = arms.candidate.bad as f64 + arms.stable.bad as f64;
     let level = ((n_a * null + n_b) / (n_a * alternative + n_b)).ln();
     arms.candidate.bad as f64 * (alternative / null).ln() + all_bad * level
 }

@@ -39,6 +39,12 @@ pub(super) fn ln_e_under_parts(bad: f64, total: f64, line: f64) -> f64 {
     ln_mean(shares.map(|q| (ln_ratio(bad, total, q, line), 1.0)))
 }
 
+/// ln of how much likelier a count is with one share than with another.
+pub(super) fn ln_likelier(tally: Tally, share: f64, than: f64) -> f64 {
+    let inside = |share: f64| share.clamp(NEAREST, 1.0 - NEAREST);
+    ln_ratio(tally.bad as f64, tally.total as f64, inside(share), inside(than))
+}
+
 fn ln_ratio(bad: f64, total: f64, q: f64, line: f64) -> f64 {
     bad * (q / line).ln() + (total - bad) * ((1.0 - q) / (1.0 - line)).ln()
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::judge::{Ordered, Tally};
+use crate::judge::Tally;
 use proptest::prelude::*;
 
 fn question(promote: Promote) -> Question {
@@ -120,28 +120,6 @@ fn the_state_is_small_and_reads_back_as_it_was() {
 }
 
 proptest! {
-    #[test]
-    fn any_order_inside_the_window_gives_the_same_evidence(
-        bad in prop::collection::vec((0_u64..4, 0_u64..12), 40), swaps in prop::collection::vec(0_usize..13, 0..13),
-    ) {
-        let mut sent: Vec<usize> = (0..39).collect();
-        swaps.iter().for_each(|triple| sent[triple * 3..triple * 3 + 3].reverse());
-        let arrive = |ids: &[usize]| {
-            let (mut judge, mut order) = (Judge::new(question(Promote::Article)), Ordered::starting_at(0));
-            for id in ids {
-                let (a, b) = bad[*id];
-                for (_, block) in order.take(*id as u64, block(a, 40, b, 700)) {
-                    judge.add(&block);
-                }
-                // Delivered twice.
-                assert!(order.take(*id as u64, block(a, 40, b, 700)).is_empty());
-            }
-            judge
-        };
-        let in_order: Vec<usize> = (0..39).collect();
-        prop_assert_eq!(arrive(&sent), arrive(&in_order));
-    }
-
     #[test]
     fn promotion_never_comes_without_the_samples(
         blocks in prop::collection::vec((0_u64..3, 0_u64..30, 0_u64..10, 0_u64..500), 0..12), proven in any::<bool>(),

@@ -18,12 +18,12 @@ impl Tally {
         Self { bad, total }
     }
 
-    /// Both together.
+    /// Both together; as many as can be counted at most.
     #[must_use]
     pub fn and(self, more: Self) -> Self {
         Self {
-            bad: self.bad + more.bad,
-            total: self.total + more.total,
+            bad: self.bad.saturating_add(more.bad),
+            total: self.total.saturating_add(more.total),
         }
     }
 

@@ -9,7 +9,7 @@ use super::revert::revert_now;
 use crate::decide::Draft;
 use crate::ids::{RevisionId, StepId};
 use crate::judge::condition::Block;
-use crate::judge::{Alpha, power};
+use crate::judge::{Alpha, Tally, power};
 use crate::people::Actor;
 use crate::pipeline::{NoData, RolloutRule};
 use crate::seen::{Counts, Scene, TrafficSeen};
@@ -52,9 +52,9 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
         cold: is_cold(rollout, rule, scene.candidate.warm, now),
     };
     rollout.weighing.add(condition, &block);
-    rollout.carried.see(condition, &scene.replicas);
+    rollout.carried.see(condition, &rollout.weighing, &scene.replicas);
     if block.cold {
-        rollout.carried.leave_out_latencies(condition);
+        rollout.carried.leave_out_latencies(condition, &rollout.weighing);
     }
     let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
     if watched && rule.watch > Span::ZERO {
@@ -81,9 +81,11 @@ fn weigh_split(rollout: &mut Rollout, candidate: &Counts, stable: &Counts, now: 
 pub(super) fn power(rollout: &Rollout, step: usize, now: Timestamp) -> Option<String> {
     let planned = rollout.plan.steps.get(step)?;
     let seconds = now.since(rollout.counted_since?).as_seconds();
-    let (requests, bad) = rollout.counted.values().fold((0, 0), |sum, counts| {
-        (sum.0 + counts.requests, sum.1 + counts.bad)
+    let counted = rollout.counted.values();
+    let all = counted.fold(Tally::default(), |sum, counts| {
+        sum.and(Tally::new(counts.bad, counts.requests))
     });
+    let (requests, bad) = (all.total, all.bad);
     let alpha = Alpha::default().of_steps(rollout.parts());
     let step = power::Step {
         rate: requests as f64 / seconds,

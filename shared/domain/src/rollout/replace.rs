@@ -189,7 +189,7 @@ impl Rollout {
         if self.candidate_asked < 2 {
             return None;
         }
-        let (suspect, replica) = there(self.carried.by(rule.rollback.as_ref()?), scene)?;
+        let (suspect, replica) = there(self.carried.by(rule.rollback.as_ref()?, &self.weighing), scene)?;
         let told = match self.candidate_asked {
             2 => "one of two replicas (not_separable), so that it may still be the version",
             _ => "one replica and not the version",
@@ -294,9 +294,13 @@ mod tests {
             .replicas
             .iter_mut()
             .for_each(|replica| replica.counts = Counts::default());
-        rollout.carried.see(&condition, &first.replicas);
+        rollout
+            .carried
+            .see(&condition, &rollout.weighing, &first.replicas);
         rollout.carried.restart();
-        rollout.carried.see(&condition, &scene_now.replicas);
+        rollout
+            .carried
+            .see(&condition, &rollout.weighing, &scene_now.replicas);
         rollout.passed_alone = passed.map(str::to_owned);
         (rollout, rule, scene_now)
     }
