@@ -50,10 +50,10 @@ impl CommandError {
 /// # Errors
 /// The condition or the values cannot be read.
 pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
-    let values: Value = serde_json::from_str(values).map_err(|error| CommandError::Values {
-        message: format!("the values are not JSON: {error}"),
-        line: Some(error.line()),
-        column: Some(error.column()),
+    let values: Value = weir_domain::json::read(values).map_err(|fault| CommandError::Values {
+        message: format!("the values cannot be read: {fault}"),
+        line: Some(fault.line),
+        column: Some(fault.column),
     })?;
     let Value::Object(values) = values else {
         return Err(values_error("the values are not an object of metric names"));
