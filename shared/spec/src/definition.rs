@@ -276,6 +276,10 @@ pub struct CanaryDef {
     pub place: Place,
     /// Steps.
     pub steps: Vec<CanaryStepDef>,
+    /// Whether steps were written that cannot be read, which has been complained about.
+    pub unread: bool,
+    /// Where `weight` or `interval` stands beside `steps`.
+    pub beside: Option<Place>,
     /// Success rate in percent.
     pub threshold: f64,
     /// Requests without which no step passes.

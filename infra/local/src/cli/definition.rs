@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use weir_domain::pipeline::Pipeline;
 use weir_spec::{Definition, Diagnostic, PipelineDef, ResourceFiles, Scope, Severity, SourceFile, Variables};
@@ -15,8 +16,16 @@ const MAX_FILES: usize = 1_000;
 /// Bytes of one input: far more than any webhook body or log that people look at by hand.
 const MAX_BYTES: u64 = 256 << 20;
 
+/// Whether stdin was read: it has one end.
+static STDIN_READ: AtomicBool = AtomicBool::new(false);
+
 /// The whole of a file, or of stdin for `-`.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+    if path.as_os_str() == "-" && STDIN_READ.swap(true, Ordering::Relaxed) {
+        return Err(Failure::new(
+            "stdin was read already: only one of the files can be `-`",
+        ));
+    }
     let mut bytes = Vec::new();
     let read = match path.as_os_str() == "-" {
         true => io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes),

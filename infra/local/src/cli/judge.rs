@@ -22,6 +22,8 @@ use super::output::{Exit, Failure, Output};
 
 /// Bytes of a line: far more than a block's line has.
 const MAX_LINE: u64 = 1 << 20;
+/// Requests of a block at most: a thousand million a second for ten days, and sums of many stay exact.
+const MAX_REQUESTS: u64 = 1_000_000_000_000_000;
 /// ln of the greatest evidence that is printed; more would be no JSON number.
 const LN_GREATEST: f64 = 700.0;
 
@@ -131,6 +133,12 @@ impl CountLine {
             let (bad, total) = (self.bad, self.total);
             return Err(Failure::new(format!(
                 "metric `{metric}`: {bad} bad of {total} requests"
+            )));
+        }
+        if self.total > MAX_REQUESTS {
+            return Err(Failure::new(format!(
+                "metric `{metric}`: {} requests; expected at most {MAX_REQUESTS}",
+                self.total
             )));
         }
         Ok(Tally::new(self.bad, self.total))
@@ -334,8 +342,36 @@ mod tests {
             &line(1, 41),
             &line(1, 1).replace("errors", "errs"),
             &line(1, 1).replace("\"bad\":1", "\"bad\":-1"),
+            &line(1, 1).replace("\"total\":40", "\"total\":18446744073709551615"),
         ] {
             assert!(session.take(bad).is_err(), "{bad}");
+        }
+        for (line, says) in [
+            ("[]", "a block: invalid type: sequence, expected an object"),
+            (
+                r#"{"block":1,"block":2}"#,
+                "a block: the key `block` stands twice",
+            ),
+            (r#"{"end_of_step":1}"#, "a block: end_of_step: invalid type"),
+            (
+                r#"{"end_of_step":true,"block":1}"#,
+                "a block: unknown field `block`",
+            ),
+            (
+                r#"{"block":1,"metric":"errors","stable":[7,700]}"#,
+                "a block: stable: invalid type: sequence, expected an object",
+            ),
+            (
+                &line(1, 1).replace("\"bad\":1,", "\"bad\":1,\"worse\":1,"),
+                "a block: candidate: unknown field `worse`",
+            ),
+            (
+                &line(1, 1).replace("\"block\":1,", "\"block\":1,\"step\":1,"),
+                "a block: unknown field `step`",
+            ),
+        ] {
+            let message = session.take(line).unwrap_err().message;
+            assert!(message.starts_with(says), "{line}: {message}");
         }
     }
 }

@@ -45,6 +45,12 @@ pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
     match sound.resolve(&name, None) {
         Ok(resolved) => {
             let rule = of_resolved(&resolved, &wanted).expect("a step that was read is resolved");
+            if matches!(rule.strategy, Strategy::Variant { .. }) {
+                return Err(Failure::new(format!(
+                    "step `{wanted}` is a variant of an experiment: its pods are there already, so that nothing needs a plan; \
+                     --step names one that rolls out"
+                )));
+            }
             let release = release(&resolved, &rule);
             Ok(named(rule, Vec::new(), release))
         }

@@ -99,7 +99,7 @@ pub fn forecast(
             planned.hold
         };
         steps.push(ForecastStep {
-            gpus: (planned.candidate_replicas + planned.stable_replicas) * rule.workload.gpus,
+            gpus: planned.gpus(rule),
             takes,
             revert: way_back(plan, planned, rule, timing),
             fits: site.map(|site| match plan.rung {
@@ -149,7 +149,7 @@ fn way_back(plan: &Plan, step: &PlannedStep, rule: &RolloutRule, timing: Timing)
     let groups = u64::try_from(counts.len())
         .unwrap_or(1)
         .clamp(1, u64::from(missing.max(1)));
-    Some(Span((timing.warm.0 + timing.effective.0) * groups))
+    Some(Span((timing.warm + timing.effective).0.saturating_mul(groups)))
 }
 
 fn warnings(

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use weir_domain::condition::{Condition, Dimension, Reading, evaluate};
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, range};
 use super::parser::{ParseError, parse};
+use super::possible::senseless;
 use super::quantity::{as_dimension, parse_quantity};
 
 /// Why there is no answer.
@@ -42,7 +43,8 @@ impl CommandError {
     }
 }
 
-/// Evaluates a condition on recorded values: `{result, used, missing, errors}`.
+/// Evaluates a condition on recorded values: `{result, used, missing, errors}`, and `notes` where nothing that is measured
+/// could change the result.
 ///
 /// A value is a number in the base unit, text with a unit, null for no data, `[[unix_s, value], …]`, or
 /// `{"error": "…"}` for a source that failed. A name that the values hold is a known metric.
@@ -70,7 +72,7 @@ pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
             .dimension(name)
             .flatten()
             .or_else(|| dimensions.get(name).copied());
-        readings.insert(name.clone(), reading(value, dimension));
+        readings.insert(name.clone(), possible(reading(value, dimension), name));
     }
     let answer = evaluate(&condition, &readings);
     let errors: Vec<Value> = answer
@@ -78,12 +80,17 @@ pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
         .iter()
         .map(|(metric, message)| json!({"metric": metric, "message": message}))
         .collect();
-    Ok(json!({
+    let mut told = json!({
         "result": answer.result.to_json(),
         "used": answer.used,
         "missing": answer.missing,
         "errors": errors,
-    }))
+    });
+    // What is settled whatever is measured: a definition with it is refused.
+    if let Some(wrong) = senseless(&condition) {
+        told["notes"] = json!([format!("{}: expected {}", wrong.found, wrong.expected)]);
+    }
+    Ok(told)
 }
 
 fn values_error(message: &str) -> CommandError {
@@ -122,6 +129,29 @@ fn reading(value: &Value, dimension: Option<Dimension>) -> Reading {
             Ok(None) => Reading::NoData,
             Err(message) => Reading::Error(message),
         },
+    }
+}
+
+/// A reading whose numbers are all some that the metric can have.
+fn possible(reading: Reading, name: &str) -> Reading {
+    let Some((least, most)) = range(name) else {
+        return reading;
+    };
+    let wrong = |number: f64| !(least..=most).contains(&number);
+    let found = match &reading {
+        Reading::Number(number) => Some(*number).filter(|number| wrong(*number)),
+        Reading::Series(points) => points
+            .iter()
+            .filter_map(|(_, number)| *number)
+            .find(|number| wrong(*number)),
+        _ => None,
+    };
+    match found {
+        Some(number) if most.is_finite() => {
+            Reading::Error(format!("{number}: expected a share, {least} to {most}"))
+        }
+        Some(number) => Reading::Error(format!("{number}: expected {least} or more")),
+        None => reading,
     }
 }
 
