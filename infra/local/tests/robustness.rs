@@ -57,7 +57,8 @@ fn replace_a_value(value: &mut Value, random: &mut Random) {
         _ => Vec::new(),
     };
     let at = random.below(inner.len() + 1);
-    match inner.into_iter().nth(at) {
+    let chosen = inner.into_iter().nth(at);
+    match chosen {
         Some(inner) => replace_a_value(inner, random),
         None => *value = serde_json::from_str(ODD[random.below(ODD.len())]).unwrap_or_default(),
     }
@@ -77,7 +78,7 @@ fn mutated(valid: &str, random: &mut Random) -> Vec<u8> {
             let (from, length) = (random.below(bytes.len()), random.below(40));
             let piece: Vec<u8> = bytes[from..].iter().take(length).copied().collect();
             let at = random.below(bytes.len());
-            bytes.splice(at..at, piece);
+            drop(bytes.splice(at..at, piece));
         }
         3 => bytes = (0..random.below(200)).map(|_| random.next() as u8).collect(),
         _ => match serde_json::from_str::<Value>(valid) {
@@ -91,7 +92,7 @@ fn mutated(valid: &str, random: &mut Random) -> Vec<u8> {
                 let places: Vec<usize> = (0..bytes.len()).filter(|at| digits(&bytes[*at])).collect();
                 let at = places.get(random.below(places.len())).copied().unwrap_or(0);
                 let odd = ODD[random.below(ODD.len())].bytes();
-                bytes.splice(at..(at + 1).min(valid.len()), odd);
+                drop(bytes.splice(at..(at + 1).min(valid.len()), odd));
             }
         },
     }
@@ -101,8 +102,8 @@ fn mutated(valid: &str, random: &mut Random) -> Vec<u8> {
 /// Ends as commands end: an answer, or an error with a message.
 fn ends_well(arguments: &[&str], folder: &Path, stdin: &[u8]) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(arguments)
         .args(["--format", "json"])
+        .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -254,29 +254,26 @@ fn a_canary_whose_step_cannot_be_read_gets_the_true_error_alone() {
     let table = [
         (
             "{weight: 150, interval: 5m}",
-            vec!["`weight` is `150`: expected a whole percentage from 0 to 100"],
+            "`weight` is `150`: expected a whole percentage from 0 to 100",
         ),
         (
             "{weight: 5, interval: 0}",
-            vec!["`interval` is `0`: expected a time with a unit"],
+            "`interval` is `0`: expected a time with a unit",
         ),
-        (
-            "{steps: [{weight: 150, interval: 5m}]}",
-            vec!["`weight` is `150`"],
-        ),
-        ("{steps: []}", vec!["`steps` is"]),
+        ("{steps: [{weight: 150, interval: 5m}]}", "`weight` is `150`"),
+        ("{steps: []}", "`steps` is"),
         (
             "{weight: 5}",
-            vec!["a canary without steps: expected `weight` and `interval`"],
+            "a canary without steps: expected `weight` and `interval`",
         ),
-        ("{threshold: 90}", vec!["a canary without steps"]),
+        ("{threshold: 90}", "a canary without steps"),
         (
             "{weight: 5, interval: 5m, steps: [{weight: 10, interval: 5m}]}",
-            vec!["`weight` or `interval` beside `steps`: expected one of the two"],
+            "`weight` or `interval` beside `steps`: expected one of the two",
         ),
         (
             "{interval: 5m, steps: [{weight: 10, interval: 5m}]}",
-            vec!["`weight` or `interval` beside `steps`"],
+            "`weight` or `interval` beside `steps`",
         ),
     ];
     for (canary, expected) in table {
@@ -289,10 +286,8 @@ fn a_canary_whose_step_cannot_be_read_gets_the_true_error_alone() {
             .filter(|d| d.severity == "error")
             .map(|d| d.message.as_str())
             .collect();
-        assert_eq!(errors.len(), expected.len(), "{canary}: {errors:#?}");
-        for (found, expected) in errors.iter().zip(expected) {
-            assert!(found.contains(expected), "{canary}: {found}");
-        }
+        assert_eq!(errors.len(), 1, "{canary}: {errors:#?}");
+        assert!(errors[0].contains(expected), "{canary}: {errors:#?}");
     }
 }
 
