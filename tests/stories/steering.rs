@@ -109,12 +109,35 @@ fn a_rollout_that_is_held_while_it_grows_gets_no_greater_share() {
 #[test]
 fn a_rollout_that_is_held_still_goes_back_by_what_is_measured() {
     replay(async |world| {
-        let run = two_minutes_in(&world, bad_after_ten_minutes()).await;
+        let bad = Behaviour {
+            healthy_for: Span::minutes(3),
+            ..bad_after_ten_minutes()
+        };
+        let run = two_minutes_in(&world, bad).await;
         hold(&world, &run, "UBO").await;
         world.run_until_run(&run, Run::is_over).await;
         world.expect_status(&run, "rolled_back").await;
         let words = world.run(&run).await.status.words();
         assert!(words.contains("error_rate"), "{words}");
+        world
+    });
+}
+
+#[test]
+fn a_rollout_whose_only_replica_turns_bad_while_it_is_held_has_no_share_until_a_person_lets_it_go_on() {
+    replay(async |world| {
+        let run = two_minutes_in(&world, bad_after_ten_minutes()).await;
+        hold(&world, &run, "UBO").await;
+        // It passed before it turned bad, so that its replica was replaced.
+        world.run_until_run(&run, |run| share(run) == 0).await;
+        world.pass(Span::minutes(30)).await;
+        let held = world.run(&run).await;
+        assert!(!held.is_over() && share(&held) == 0);
+        resume(&world, &run).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let words = world.run(&run).await.status.words();
+        assert!(words.contains("was replaced before"), "{words}");
         world
     });
 }

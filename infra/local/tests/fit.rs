@@ -247,3 +247,145 @@ fn what_cannot_be_read_is_told_with_its_place_and_ends_with_2() {
     let error: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(error["error"]["line"], json!(1), "{error}");
 }
+
+/// A file in a folder.
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Warnings of a plan of this step, with these words more.
+fn planned(spec: &str, more: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "pipeline: {{name: a, stages: [{{stage: s, steps: [{{step: {{name: n, type: Kubernetes, spec: {{{spec}}}}}}}]}}]}}\n\
+         environments: [{{name: Production, spec: {{cluster: gpu, namespace: production}}}}]\n\
+         service: {{name: llm, spec: {{replicas: 2, containers: [{{name: c, image: 'i:1', resources: {{limits: {{nvidia.com/gpu: 4}}}}}}]}}}}\n"
+    );
+    let pipeline = file(&folder, "pipeline.yaml", &text);
+    json_of(&with(
+        &["plan", "--cluster", "cluster.json", "--pipeline", &pipeline],
+        more,
+    ))
+}
+
+fn warns(plan: &Value, words: &str) -> bool {
+    let warnings = plan["warnings"].as_array().unwrap();
+    warnings
+        .iter()
+        .any(|warning| warning.as_str().unwrap().contains(words))
+}
+
+#[test]
+fn a_pause_is_shown_where_it_is() {
+    let plan = planned("rolling: {pause_at: 50%, pause_within: 2h}", &["--stable", "2"]);
+    let pauses: Vec<(&Value, &Value)> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (&step["weight"], &step["pause_seconds"]))
+        .collect();
+    assert_eq!(pauses, [(&json!(50), &json!(7_200)), (&json!(100), &Value::Null)]);
+}
+
+#[test]
+fn a_shadow_of_nothing_is_told_to_be_refused() {
+    let plan = planned("shadow: {percent: 10}", &["--stable", "0"]);
+    assert!(
+        warns(
+            &plan,
+            "the run would be refused: nothing serves llm in Production yet"
+        ),
+        "{plan:#}"
+    );
+}
+
+#[test]
+fn stable_replicas_that_are_in_the_cluster_are_counted_once() {
+    // Three pods with the label `app: llm` hold four GPUs each.
+    let seen = planned("canary: {weight: 50, interval: 5m}", &["--stable", "3"]);
+    assert!(!warns(&seen, "counted beside all that is there"), "{seen:#}");
+    let more = planned("canary: {weight: 50, interval: 5m}", &["--stable", "5"]);
+    assert!(warns(&more, "3 of 5 stable replicas are found"), "{more:#}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_told_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples");
+    let bare = file(
+        &folder,
+        "bare.json",
+        r#"{"kind": "List", "items": [{"kind": "Node", "metadata": {"name": "a"},
+            "status": {"allocatable": {"cpu": "30", "memory": "240Gi", "pods": "9", "nvidia.com/gpu": "8"}}}]}"#,
+    );
+    let table: [(&[&str], &str); 3] = [
+        (
+            &[
+                "plan",
+                "--cluster",
+                "cluster.json",
+                "--pipeline",
+                examples,
+                "--name",
+                "Model-AB-Test",
+            ],
+            "is a variant of an experiment",
+        ),
+        (
+            &["fit", "--cluster", "-", "--workload", "-"],
+            "only one of the files can be `-`",
+        ),
+        (
+            &["plan", "--cluster", "cluster.json", "--pipeline", examples],
+            "several pipelines, say --name",
+        ),
+    ];
+    for (words, expected) in table {
+        let child = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(words)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fit"))
+            .stdin(std::fs::File::open(&bare).unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert_eq!(
+            (child.status.code(), said.contains(expected)),
+            (Some(2), true),
+            "{said}"
+        );
+    }
+    let fits = json_of(&[
+        "fit",
+        "--cluster",
+        &bare,
+        "--workload",
+        "deployment.yaml",
+        "--gpu-memory",
+        "40Gi",
+    ]);
+    let notes = fits["notes"].as_array().unwrap();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.as_str().unwrap().contains("is not known of 1 nodes")),
+        "{fits:#}"
+    );
+}
+
+#[test]
+fn a_step_with_a_manifest_is_planned_from_the_examples() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples");
+    let words = [
+        "plan",
+        "--cluster",
+        "cluster.json",
+        "--pipeline",
+        examples,
+        "--name",
+        "AI-Model-Deploy",
+    ];
+    let plan = json_of(&with(&words, &["--step", "Deploy to Staging"]));
+    assert_eq!(plan["step"], "Deploy to Staging");
+}

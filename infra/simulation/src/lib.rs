@@ -11,6 +11,7 @@
 
 mod clock;
 mod cluster;
+mod seed;
 mod simulate;
 mod stage;
 mod world;
@@ -19,4 +20,4 @@ pub use clock::{CountedIds, HeldQueue, ManualClock};
 pub use cluster::{Behaviour, Outcome, Rates, SimulatedCluster};
 pub use simulate::{Moment, SimulateError, Told, simulate};
 pub use stage::{History, Nobody};
-pub use world::{Pool, RevisionWorld, TrafficWorld, WorldFile};
+pub use world::{MetricWorld, Pool, RevisionWorld, TrafficWorld, VariantWorld, WorldFile};

@@ -1,5 +1,6 @@
 //! One rollout in a world, from the push to its end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -7,22 +8,28 @@ use weir_app::memory::MemoryStore;
 use weir_app::{Clock, Engine, HandleError, Ports, Start, StartError, Store, StoreError};
 use weir_domain::Duty;
 use weir_domain::approval::{Answer, ApprovalState};
+use weir_domain::condition::Reading;
 use weir_domain::event::{Event, Limits};
-use weir_domain::ids::{Commit, PushKey, RunId};
+use weir_domain::ids::{ApprovalToken, Commit, PushKey, RevisionId, RunId};
 use weir_domain::people::{Actor, Identity, Person};
 use weir_domain::pipeline::{Pipeline, StageWork, StepWork};
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
 
 use crate::clock::{CountedIds, HeldQueue, ManualClock};
-use crate::cluster::SimulatedCluster;
+use crate::cluster::{Outcome, SimulatedCluster};
+use crate::seed::{outputs, seeded, unchanged, variants};
 use crate::stage::{History, Nobody};
-use crate::world::WorldFile;
+use crate::world::{RevisionWorld, WorldFile};
 
 /// A rollout that is looked at more often does not come to rest: seven days at the quickest pace are 600,000 looks.
 const LOOKS_LIMIT: u64 = 2_000_000;
 /// The simulation ends here unless the world says otherwise.
 const RUN_FOR: Span = Span::hours(24 * 7);
+/// What commands write for every output that they name.
+const WRITTEN: &str = "simulated";
+/// Mean and spread of what steps collect where the world says nothing of it.
+const ORDINARY: (f64, f64) = (100.0, 10.0);
 
 /// What came of it: the fields of `weir simulate --format json`.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -37,6 +44,9 @@ pub struct Told {
     pub exposed_bad: u64,
     /// What the GPUs cost from the push to the end.
     pub cost_usd: f64,
+    /// What is otherwise than a push would find it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One thing that happened.
@@ -79,6 +89,8 @@ struct Host {
     steps: Engine,
     traffic: Engine,
     approve_after: Option<Span>,
+    /// Pauses that somebody has said something to.
+    heard: BTreeSet<Option<ApprovalToken>>,
     looks: u64,
 }
 
@@ -89,19 +101,22 @@ struct Host {
 /// The stable revision does not come up, or the run does not come to rest.
 pub async fn simulate(pipeline: impl Fn(&str) -> Pipeline, world: &WorldFile) -> Result<Told, SimulateError> {
     let mut host = Host::new(world);
-    let first = host.push(1, &world.stable, &pipeline).await?;
-    let soon = host.clock.now() + Span::hours(24);
-    host.follow(&first, soon, Some(Span::ZERO)).await?;
-    let before = host.run(&first).await?;
-    if before.status.word() != "succeeded" {
-        return Err(SimulateError::Stable(before.status.words()));
-    }
+    let (before, pushed) = (pipeline(commit(1).as_str()), pipeline(commit(2).as_str()));
+    host.run_variants(&pushed, world);
+    host.bring_stable(seeded(before.clone()), world).await?;
     let began = host.clock.now();
     host.cluster.begin(world.rates());
-    let second = host.push(2, &world.candidate, &pipeline).await?;
+    let notes = unchanged(&before, &pushed);
+    let run = host.push(2, &world.candidate, alone(pushed)).await?;
     let run_for = world.run_for_s.map_or(RUN_FOR, Span::seconds);
-    host.follow(&second, began + run_for, host.approve_after).await?;
-    host.told(&second, began, world).await
+    host.follow(&run, began + run_for, host.approve_after).await?;
+    let told = host.told(&run, began, world).await?;
+    Ok(Told { notes, ..told })
+}
+
+/// The n-th commit of the history.
+fn commit(n: u32) -> Commit {
+    Commit::new(format!("{n:040x}"))
 }
 
 /// The pipeline where everything that serves is Weir's: a run brings what is stable, so that there is nothing to adopt.
@@ -123,6 +138,11 @@ impl Host {
     fn new(world: &WorldFile) -> Self {
         let clock = Arc::new(ManualClock::default());
         let cluster = Arc::new(SimulatedCluster::new(clock.clone()).with_nodes(world.pool.nodes()));
+        cluster.collectable_everywhere(ORDINARY.0, ORDINARY.1);
+        for (name, metric) in &world.metrics {
+            cluster.collectable(name, metric.mean, metric.spread);
+            cluster.measure(name, Reading::Number(metric.mean));
+        }
         let (queue, store) = (Arc::new(HeldQueue::default()), Arc::new(MemoryStore::default()));
         let ports = Ports {
             store: store.clone(),
@@ -143,18 +163,62 @@ impl Host {
             steps: weir_stage_executor::engine(ports.clone()),
             traffic: weir_metric_check::engine(ports),
             approve_after: world.approve_after_s.map(Span::seconds),
+            heard: BTreeSet::new(),
             looks: 0,
+        }
+    }
+
+    /// The pods of variants are somebody else's, and there before anything is pushed.
+    fn run_variants(&self, pipeline: &Pipeline, world: &WorldFile) {
+        let mut longest = Span::ZERO;
+        for (n, variant) in variants(pipeline).iter().enumerate() {
+            let written = world.variants.get(&variant.version).cloned().unwrap_or_default();
+            let usual = if n == 0 { &world.stable } else { &world.candidate };
+            let behaviour = written.behaves.as_ref().unwrap_or(usual).behaviour();
+            longest = longest.max(behaviour.load);
+            let pods = written.replicas as usize;
+            self.cluster
+                .run_variant(&variant.lane, &variant.version, pods, &behaviour);
+        }
+        self.clock.reach(self.clock.now() + longest);
+    }
+
+    /// Lets what serves before the push come up.
+    async fn bring_stable(&mut self, seed: Pipeline, world: &WorldFile) -> Result<(), SimulateError> {
+        if seed.stages.is_empty() {
+            return Ok(());
+        }
+        let run = self.push(1, &world.stable, seed).await?;
+        let soon = self.clock.now() + Span::hours(24);
+        self.follow(&run, soon, Some(Span::ZERO)).await?;
+        let status = self.run(&run).await?.status;
+        match status.word() {
+            "succeeded" => Ok(()),
+            _ => Err(SimulateError::Stable(status.words())),
         }
     }
 
     async fn push(
         &self,
         n: u32,
-        behaviour: &crate::world::RevisionWorld,
-        pipeline: &impl Fn(&str) -> Pipeline,
+        behaviour: &RevisionWorld,
+        pipeline: Pipeline,
     ) -> Result<RunId, SimulateError> {
-        let commit = Commit::new(format!("{n:040x}"));
+        let commit = commit(n);
         self.cluster.behave(&commit, behaviour.behaviour());
+        for (slug, names) in outputs(&pipeline) {
+            let outputs = names
+                .iter()
+                .map(|name| (name.clone(), WRITTEN.to_owned()))
+                .collect();
+            self.cluster.end_step(
+                slug,
+                Outcome {
+                    outputs,
+                    ..Outcome::default()
+                },
+            );
+        }
         let start = Start {
             push: PushKey::new(format!("push {n}")),
             cause: Cause {
@@ -163,14 +227,14 @@ impl Host {
                     clone_url: "https://git.invalid/simulated/repository".into(),
                 },
                 git_ref: "refs/heads/main".into(),
-                before: Commit::new(format!("{:040x}", n - 1)),
+                before: self::commit(n - 1),
                 after: commit.clone(),
                 actor: Actor::Weir,
                 headline: "a new model".into(),
                 reason: "simulated".into(),
                 received: self.clock.now(),
             },
-            pipeline: Ok(alone(pipeline(commit.as_str()))),
+            pipeline: Ok(pipeline),
         };
         Ok(self.steps.start(start).await?.run().clone())
     }
@@ -189,16 +253,15 @@ impl Host {
             }
             let due = self.next().await?.filter(|(at, ..)| *at <= until);
             let answer_at = asked(&state)
+                .or_else(|| self.paused(&state))
                 .zip(approve_after)
                 .map(|((asked, event), after)| (asked + after, event));
             match (due, answer_at) {
                 (Some((at, ..)), Some((answer, event))) if answer <= at.max(self.clock.now()) => {
-                    self.clock.reach(answer);
-                    self.steps.handle(run, &event).await?;
+                    self.answer(run, answer, &event).await?;
                 }
                 (None, Some((answer, event))) if answer <= until => {
-                    self.clock.reach(answer);
-                    self.steps.handle(run, &event).await?;
+                    self.answer(run, answer, &event).await?;
                 }
                 (Some((at, run, duty)), _) => {
                     self.clock.reach(at);
@@ -214,6 +277,30 @@ impl Host {
                 return Err(SimulateError::Restless);
             }
         }
+    }
+
+    /// A pause that nobody has been heard about yet, since when, and what somebody says to it.
+    fn paused(&self, run: &Run) -> Option<(Timestamp, Event)> {
+        let rollouts = run.steps().filter_map(|(.., state)| state.rollout.as_deref());
+        let mut pauses = rollouts.filter_map(|rollout| rollout.paused.as_ref());
+        let pause = pauses.find(|pause| pause.by.is_none() && !self.heard.contains(&pause.token))?;
+        let mut people = run.pipeline.groups.iter().flat_map(|group| &group.members);
+        let event = Event::PassRequested {
+            by: people.find_map(identity)?,
+            reason: "simulated".into(),
+            pause: pause.token.clone(),
+        };
+        Some((pause.since, event))
+    }
+
+    /// A person says something. To a pause once: who may not let it go on is not heard a second time.
+    async fn answer(&mut self, run: &RunId, at: Timestamp, event: &Event) -> Result<(), SimulateError> {
+        self.clock.reach(at);
+        if let Event::PassRequested { pause, .. } = event {
+            self.heard.insert(pause.clone());
+        }
+        self.steps.handle(run, event).await?;
+        Ok(())
     }
 
     async fn deliver(&self, run: &RunId, duty: Duty) -> Result<(), SimulateError> {
@@ -271,12 +358,22 @@ impl Host {
             result: run.status.word().to_owned(),
             timeline: timeline.collect(),
             gpu_peak: rollouts().map(|rollout| rollout.gpus_peak).max().unwrap_or(0),
-            exposed_bad: rollouts()
-                .map(|rollout| self.cluster.bad(&rollout.candidate))
-                .sum(),
+            exposed_bad: exposed(&run).iter().map(|id| self.cluster.bad(id)).sum(),
             cost_usd: (hours * world.pool.usd_per_gpu_hour * 100.0).round() / 100.0,
+            notes: Vec::new(),
         })
     }
+}
+
+/// Revisions that the run gave traffic to.
+fn exposed(run: &Run) -> BTreeSet<RevisionId> {
+    let states = || run.steps().map(|(.., state)| state);
+    let candidates = states().filter_map(|state| Some(state.rollout.as_deref()?.candidate.clone()));
+    let experiments = states().filter_map(|state| state.experiment.as_deref());
+    let sides = experiments.flat_map(|experiment| &experiment.sides);
+    candidates
+        .chain(sides.map(|side| side.revision.clone()))
+        .collect()
 }
 
 fn identity(person: &Person) -> Option<Identity> {

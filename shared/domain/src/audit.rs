@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::digest::{canonical_json, sha256_hex};
 use crate::ids::RunId;
+use crate::json;
 use crate::people::Actor;
 use crate::time::Timestamp;
 
@@ -202,6 +203,8 @@ pub struct Verified {
 /// Checks a log of one entry a line; entries of several runs may be mixed, each run's in order. Empty lines are
 /// passed over.
 ///
+/// A line that names a key twice follows from nothing: readers differ in which of the two they believe.
+///
 /// # Errors
 /// A line that is no JSON object with `run`, `n` and `hash` is malformed input; its 1-based number and why come back.
 pub fn verify(lines: &str) -> Result<Verified, (usize, String)> {
@@ -216,7 +219,12 @@ pub fn verify(lines: &str) -> Result<Verified, (usize, String)> {
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
     {
-        let value: Value = serde_json::from_str(line).map_err(|e| (index + 1, e.to_string()))?;
+        let strict = json::read::<Value>(line);
+        let once = strict.is_ok();
+        let value = match strict {
+            Ok(value) => value,
+            Err(_) => serde_json::from_str(line).map_err(|e| (index + 1, e.to_string()))?,
+        };
         let field = |name: &str| {
             value
                 .get(name)
@@ -237,7 +245,7 @@ pub fn verify(lines: &str) -> Result<Verified, (usize, String)> {
         let (last, previous) = tails
             .entry(run.clone())
             .or_insert_with(|| (0, genesis(&RunId::new(run))));
-        let follows = n == *last + 1 && hash == link(previous, value.clone());
+        let follows = once && n.checked_sub(1) == Some(*last) && hash == link(previous, value.clone());
         if !follows && result.first_bad.is_none() {
             result.valid = false;
             result.first_bad = Some(index + 1);
@@ -297,6 +305,24 @@ mod tests {
         assert_eq!(verify(&dropped).unwrap().first_bad, Some(2));
         let swapped = [&lines[0], &lines[2], &lines[1]].map(String::as_str).join("\n");
         assert_eq!(verify(&swapped).unwrap().first_bad, Some(2));
+    }
+
+    #[test]
+    fn a_key_twice_follows_from_nothing_wherever_it_stands() {
+        let lines = log("a", 3);
+        for (found, doubled) in [
+            ("\"actor\":", "\"actor\":{\"person\":\"eve\"},\"actor\":"),
+            ("\"hash\":", "\"hash\":\"0\",\"hash\":"),
+            ("\"n\":2", "\"\\u006e\":7,\"n\":2"),
+        ] {
+            let forged = lines[1].replace(found, doubled);
+            assert_ne!(forged, lines[1]);
+            let log = [&lines[0], &forged, &lines[2]].map(String::as_str).join("\n");
+            let verified = verify(&log).unwrap();
+            assert_eq!((verified.valid, verified.first_bad), (false, Some(2)), "{forged}");
+        }
+        let last = lines[2].replace("\"n\":3", "\"n\":18446744073709551615");
+        assert_eq!(verify(&last).unwrap().first_bad, Some(1));
     }
 
     #[test]

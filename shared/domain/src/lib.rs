@@ -23,6 +23,7 @@ pub mod event;
 pub mod experiment;
 pub mod fit;
 pub mod ids;
+pub mod json;
 pub mod judge;
 pub mod ladder;
 pub mod lane;

@@ -24,19 +24,19 @@ impl Span {
         Self(n)
     }
 
-    /// A span of whole seconds.
+    /// A span of whole seconds; one too long to count is the longest there is, here and below.
     pub const fn seconds(n: u64) -> Self {
-        Self(n * 1_000)
+        Self(n.saturating_mul(1_000))
     }
 
     /// A span of whole minutes.
     pub const fn minutes(n: u64) -> Self {
-        Self(n * 60_000)
+        Self(n.saturating_mul(60_000))
     }
 
     /// A span of whole hours.
     pub const fn hours(n: u64) -> Self {
-        Self(n * 3_600_000)
+        Self(n.saturating_mul(3_600_000))
     }
 
     /// The span in seconds, with its fraction.
@@ -116,6 +116,16 @@ mod tests {
         for (ms, text) in table {
             assert_eq!(Span(ms).to_string(), text);
         }
+    }
+
+    #[test]
+    fn what_is_too_long_to_count_is_the_longest_there_is() {
+        let longest = Span(u64::MAX);
+        assert_eq!(Span::seconds(u64::MAX), longest);
+        assert_eq!(Span::minutes(u64::MAX), longest);
+        assert_eq!(Span::hours(u64::MAX), longest);
+        assert_eq!(longest + longest, longest);
+        assert_eq!(Timestamp(1) + longest, Timestamp(i64::MAX));
     }
 
     #[test]

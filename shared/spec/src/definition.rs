@@ -3,6 +3,7 @@
 //! Nothing is resolved in here: references are names, `${NAME}` stands as written.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use weir_domain::condition::Condition;
 use weir_domain::deadlines::Deadlines;
@@ -55,6 +56,19 @@ impl Definition {
     /// The pipeline of that name.
     pub fn pipeline(&self, name: &str) -> Option<&PipelineDef> {
         self.pipelines.iter().find(|p| p.name.value == name)
+    }
+
+    /// A manifest that lies beside the definition's files, by its path or by its name in their folder.
+    pub(crate) fn manifest(&self, path: &str) -> Option<&str> {
+        let named = |at: &str| Path::new(at).file_name().is_some_and(|name| name == path);
+        let found = self.manifests.get(path);
+        let beside = || {
+            self.manifests
+                .iter()
+                .find(|(at, _)| named(at))
+                .map(|(_, text)| text)
+        };
+        found.or_else(beside).map(String::as_str)
     }
 
     /// Paths of the commit that the pipeline's steps read manifests from.
@@ -266,6 +280,10 @@ pub struct CanaryDef {
     pub place: Place,
     /// Steps.
     pub steps: Vec<CanaryStepDef>,
+    /// Whether steps were written that cannot be read, which has been complained about.
+    pub unread: bool,
+    /// Where `weight` or `interval` stands beside `steps`.
+    pub beside: Option<Place>,
     /// Success rate in percent.
     pub threshold: f64,
     /// Requests without which no step passes.

@@ -34,7 +34,7 @@ pub use condition::{CommandError, Metrics, ParseError, condition_json, parse as 
 pub use definition::*;
 pub use diagnostic::{Class, Diagnostic, Severity};
 pub use load::{Loaded, Scope, load, load_with};
-pub use report::{Report, validate, validate_paths};
+pub use report::{Report, manifests_beside, validate, validate_paths};
 pub use resolve::{ResourceFiles, resolve};
 pub use shape::{reference, schema};
 pub use source::{Located, Place, SourceFile};

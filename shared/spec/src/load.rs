@@ -139,7 +139,9 @@ fn read(files: &[SourceFile], sink: &mut Sink) -> Option<Vec<Arc<Node>>> {
         sink.push(Diagnostic::error(&place, found).expected(format!("at most {MAX_NODES}")));
         return None;
     }
-    if complete && out.is_empty() {
+    let is_empty =
+        |document: &Arc<Node>| matches!(document.kind, Kind::Map(_)) && document.entries().is_empty();
+    if complete && out.iter().all(is_empty) {
         let place = files
             .first()
             .map_or_else(|| Place::start_of(""), |file| Place::start_of(&file.path));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::definition::Definition;
 use crate::diagnostic::Diagnostic;
 use crate::load::{Scope, load_with};
 use crate::render;
@@ -77,7 +78,7 @@ pub fn validate(files: Vec<SourceFile>, resources: BTreeMap<String, String>, sco
 }
 
 /// Checks files and folders. One file alone is one of several; a folder, or several paths, are the whole. Manifests
-/// that steps name are looked for from the folder that holds `.weir`, else from the first path's own folder.
+/// that steps name are looked for as [`manifests_beside`] does, from the first path on.
 ///
 /// # Errors
 /// A path that cannot be read.
@@ -98,10 +99,23 @@ pub fn validate_paths(paths: &[PathBuf]) -> io::Result<Report> {
             files.push(read(path)?);
         }
     }
-    let root = paths.first().map(|path| root_of(path)).unwrap_or_default();
     let first = load_with(&files, &ResourceFiles::partial(BTreeMap::new()), scope);
-    let pipelines = first.definition.pipelines.iter();
-    let wanted = pipelines.flat_map(|pipeline| first.definition.resource_paths(&pipeline.name.value));
+    let resources = match paths.first() {
+        Some(path) => manifests_beside(path, &first.definition)?,
+        None => BTreeMap::new(),
+    };
+    Ok(validate(files, resources, scope))
+}
+
+/// The manifests that steps of a definition name, as far as they are there: from the folder that holds `.weir`, else from
+/// the definition's own folder.
+///
+/// # Errors
+/// One that cannot be read.
+pub fn manifests_beside(path: &Path, definition: &Definition) -> io::Result<BTreeMap<String, String>> {
+    let root = root_of(path);
+    let pipelines = definition.pipelines.iter();
+    let wanted = pipelines.flat_map(|pipeline| definition.resource_paths(&pipeline.name.value));
     let mut resources = BTreeMap::new();
     for name in wanted {
         // A path that leaves the folder has been complained about and is not read.
@@ -118,7 +132,7 @@ pub fn validate_paths(paths: &[PathBuf]) -> io::Result<Report> {
             resources.insert(key, read(&at)?.text);
         }
     }
-    Ok(validate(files, resources, scope))
+    Ok(resources)
 }
 
 /// The folder that the paths of a definition count from.

@@ -485,3 +485,56 @@ proptest! {
         let _ = parse(&words.concat());
     }
 }
+
+#[test]
+fn a_value_that_its_metric_cannot_have_is_an_error_and_a_settled_condition_is_told() {
+    let answer = |text: &str, values: &str| condition_json(text, values).unwrap();
+    for (values, message) in [
+        (r#"{"error_rate": 5}"#, "5: expected a share, 0 to 1"),
+        (r#"{"error_rate": -0.5}"#, "-0.5: expected a share, 0 to 1"),
+        (r#"{"error_rate": "150%"}"#, "1.5: expected a share, 0 to 1"),
+        (
+            r#"{"error_rate": [[0, 0.1], [60, 7]]}"#,
+            "7: expected a share, 0 to 1",
+        ),
+    ] {
+        let told = answer("error_rate > 2%", values);
+        assert_eq!(told["result"], "error", "{values}");
+        assert_eq!(
+            told["errors"],
+            json!([{"metric": "error_rate", "message": message}]),
+            "{values}"
+        );
+    }
+    assert_eq!(
+        answer("latency_p99 > 1s", r#"{"latency_p99": -1}"#)["errors"][0]["message"],
+        "-1: expected 0 or more"
+    );
+    assert_eq!(answer("mine > 1", r#"{"mine": -1}"#)["result"], false);
+    assert_eq!(
+        answer("error_rate > 2%", r#"{"error_rate": 1}"#),
+        json!({
+            "result": true, "used": ["error_rate"], "missing": [], "errors": [],
+        })
+    );
+    let settled = answer("error_rate > 200%", r#"{"error_rate": 0.5}"#);
+    assert_eq!(settled["result"], false);
+    assert!(
+        settled["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("error_rate > 200%"),
+        "{settled}"
+    );
+}
+
+#[test]
+fn a_value_twice_is_no_value() {
+    let error = condition_json("error_rate > 2%", "{\"error_rate\": 0,\n\"error_rate\": 1}").unwrap_err();
+    let told = error.to_json();
+    assert_eq!(
+        told["error"]["message"],
+        "the values cannot be read: the key `error_rate` stands twice"
+    );
+    assert_eq!(told["error"]["line"], 2);
+}

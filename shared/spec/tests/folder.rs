@@ -136,6 +136,27 @@ fn the_projects_examples_are_valid() {
 }
 
 #[test]
+fn the_examples_are_valid_where_a_repository_has_them_too() {
+    let files = fs::read_dir(kit::root().join("docs/examples")).unwrap();
+    let paths = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.is_file());
+    let files: Vec<(String, String)> = paths
+        .map(|path| {
+            let name = format!(".weir/{}", file_name(&path.to_string_lossy()));
+            (name, fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    let folder = folder(&files);
+    let report = check(folder.path());
+    assert!(report.valid, "{}", report.text(false));
+}
+
+#[test]
 fn the_articles_files_together_lack_what_the_article_does_not_say() {
     let Some(files) = kit::article() else { return };
     let paths: Vec<PathBuf> = files

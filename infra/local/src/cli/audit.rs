@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use weir_domain::audit;
+use weir_domain::{audit, json};
 
 use super::definition::read_text;
 use super::output::{Exit, Failure, Output};
@@ -17,7 +17,8 @@ pub(super) fn verify(file: &Path, out: &mut Output) -> Result<Exit, Failure> {
             verified.entries
         ),
         Some(line) => format!(
-            "not valid: line {line} does not follow from the one before it in its run ({} entries)",
+            "not valid: line {line} {} ({} entries)",
+            why(&lines, line),
             verified.entries
         ),
     });
@@ -26,6 +27,15 @@ pub(super) fn verify(file: &Path, out: &mut Output) -> Result<Exit, Failure> {
     } else {
         Exit::Negative
     })
+}
+
+/// Why an entry is the first bad one.
+fn why(lines: &str, line: usize) -> String {
+    let text = lines.lines().nth(line - 1).unwrap_or_default();
+    match json::read::<Value>(text) {
+        Err(fault) => format!("cannot be trusted: {fault}"),
+        Ok(_) => "does not follow from the one before it in its run".to_owned(),
+    }
 }
 
 fn malformed(lines: &str, line: usize, why: &str) -> Failure {

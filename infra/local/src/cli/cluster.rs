@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use weir_cluster::snapshot::{ClusterFile, SnapshotError, WorkloadFile, read_cluster, read_quantity};
+use weir_domain::json;
 use weir_domain::ladder::Load;
 use weir_spec::SourceFile;
 
@@ -50,8 +51,7 @@ pub(super) fn load(question: &Question) -> Load {
 pub(super) fn objects(path: &Path) -> Result<Value, Failure> {
     let text = read_text(path)?;
     if text.trim_start().starts_with(['{', '[']) {
-        return serde_json::from_str(&text)
-            .map_err(|error| Failure::json(&path.display().to_string(), &error));
+        return json::read(&text).map_err(|fault| Failure::unread(&path.display().to_string(), &fault));
     }
     let file = SourceFile::new(path.to_string_lossy(), text);
     let mut documents = weir_spec::values(&file).map_err(|complaints| match complaints.first() {

@@ -31,7 +31,7 @@ fn text(answer: &Value) -> String {
         other => other.to_string(),
     };
     let mut lines = vec![result];
-    for name in ["missing", "errors"] {
+    for name in ["missing", "errors", "notes"] {
         let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let list: Vec<String> = match &answer[name] {
             Value::Array(items) => items.iter().map(words).collect(),

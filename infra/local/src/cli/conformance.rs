@@ -39,12 +39,12 @@ fn text(report: &Report) -> String {
         None => "a pod is reached through the API server's proxy".to_owned(),
         Some(why) => format!("no pod is reached through the API server's proxy: {why}"),
     };
-    lines.extend(found(reached, report.reach_fix()));
+    lines.extend(found(&reached, report.reach_fix()));
     let fence = match report.fence_holds {
         true => "the admission policy refuses a fence that falls",
         false => "a fence may fall: the admission policy is not installed",
     };
-    lines.extend(found(fence.to_owned(), report.fence_fix()));
+    lines.extend(found(fence, report.fence_fix()));
     lines.extend(rights(&report.rights));
     let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
     lines.join("\n")
@@ -61,9 +61,9 @@ fn row(measured: &Measured) -> String {
 }
 
 /// A finding, and on a line of its own what to do about it.
-fn found(what: String, fix: Option<&str>) -> impl Iterator<Item = String> {
+fn found(what: &str, fix: Option<&str>) -> Vec<String> {
     let fix = fix.map(|fix| format!("    {fix}"));
-    std::iter::once(format!("  {what}")).chain(fix)
+    std::iter::once(format!("  {what}")).chain(fix).collect()
 }
 
 fn rights(rights: &Rights) -> Vec<String> {
@@ -80,7 +80,7 @@ fn rights(rights: &Rights) -> Vec<String> {
     lines
 }
 
-fn lack(lack: &Lack) -> impl Iterator<Item = String> {
+fn lack(lack: &Lack) -> Vec<String> {
     let (role, about, rights) = (lack.role, lack.about, lack.rights.join(", "));
     let place = lack.namespace.as_ref();
     let place = place.map_or_else(
@@ -88,9 +88,7 @@ fn lack(lack: &Lack) -> impl Iterator<Item = String> {
         |name| format!("in namespace `{name}`"),
     );
     found(
-        format!("{role} ({about}) may not {rights} {place}"),
+        &format!("{role} ({about}) may not {rights} {place}"),
         Some(&lack.fix),
     )
-    .collect::<Vec<_>>()
-    .into_iter()
 }

@@ -12,6 +12,7 @@ use std::io::{self, BufRead, Read};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use weir_domain::json::{self, Fault};
 use weir_domain::judge::{Arms, Judge, Metric, Question, Tally, Verdict};
 
 use self::config::question;
@@ -64,7 +65,7 @@ pub(super) fn judge(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Hands over each line of stdin; an error tells which it is.
-fn for_each_line(mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+fn for_each_line(mut take: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut stdin = io::stdin().lock();
     let mut line = Vec::new();
     for number in 1.. {
@@ -76,7 +77,9 @@ fn for_each_line(mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(
         }
         let taken = match length as u64 > MAX_LINE {
             true => Err(Failure::new(format!("a line of more than {MAX_LINE} bytes"))),
-            false => take(&line),
+            false => str::from_utf8(&line)
+                .map_err(|_| Failure::new("a line that is not UTF-8 text"))
+                .and_then(&mut take),
         };
         taken.map_err(|failure| Failure {
             line: Some(number),
@@ -96,14 +99,20 @@ fn word<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer[name].as_str().unwrap_or_default()
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+/// A line of stdin.
 enum Line {
-    End { end_of_step: bool },
     Block(BlockLine),
+    End(EndLine),
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndLine {
+    end_of_step: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct BlockLine {
     block: u64,
     metric: String,
@@ -112,6 +121,7 @@ struct BlockLine {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CountLine {
     bad: u64,
     total: u64,
@@ -153,13 +163,13 @@ impl Session {
         }
     }
 
-    fn take(&mut self, line: &[u8]) -> Result<Option<Value>, Failure> {
+    fn take(&mut self, line: &str) -> Result<Option<Value>, Failure> {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
         match read(line)? {
-            Line::End { end_of_step: true } => Ok(self.end()),
-            Line::End { end_of_step: false } => Ok(None),
+            Line::End(EndLine { end_of_step: true }) => Ok(self.end()),
+            Line::End(EndLine { end_of_step: false }) => Ok(None),
             Line::Block(line) => self.block(line),
         }
     }
@@ -227,14 +237,14 @@ fn answer(block: u64, verdict: Verdict, why: &str, metrics: &Map<String, Value>)
     json!({"block": block, "verdict": verdict.as_str(), "why": why, "metrics": metrics})
 }
 
-fn read(line: &[u8]) -> Result<Line, Failure> {
-    let value: Value = serde_json::from_slice(line).map_err(|error| Failure::json("no JSON", &error))?;
-    serde_json::from_value(value).map_err(|_| {
-        Failure::new(
-            "expected {\"block\": N, \"metric\": NAME, \"stable\": {\"bad\": N, \"total\": N}, \"candidate\": \
-             {\"bad\": N, \"total\": N}} or {\"end_of_step\": true}",
-        )
-    })
+fn read(line: &str) -> Result<Line, Failure> {
+    let unread = |fault: Fault| Failure::unread("a block", &fault);
+    let value: Value = json::read(line).map_err(unread)?;
+    let read = match value.get("end_of_step") {
+        Some(_) => json::read(line).map(Line::End),
+        None => json::read(line).map(Line::Block),
+    };
+    read.map_err(unread)
 }
 
 #[cfg(test)]
@@ -256,7 +266,7 @@ mod tests {
     fn feed(session: &mut Session, lines: &[String]) -> Vec<Value> {
         lines
             .iter()
-            .filter_map(|line| session.take(line.as_bytes()).unwrap())
+            .filter_map(|line| session.take(line).unwrap())
             .collect()
     }
 
@@ -284,7 +294,7 @@ mod tests {
             .collect();
         let answers = feed(&mut good, &lines);
         assert!(answers.iter().all(|answer| answer["verdict"] == "continue"));
-        let end = good.take(br#"{"end_of_step":true}"#).unwrap().unwrap();
+        let end = good.take(r#"{"end_of_step":true}"#).unwrap().unwrap();
         assert_eq!(end["verdict"], "promote", "{end}");
         let mut bad = session(CONFIG);
         let lines: Vec<String> = (0..30)
@@ -346,8 +356,36 @@ mod tests {
             &line(1, 1).replace("700", "18446744073709551615"),
             &line(1, 1).replace("errors", "errs"),
             &line(1, 1).replace("\"bad\":1", "\"bad\":-1"),
+            &line(1, 1).replace("\"total\":40", "\"total\":18446744073709551615"),
         ] {
-            assert!(session.take(bad.as_bytes()).is_err(), "{bad}");
+            assert!(session.take(bad).is_err(), "{bad}");
+        }
+        for (line, says) in [
+            ("[]", "a block: invalid type: sequence, expected an object"),
+            (
+                r#"{"block":1,"block":2}"#,
+                "a block: the key `block` stands twice",
+            ),
+            (r#"{"end_of_step":1}"#, "a block: end_of_step: invalid type"),
+            (
+                r#"{"end_of_step":true,"block":1}"#,
+                "a block: unknown field `block`",
+            ),
+            (
+                r#"{"block":1,"metric":"errors","stable":[7,700]}"#,
+                "a block: stable: invalid type: sequence, expected an object",
+            ),
+            (
+                &line(1, 1).replace("\"bad\":1,", "\"bad\":1,\"worse\":1,"),
+                "a block: candidate: unknown field `worse`",
+            ),
+            (
+                &line(1, 1).replace("\"block\":1,", "\"block\":1,\"step\":1,"),
+                "a block: unknown field `step`",
+            ),
+        ] {
+            let message = session.take(line).unwrap_err().message;
+            assert!(message.starts_with(says), "{line}: {message}");
         }
     }
 }

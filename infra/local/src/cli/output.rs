@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 use weir_app::{Clock, SystemClock};
+use weir_domain::json::Fault;
+use weir_spec::Diagnostic;
 
 use super::args::Format;
 use crate::view::{Look, Zone};
@@ -67,6 +69,32 @@ impl Failure {
             message: format!("{what}: {text}"),
             line: (error.line() > 0).then_some(error.line()),
             column: (error.column() > 0).then_some(error.column()),
+        }
+    }
+
+    /// JSON that is not what was expected; `what` it was to be.
+    pub(crate) fn unread(what: &str, fault: &Fault) -> Self {
+        Self {
+            message: format!("{what}: {fault}"),
+            line: Some(fault.line),
+            column: Some(fault.column),
+        }
+    }
+
+    /// A definition that has a fault.
+    pub(crate) fn definition(fault: &Diagnostic) -> Self {
+        Self {
+            message: format!("{}: {}; see weir validate", fault.place.file, fault.message()),
+            line: Some(fault.place.line as usize),
+            column: Some(fault.place.column as usize),
+        }
+    }
+
+    /// A definition that cannot be resolved, for these reasons.
+    pub(crate) fn unresolved(complaints: &[Diagnostic]) -> Self {
+        match complaints {
+            [first, ..] => Self::definition(first),
+            [] => Self::new("the definition cannot be resolved"),
         }
     }
 

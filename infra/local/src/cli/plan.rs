@@ -4,12 +4,13 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use weir_cluster::names;
 use weir_domain::fit::{Ask, Snapshot, stable_pods};
 use weir_domain::ids::ServiceName;
 use weir_domain::ladder::Action as Rung;
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::{
-    Ahead, Choice, Forecast, ForecastStep, Question, Site, Timing, choose, forecast, plan,
+    Ahead, Choice, Forecast, ForecastStep, Question, Site, Timing, choose, forecast, no_requests, plan,
 };
 use weir_domain::seen::{Bounds, Ground};
 use weir_domain::time::Span;
@@ -51,7 +52,10 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let cluster = cluster(question)?;
     let (object, from) = match &args.workload {
         Some(path) => (objects(path)?, path.as_path()),
-        None => (of_rule(&rule), Path::new("the pipeline's workload")),
+        None => (
+            of_rule(&rule, &cluster.snapshot),
+            Path::new("the pipeline's workload"),
+        ),
     };
     let workload = workload(&cluster, &object, from, question)?;
     let given = question
@@ -74,6 +78,9 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         ask: workload.ask,
         bounds: args.bounds.as_deref().map(bounds).transpose()?,
     };
+    if stable.is_none() && rule.adopts.is_none() && rule.strategy.mirrored().is_some() {
+        warnings.push(format!("the run would be refused: {}", no_requests(&rule)));
+    }
     let plan = match choose(&Question {
         rule: &rule,
         stable,
@@ -128,16 +135,44 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// The workload of the step as an object like any other, with the labels that tell its pods.
-fn of_rule(rule: &RolloutRule) -> Value {
+fn of_rule(rule: &RolloutRule, snapshot: &Snapshot) -> Value {
     json!({
         "kind": "Deployment",
         "metadata": {"name": rule.lane.service.as_str(), "namespace": rule.target.namespace.as_str()},
         "spec": {
             "replicas": rule.workload.replicas,
-            "selector": {"matchLabels": rule.workload.template["metadata"]["labels"]},
+            "selector": {"matchLabels": labels_of_pods(rule, snapshot)},
             "template": rule.workload.template,
         },
     })
+}
+
+/// The labels by which the pods of the service are known: Weir's, the workload's own, or what charts call them by; the first
+/// that any pod has.
+fn labels_of_pods(rule: &RolloutRule, snapshot: &Snapshot) -> Value {
+    let own = &rule.workload.template["metadata"]["labels"];
+    let service = rule.lane.service.as_str();
+    let known = [
+        json!({names::LANE: names::lane_label(&rule.lane)}),
+        own.clone(),
+        json!({"app.kubernetes.io/name": service}),
+        json!({"app": service}),
+    ];
+    let space = rule.target.namespace.as_str();
+    let carries = |labels: &Value| {
+        let wanted = labels.as_object().filter(|wanted| !wanted.is_empty());
+        wanted.is_some_and(|wanted| {
+            let mut pods = snapshot.pods.iter().filter(|pod| pod.namespace == space);
+            pods.any(|pod| {
+                let has = |(key, value): (&String, &Value)| {
+                    pod.labels.get(key).map(String::as_str) == value.as_str()
+                };
+                wanted.iter().all(has)
+            })
+        })
+    };
+    let found = known.iter().find(|labels| carries(labels));
+    found.unwrap_or(own).clone()
 }
 
 /// Replicas that serve now, and how many of them the snapshot does not hold.
@@ -161,7 +196,14 @@ fn stable(
         }
         (None, seen) => seen,
     };
-    ((assumed > 0).then_some(assumed), assumed.saturating_sub(seen))
+    let unseen = assumed.saturating_sub(seen);
+    if args.stable.is_some() && unseen > 0 {
+        warnings.push(format!(
+            "{seen} of {assumed} stable replicas are found among the pods of the cluster by their labels: {unseen} more are \
+             counted beside all that is there; --workload says which pods are meant"
+        ));
+    }
+    ((assumed > 0).then_some(assumed), unseen)
 }
 
 /// What is given of how long things take, and what was measured of the cluster.
@@ -184,6 +226,7 @@ fn step_json(step: &ForecastStep) -> Value {
         "seconds": seconds(step.takes),
         "revert_seconds": step.revert.map(seconds),
         "fits": step.fits.map(fits_json),
+        "pause_seconds": step.planned.pause.map(seconds),
     })
 }
 
@@ -212,9 +255,13 @@ fn text(told: &Forecast, rule: &RolloutRule, stable: Option<u32>) -> String {
         let back = step
             .revert
             .map_or_else(|| "none".to_owned(), |span| span.to_string());
-        let fits = step.fits.map(|fits| fits.to_string()).unwrap_or_default();
+        let fits = step.fits.map(|fits| fits.to_string());
+        let pause = step.planned.pause;
+        let pause = pause.map(|within| format!("then a person is asked, and it goes back after {within}"));
+        let more: Vec<String> = fits.into_iter().chain(pause).collect();
+        let more = more.join("; ");
         let row = format!(
-            "  {:<4}  {:>6}  {:>9}  {:>6}  {:>4}  {:<10}  {back:<8}  {fits}",
+            "  {:<4}  {:>6}  {:>9}  {:>6}  {:>4}  {:<10}  {back:<8}  {more}",
             number + 1,
             step.planned.weight.to_string(),
             step.planned.candidate_replicas,

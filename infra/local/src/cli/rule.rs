@@ -12,17 +12,11 @@ use weir_domain::strategy::Shadow;
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 use weir_domain::workload::{MetricsEndpoint, Workload};
-use weir_spec::{
-    Definition, Diagnostic, PipelineDef, ResourceFiles, RollingDef, RolloutDef, Severity, StepDef,
-    StepDefWork, Variables,
-};
+use weir_spec::{Diagnostic, PipelineDef, RollingDef, RolloutDef, StepDef, StepDefWork};
 
 use super::args::Plan as Args;
-use super::definition::read_definition;
+use super::definition::sound;
 use super::output::Failure;
-
-/// Stands for the commit that nobody has pushed yet.
-const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
 /// A rollout step of a pipeline.
 pub(super) struct Named {
@@ -37,21 +31,9 @@ pub(super) struct Named {
 /// Finds the step and its rule as a run would have it. A file that refers to what stands in others is enough where the
 /// workload is given: then only the strategy is taken from it.
 pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
-    let (files, scope) = read_definition(&args.pipeline)?;
-    let loaded = weir_spec::load(&files, scope);
-    if let Some(fault) = loaded.diagnostics.iter().find(|d| d.severity == Severity::Error) {
-        return Err(at(fault));
-    }
-    let definition = &loaded.definition;
-    let pipeline = pipeline(definition, args.name.as_deref())?;
+    let sound = sound(&args.pipeline)?;
+    let pipeline = sound.pipeline(args.name.as_deref())?;
     let step = step(pipeline, args.step.as_deref())?;
-    let variables = Variables {
-        git_commit: NO_COMMIT.into(),
-        branch: "main".into(),
-        run_id: "plan".into(),
-        registry: Some("registry".into()),
-        ..Variables::default()
-    };
     let (name, wanted) = (pipeline.name.value.clone(), step.name.value.clone());
     let named = |rule, warnings, release| Named {
         pipeline: name.clone(),
@@ -60,9 +42,15 @@ pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
         warnings,
         release,
     };
-    match weir_spec::resolve(definition, &name, &variables, &ResourceFiles::default()) {
+    match sound.resolve(&name, None) {
         Ok(resolved) => {
             let rule = of_resolved(&resolved, &wanted).expect("a step that was read is resolved");
+            if matches!(rule.strategy, Strategy::Variant { .. }) {
+                return Err(Failure::new(format!(
+                    "step `{wanted}` is a variant of an experiment: its pods are there already, so that nothing needs a plan; \
+                     --step names one that rolls out"
+                )));
+            }
             let release = release(&resolved, &rule);
             Ok(named(rule, Vec::new(), release))
         }
@@ -74,41 +62,8 @@ pub(super) fn rule(args: &Args) -> Result<Named, Failure> {
                 );
                 Ok(named(as_written(def, &wanted)?, vec![told], None))
             }
-            _ => Err(complaints
-                .first()
-                .map_or_else(|| Failure::new("the definition cannot be resolved"), at)),
+            _ => Err(Failure::unresolved(&complaints)),
         },
-    }
-}
-
-fn at(fault: &Diagnostic) -> Failure {
-    Failure {
-        message: format!("{}: {}; see weir validate", fault.place.file, fault.message()),
-        line: Some(fault.place.line as usize),
-        column: Some(fault.place.column as usize),
-    }
-}
-
-fn pipeline<'a>(definition: &'a Definition, name: Option<&str>) -> Result<&'a PipelineDef, Failure> {
-    let names = || {
-        let names: Vec<&str> = definition
-            .pipelines
-            .iter()
-            .map(|p| p.name.value.as_str())
-            .collect();
-        names.join(", ")
-    };
-    match (name, definition.pipelines.as_slice()) {
-        (Some(name), all) => all
-            .iter()
-            .find(|pipeline| pipeline.name.value == name)
-            .ok_or_else(|| Failure::new(format!("no pipeline `{name}`; there are: {}", names()))),
-        (None, [one]) => Ok(one),
-        (None, []) => Err(Failure::new("the definition has no pipeline")),
-        (None, _) => Err(Failure::new(format!(
-            "several pipelines, say --name: {}",
-            names()
-        ))),
     }
 }
 

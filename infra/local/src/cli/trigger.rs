@@ -3,11 +3,10 @@
 use serde::Serialize;
 use weir_github::Push;
 use weir_github::push::PushError;
-use weir_spec::Severity;
 use weir_webhook_intake::matching::matching;
 
 use super::args::{Kind, Trigger};
-use super::definition::{read_definition, read_text};
+use super::definition::{read_text, sound};
 use super::output::{Exit, Failure, Output};
 use crate::words::chain;
 
@@ -38,15 +37,7 @@ struct Decided {
 pub(super) fn trigger(args: &Trigger, out: &mut Output) -> Result<Exit, Failure> {
     let Kind::Push = args.kind;
     let push = Push::parse(read_text(&args.event)?.as_bytes()).map_err(|error| malformed(&error))?;
-    let (files, scope) = read_definition(&args.config)?;
-    let loaded = weir_spec::load(&files, scope);
-    if let Some(fault) = loaded.diagnostics.iter().find(|d| d.severity == Severity::Error) {
-        return Err(Failure {
-            message: format!("{}: {}; see weir validate", fault.place.file, fault.message()),
-            line: Some(fault.place.line as usize),
-            column: Some(fault.place.column as usize),
-        });
-    }
+    let sound = sound(&args.config)?;
     let mut report = Report {
         event: Event {
             kind: "push",
@@ -58,7 +49,7 @@ pub(super) fn trigger(args: &Trigger, out: &mut Output) -> Result<Exit, Failure>
         runs: Vec::new(),
         ignored: Vec::new(),
     };
-    for (pipeline, answer) in matching(&loaded.definition, &push) {
+    for (pipeline, answer) in matching(&sound.definition, &push) {
         let reason = answer.reason().to_owned();
         let list = if answer.runs() {
             &mut report.runs

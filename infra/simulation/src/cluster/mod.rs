@@ -48,6 +48,8 @@ struct Inside {
     values: BTreeMap<String, Reading>,
     /// Mean and spread of metrics that steps collect.
     series: BTreeMap<String, (f64, f64)>,
+    /// Those of every metric that is not among them, whatever source it is asked of.
+    any_series: Option<(f64, f64)>,
     /// What steps were handed of what was collected before, by slug.
     handed: BTreeMap<String, String>,
     flows: Flows,

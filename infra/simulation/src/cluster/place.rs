@@ -82,6 +82,13 @@ impl Place {
         }
     }
 
+    /// What was counted before is forgotten.
+    pub(super) fn begin(&mut self) {
+        self.gpu_ms = 0.0;
+        self.gone_bad.clear();
+        self.revisions.values_mut().for_each(Revision::begin);
+    }
+
     /// Lets what scales a revision do so. One without replicas is left alone, as Kubernetes does.
     pub(super) fn scale(&mut self, pool: &Pool, now: Timestamp) {
         let Some(by) = self.autoscaler.as_ref().filter(|by| !by.held) else {

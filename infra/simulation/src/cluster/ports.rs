@@ -15,8 +15,8 @@ use weir_domain::run::Run;
 use weir_domain::seen::{ExecutionSeen, Gpus, GroundSeen, SiteSeen, TrafficSeen};
 use weir_domain::time::{Span, Timestamp};
 
-use super::SimulatedCluster;
 use super::place::Place;
+use super::{Inside, SimulatedCluster};
 
 /// What a cluster that is away answers.
 const REFUSED: &str = "connection refused";
@@ -224,7 +224,7 @@ impl Traffic for SimulatedCluster {
             return Measured::Failed(REFUSED.into());
         }
         let known =
-            |metric: &String| Some((metric.clone(), number(inside.series.get(metric)?, metric, from)));
+            |metric: &String| Some((metric.clone(), number(inside.collectable(metric)?, metric, from)));
         let numbers: BTreeMap<String, f64> = collect.metrics.iter().filter_map(known).collect();
         let silence = match numbers.len() == collect.metrics.len() {
             true => String::new(),
@@ -234,6 +234,14 @@ impl Traffic for SimulatedCluster {
     }
 
     fn unknown(&self, collect: &Collect) -> Option<String> {
-        (collect.source != DEFAULT_SOURCE).then(|| format!("this host knows no source `{}`", collect.source))
+        let known = collect.source == DEFAULT_SOURCE || self.inside().any_series.is_some();
+        (!known).then(|| format!("this host knows no source `{}`", collect.source))
+    }
+}
+
+impl Inside {
+    /// Mean and spread of a metric that steps collect.
+    fn collectable(&self, metric: &str) -> Option<&(f64, f64)> {
+        self.series.get(metric).or(self.any_series.as_ref())
     }
 }

@@ -137,6 +137,11 @@ impl Revision {
         more
     }
 
+    /// What it answered badly so far is forgotten.
+    pub(super) fn begin(&mut self) {
+        self.unfelt = self.bad;
+    }
+
     /// Bad answers that reached somebody.
     pub(super) fn felt(&self) -> u64 {
         self.bad - self.unfelt

@@ -10,7 +10,7 @@ use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
 use weir_domain::workload::{Adopted, TEMPLATE_HASH, Workload};
 
-use super::place::Scales;
+use super::place::{Place, Scales};
 use super::revision::Revision;
 use super::{Behaviour, Outcome, Rates, SimulatedCluster};
 
@@ -74,14 +74,11 @@ impl SimulatedCluster {
         self.inside().pool.thieves += 1;
     }
 
-    /// Traffic and cost begin now.
+    /// Traffic, cost and bad answers begin now.
     pub fn begin(&self, rates: Rates) {
         let mut inside = self.caught_up();
         (inside.flows.rates, inside.flows.from) = (rates, self.clock.now());
-        inside
-            .environments
-            .values_mut()
-            .for_each(|place| place.gpu_ms = 0.0);
+        inside.environments.values_mut().for_each(Place::begin);
     }
 
     /// Something that a rollout needs is not there, in these words.
@@ -132,6 +129,11 @@ impl SimulatedCluster {
     /// Numbers that steps collect of a metric: around `mean`, at most `spread` away from it.
     pub fn collectable(&self, metric: &str, mean: f64, spread: f64) {
         self.inside().series.insert(metric.to_owned(), (mean, spread));
+    }
+
+    /// Every metric is known to every source: what has no numbers of its own is around `mean`.
+    pub fn collectable_everywhere(&self, mean: f64, spread: f64) {
+        self.inside().any_series = Some((mean, spread));
     }
 
     /// Somebody runs, or scales, the Deployment of a variant: so many pods, one GPU each.

@@ -1,12 +1,12 @@
 //! A workload as what is to be placed: a Pod, anything with a pod template, or a bare template.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use weir_domain::fit::{Ask, NodeTerm, Resources, Selector, VolumeReach};
 
 use super::pod::{host_ports, limits, namespace, new_labels, requests};
 use super::quantity::amount;
 use super::terms::{items, labels, node_terms, pod_terms, selector, spread, text, tolerations};
-use super::{Context, SnapshotError};
+use super::{Context, MAX_REPLICAS, SnapshotError};
 
 /// What a GPU's memory must be at least, where the workload says it: `weir.dev/gpu-memory: 40Gi`.
 const GPU_MEMORY: &str = "weir.dev/gpu-memory";
@@ -54,9 +54,11 @@ pub(super) fn read(
         "workload".clone_into(&mut name);
     }
     let mut pod = defaulted(template, &space, context);
-    pod["metadata"]["labels"] = serde_json::to_value(new_labels(template, controlled)).unwrap_or_default();
-    pod["metadata"]["namespace"] = json!(space);
-    pod["metadata"]["name"] = json!(name);
+    let meta = map(&mut pod["metadata"]);
+    let labels = serde_json::to_value(new_labels(template, controlled)).unwrap_or_default();
+    meta.insert("labels".into(), labels);
+    meta.insert("namespace".into(), json!(space));
+    meta.insert("name".into(), json!(name));
     let requests = requests(&pod["spec"], &Value::Null, &format!("workload {name}"))?;
     let mut ask = ask_of_pod(&pod, requests, context)?;
     ask.stable = match selector(&object["spec"]["selector"])? {
@@ -64,10 +66,22 @@ pub(super) fn read(
         _ => own_labels(template),
     };
     Ok(WorkloadFile {
+        replicas: replicas(&object["spec"]["replicas"], &ask.name)?,
         ask,
-        replicas: object["spec"]["replicas"].as_u64(),
         template: template.clone(),
     })
+}
+
+fn replicas(written: &Value, name: &str) -> Result<Option<u64>, SnapshotError> {
+    let found = written.as_u64().filter(|replicas| *replicas <= MAX_REPLICAS);
+    match (written, found) {
+        (Value::Null, _) => Ok(None),
+        (_, Some(found)) => Ok(Some(found)),
+        _ => Err(SnapshotError::Replicas {
+            of: format!("workload {name}"),
+            found: written.to_string(),
+        }),
+    }
 }
 
 fn one_of(list: &Value) -> Result<&Value, SnapshotError> {
@@ -109,7 +123,7 @@ fn defaulted(template: &Value, space: &str, context: &Context<'_>) -> Value {
             .into_iter()
             .flatten()
         {
-            spec["nodeSelector"][key] = value.clone();
+            map(&mut spec["nodeSelector"]).insert(key.clone(), value.clone());
         }
         let more: Vec<Value> = items(&class["scheduling"]["tolerations"]).cloned().collect();
         let all: Vec<Value> = items(&spec["tolerations"]).cloned().chain(more).collect();
@@ -238,21 +252,31 @@ impl Context<'_> {
             .filter(|range| range["metadata"]["namespace"] == space);
         let limits = ranges.flat_map(|range| items(&range["spec"]["limits"]));
         for limit in limits.filter(|limit| limit["type"] == "Container") {
-            let resources = &mut container["resources"];
+            let resources = map(map(container).entry("resources").or_insert(Value::Null));
             // A limit of its own is a request before the namespace is asked.
-            let own = resources["limits"].clone();
-            fill(&mut resources["requests"], &own);
-            fill(&mut resources["limits"], &limit["default"]);
-            fill(&mut resources["requests"], &limit["defaultRequest"]);
+            let own = resources.get("limits").cloned().unwrap_or_default();
+            fill(resources, "requests", &own);
+            fill(resources, "limits", &limit["default"]);
+            fill(resources, "requests", &limit["defaultRequest"]);
         }
     }
 }
 
-/// Adds the entries that are not there yet.
-fn fill(list: &mut Value, with: &Value) {
+/// Adds the entries that are not there yet to a list of resources.
+fn fill(resources: &mut Map<String, Value>, list: &str, with: &Value) {
+    let list = map(resources.entry(list).or_insert(Value::Null));
     for (name, value) in with.as_object().into_iter().flatten() {
-        if list[name].is_null() {
-            list[name] = value.clone();
+        let entry = list.entry(name.clone()).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = value.clone();
         }
     }
+}
+
+/// A value as the mapping that Kubernetes has there; what is none counts as nothing.
+fn map(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut().expect("it was made one")
 }

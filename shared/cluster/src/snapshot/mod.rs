@@ -36,7 +36,7 @@ pub enum SnapshotError {
         objects: usize,
     },
     /// An amount that is none.
-    #[error("cannot read {text} as an amount of {resource} of {of}")]
+    #[error("cannot read {text} as an amount of {resource} of {of}: expected {expected}")]
     Quantity {
         /// The resource.
         resource: String,
@@ -44,6 +44,27 @@ pub enum SnapshotError {
         of: String,
         /// What is written.
         text: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// Replicas that nobody can have.
+    #[error("{of} asks for {found} replicas: expected 0 to {MAX_REPLICAS}")]
+    Replicas {
+        /// Whose.
+        of: String,
+        /// What is written.
+        found: String,
+    },
+    /// A node that cannot be told from others.
+    #[error("a Node without a name among the objects")]
+    Unnamed,
+    /// Two different objects that are the same one.
+    #[error("{kind} {name} stands twice, and not alike; give one output of `kubectl get` alone")]
+    Twice {
+        /// What it is.
+        kind: &'static str,
+        /// Its name, with its namespace.
+        name: String,
     },
     /// A requirement that is none.
     #[error(
@@ -64,6 +85,9 @@ pub enum SnapshotError {
         kind: String,
     },
 }
+
+/// Replicas of a workload at most; a cluster has fewer pods.
+pub const MAX_REPLICAS: u64 = 100_000;
 
 /// Objects of a snapshot that explain others.
 pub struct ClusterFile {
@@ -97,7 +121,7 @@ pub fn read_cluster(list: &Value) -> Result<ClusterFile, SnapshotError> {
         unknown: context.devices.unknown.iter().cloned().collect(),
         ..Snapshot::default()
     };
-    for object in context.of_kind("Node") {
+    for object in context.once("Node")? {
         snapshot.nodes.push(node(object, &context)?);
     }
     if snapshot.nodes.is_empty() {
@@ -105,7 +129,7 @@ pub fn read_cluster(list: &Value) -> Result<ClusterFile, SnapshotError> {
             objects: objects.all.len(),
         });
     }
-    for object in context.of_kind("Pod") {
+    for object in context.once("Pod")? {
         match pod::read(object, &context)? {
             Seen::Holds(pod) => snapshot.pods.push(*pod),
             Seen::Waits(waiting) => snapshot.waiting.push(waiting),
@@ -213,6 +237,25 @@ impl<'a> Context<'a> {
             .into_iter()
     }
 
+    /// Objects of a kind, each once: several outputs may hold the same.
+    fn once(&self, kind: &'static str) -> Result<Vec<&'a Value>, SnapshotError> {
+        let mut seen: HashMap<(String, String), &Value> = HashMap::new();
+        let mut out = Vec::new();
+        for object in self.of_kind(kind) {
+            let meta = &object["metadata"];
+            let (space, name) = (text(&meta["namespace"]), text(&meta["name"]));
+            match seen.insert((space.clone(), name.clone()), object) {
+                Some(before) if before == object && !name.is_empty() => {}
+                Some(_) if !name.is_empty() => {
+                    let name = format!("{space}/{name}").trim_start_matches('/').to_owned();
+                    return Err(SnapshotError::Twice { kind, name });
+                }
+                _ => out.push(object),
+            }
+        }
+        Ok(out)
+    }
+
     fn has(&self, kind: &str) -> bool {
         self.objects.by_kind.contains_key(kind)
     }
@@ -228,6 +271,9 @@ impl<'a> Context<'a> {
 
 fn node(object: &Value, context: &Context<'_>) -> Result<Node, SnapshotError> {
     let name = text(&object["metadata"]["name"]);
+    if name.is_empty() {
+        return Err(SnapshotError::Unnamed);
+    }
     let mut allocatable = quantity::resources(&object["status"]["allocatable"], &format!("node {name}"))?;
     for (resource, count) in context.devices.offered_by(&name).iter() {
         if !allocatable.names(resource) {
@@ -260,6 +306,7 @@ fn quota(object: &Value) -> Result<Quota, SnapshotError> {
             resource: limit.to_owned(),
             of: format!("quota {name}"),
             text: value.to_string(),
+            expected: quantity::EXPECTED,
         })
     };
     let mut limits = BTreeMap::new();

@@ -1,12 +1,15 @@
 //! Kubernetes quantities: `500m`, `1.5Gi`, `2e3`.
 
 use serde_json::Value;
-use weir_domain::fit::{CPU, Resources};
+use weir_domain::fit::{CPU, Resources, is_device};
 
 use super::SnapshotError;
 
 /// Digits of a quantity that are looked at; the API server allows no more than fit into 64 bits.
 const MAX_DIGITS: usize = 30;
+
+/// What an amount is.
+pub(super) const EXPECTED: &str = "an amount such as 4, 500m or 40Gi";
 
 /// An amount in the domain's unit: CPU in thousandths, everything else in ones, rounded up.
 pub(crate) fn amount(resource: &str, value: &Value) -> Option<i64> {
@@ -25,17 +28,29 @@ pub(crate) fn amount(resource: &str, value: &Value) -> Option<i64> {
     )
 }
 
-/// Reads a `ResourceList`.
+/// Whether an amount is a whole number, as Kubernetes demands of what is not its own.
+fn is_whole(value: &Value) -> bool {
+    // Counted in thousandths, as that of CPU is.
+    amount(CPU, value).is_none_or(|thousandths| thousandths == i64::MAX || thousandths % 1_000 == 0)
+}
+
+/// Reads a `ResourceList`: amounts that Kubernetes takes.
 pub(crate) fn resources(list: &Value, of: &str) -> Result<Resources, SnapshotError> {
     let entries = list.as_object().into_iter().flatten();
     entries
         .map(|(name, value)| {
-            let amount = amount(name, value).ok_or_else(|| SnapshotError::Quantity {
+            let wrong = |expected| SnapshotError::Quantity {
                 resource: name.clone(),
                 of: of.to_owned(),
                 text: value.to_string(),
-            })?;
-            Ok((name.clone(), amount))
+                expected,
+            };
+            match amount(name, value) {
+                None => Err(wrong(EXPECTED)),
+                Some(amount) if amount < 0 => Err(wrong("0 or more")),
+                Some(_) if is_device(name) && !is_whole(value) => Err(wrong("a whole number")),
+                Some(amount) => Ok((name.clone(), amount)),
+            }
         })
         .collect()
 }

@@ -132,7 +132,7 @@ fn what_cannot_be_read_is_told_with_its_object() {
     bad["status"]["allocatable"]["memory"] = json!("much");
     assert_eq!(
         error(&[bad]),
-        "cannot read \"much\" as an amount of memory of node n"
+        "cannot read \"much\" as an amount of memory of node n: expected an amount such as 4, 500m or 40Gi"
     );
     let spec = json!({"nodeName": "n", "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
         [{"topologyKey": "zone", "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}}]}}});
@@ -245,4 +245,90 @@ fn a_volume_keeps_a_pod_where_it_can_be_reached() {
         (answer.max_replicas, answer.placements[0].node.as_str()),
         (4, "a")
     );
+}
+
+#[test]
+fn what_kubernetes_would_not_take_is_no_amount() {
+    let pod = |gpus: &str| {
+        json!({"kind": "Pod", "metadata": {"name": "p", "namespace": "prod"}, "spec": {"nodeName": "a", "containers": [
+            {"resources": {"limits": {"nvidia.com/gpu": gpus}}}]}})
+    };
+    for (amount, expected) in [
+        ("-4", "0 or more"),
+        ("1.5", "a whole number"),
+        ("500m", "a whole number"),
+        ("x", "an amount such as"),
+    ] {
+        let told = [
+            read_cluster(&list(&[node("a", amount)]))
+                .err()
+                .unwrap()
+                .to_string(),
+            read_cluster(&list(&[node("a", "8"), pod(amount)]))
+                .err()
+                .unwrap()
+                .to_string(),
+        ];
+        for told in told {
+            assert!(
+                told.contains("nvidia.com/gpu") && told.contains(expected),
+                "{amount}: {told}"
+            );
+        }
+    }
+    let cluster = read_cluster(&list(&[node("a", "8"), pod("2.0")])).unwrap();
+    let asked = |count: &Value| {
+        let spec = json!({"containers": [{"resources": {"limits": {"nvidia.com/gpu": count}}}]});
+        cluster
+            .workload(&deployment(&spec), None)
+            .map(|workload| workload.ask.requests.get("nvidia.com/gpu"))
+    };
+    assert_eq!(asked(&json!("1k")).unwrap(), 1_000);
+    for wrong in [json!(-1), json!(1.5), json!("1500m")] {
+        assert!(asked(&wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_node_has_a_name_and_stands_once() {
+    let cluster = read_cluster(&json!([list(&[node("a", "8")]), list(&[node("a", "8")])])).unwrap();
+    assert_eq!(cluster.snapshot.nodes.len(), 1, "two outputs may hold the same");
+    let told = |items: &[Value]| read_cluster(&list(items)).err().unwrap().to_string();
+    assert!(told(&[node("a", "8"), node("a", "4")]).starts_with("Node a stands twice, and not alike"));
+    assert!(told(&[node("", "8")]).contains("a Node without a name"));
+}
+
+#[test]
+fn replicas_are_a_number_that_somebody_can_have() {
+    let cluster = read_cluster(&list(&[node("a", "8")])).unwrap();
+    let replicas = |written: Value| {
+        let mut object = deployment(&gpus(1));
+        object["spec"]["replicas"] = written;
+        cluster
+            .workload(&object, None)
+            .map(|workload| workload.replicas)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(replicas(json!(0)), Ok(Some(0)));
+    assert_eq!(replicas(Value::Null), Ok(None));
+    for wrong in [json!(-3), json!(1.5), json!("3"), json!(4_294_967_295_u64)] {
+        let told = replicas(wrong.clone()).unwrap_err();
+        assert!(
+            told.contains(&format!("web asks for {wrong} replicas: expected 0 to 100000")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_workload_whose_parts_are_of_another_kind_is_read_as_if_they_were_not_there() {
+    let ranges = json!({"kind": "LimitRange", "metadata": {"namespace": "prod"}, "spec": {"limits": [
+        {"type": "Container", "default": {"cpu": "2"}, "defaultRequest": {"cpu": "1"}}]}});
+    let class = json!({"kind": "RuntimeClass", "metadata": {"name": "r"}, "scheduling": {"nodeSelector": {"a": "b"}}});
+    let cluster = read_cluster(&list(&[node("a", "8"), ranges, class])).unwrap();
+    let spec = json!({"runtimeClassName": "r", "nodeSelector": "x", "containers": [{"resources": []}, "x"]});
+    let mut object = deployment(&spec);
+    object["spec"]["template"]["metadata"] = json!([1]);
+    let workload = cluster.workload(&object, None).unwrap();
+    assert_eq!(workload.ask.requests.get("cpu"), 2_000);
 }

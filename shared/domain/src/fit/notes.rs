@@ -33,6 +33,15 @@ pub fn notes(snapshot: &Snapshot, ask: &Ask) -> Vec<String> {
             label(node, MEMORY),
         ));
     }
+    let silent = |node: &&Node| label(node, MEMORY).parse::<u64>().is_err();
+    if let Some(mib) = ask.gpu_memory_mib {
+        let nodes = offering().filter(silent).count();
+        if nodes > 0 {
+            out.push(format!(
+                "whether a GPU has {mib} MiB is not known of {nodes} nodes without the label {MEMORY}: they count as if it had"
+            ));
+        }
+    }
     let sliced_in_time = |node: &&Node| label(node, SHARING) == "time-slicing";
     let shared = offering().filter(sliced_in_time).count();
     if shared > 0 {

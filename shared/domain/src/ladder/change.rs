@@ -19,6 +19,7 @@ pub(super) fn changes(view: &View<'_>, rungs: &[Rung]) -> Vec<String> {
         .iter()
         .filter_map(|group| undone(view, &group.reason))
         .collect();
+    changes.extend(less(view));
     let single = changes.len();
     for rung in rungs {
         match (rung.action, rung.possible) {
@@ -43,6 +44,22 @@ pub(super) fn changes(view: &View<'_>, rungs: &[Rung]) -> Vec<String> {
         changes.push(format!("ask for {sure_replicas} {word}"));
     }
     changes
+}
+
+/// A replica that asks for more than any node has.
+fn less(view: &View<'_>) -> Option<String> {
+    let most = |device: &str| {
+        let nodes = view.snapshot.nodes.iter();
+        nodes.map(|node| node.allocatable.get(device)).max().unwrap_or(0)
+    };
+    let mut too_many = view
+        .ask
+        .devices()
+        .map(|(device, count)| (device, count, most(device)));
+    let (device, _, most) = too_many.find(|(_, count, most)| count > most && *most > 0)?;
+    Some(format!(
+        "ask for at most {most} {device} a replica, no node has more"
+    ))
 }
 
 /// What would take a reason away, if that is enough.

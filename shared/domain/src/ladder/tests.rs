@@ -217,3 +217,18 @@ fn the_reserve_is_rounded_up_and_never_nothing() {
         assert_eq!(load.reserve(stable), reserve, "{stable} at {used}");
     }
 }
+
+#[test]
+fn more_than_any_node_has_is_told_with_what_one_has() {
+    let snapshot = Snapshot {
+        nodes: vec![node("a", 4), node("b", 4)],
+        ..Snapshot::default()
+    };
+    let asked = ask(8);
+    let answer = fit(&snapshot, &asked, 1);
+    let Ladder { changes, .. } = ladder(&snapshot, &asked, &answer, Load::default());
+    assert_eq!(
+        changes,
+        ["ask for at most 4 nvidia.com/gpu a replica, no node has more"]
+    );
+}

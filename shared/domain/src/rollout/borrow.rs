@@ -39,7 +39,7 @@ mod tests {
             roomy: &plan(&rule, Some(stable)),
             rule: &rule,
             stable,
-            room: pool(beside, stable.into()),
+            room: pool(beside, stable),
             load: Load::default(),
         })
     }

@@ -103,7 +103,7 @@ pub fn forecast(
             planned.hold
         };
         steps.push(ForecastStep {
-            gpus: (planned.candidate_replicas + planned.stable_replicas) * rule.workload.gpus,
+            gpus: planned.gpus(rule),
             takes,
             revert: way_back(plan, planned, rule, timing),
             fits: site.map(|site| match plan.lends() {

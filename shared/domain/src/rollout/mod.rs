@@ -72,6 +72,7 @@ pub use replace::Replaced;
 pub(crate) use revert::revert;
 pub(crate) use settle::accepted;
 pub use stable::StableSide;
+pub use survey::no_requests;
 pub(crate) use survey::{sited, survey, surveyed};
 pub use told::told;
 pub(crate) use watch::{call_people, observe, unreachable};

@@ -161,6 +161,14 @@ pub struct PlannedStep {
     pub pause: Option<Span>,
 }
 
+impl PlannedStep {
+    /// GPUs that candidate and stable hold together.
+    pub fn gpus(&self, rule: &RolloutRule) -> u32 {
+        let replicas = self.candidate_replicas.saturating_add(self.stable_replicas);
+        replicas.saturating_mul(rule.workload.gpus)
+    }
+}
+
 /// What a planned step is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -260,12 +268,9 @@ pub(super) fn made_of(
     why: String,
 ) -> Plan {
     let steps = with_pause(steps, rule);
-    let peak = steps
-        .iter()
-        .map(|s| s.candidate_replicas + s.stable_replicas)
-        .max();
+    let peak = steps.iter().map(|step| step.gpus(rule)).max();
     let mut plan = Plan {
-        gpu_peak: peak.unwrap_or(0) * rule.workload.gpus,
+        gpu_peak: peak.unwrap_or(0),
         instant_revert: true,
         steps,
         carries,
@@ -330,15 +335,16 @@ pub(super) fn ramp_hold(rule: &RolloutRule) -> Span {
 
 /// Replicas that carry a share: rounded up, at least one, at most all.
 fn replicas_for(weight: Weight, full: u32) -> u32 {
-    (full * u32::from(weight.percent()))
-        .div_ceil(100)
-        .clamp(1, full.max(1))
+    let part = (u64::from(full) * u64::from(weight.percent())).div_ceil(100);
+    u32::try_from(part).unwrap_or(full).clamp(1, full.max(1))
 }
 
 /// Replica counts on the way to all: the present ones, then doubled each time, then all.
 fn doublings(from: u32, full: u32) -> impl Iterator<Item = u32> {
     let first = from.clamp(1, full.max(1));
-    std::iter::successors(Some(first), move |k| (*k < full).then(|| (k * 2).min(full)))
+    std::iter::successors(Some(first), move |k| {
+        (*k < full).then(|| k.saturating_mul(2).min(full))
+    })
 }
 
 #[cfg(test)]

@@ -79,12 +79,15 @@ fn nothing_to_copy(draft: &Draft, rollout: &Rollout, id: StepId) -> Option<Strin
     rule.strategy.mirrored()?;
     // What is to be taken over and is not found is told as that.
     let nothing = rollout.stable.is_none() && rule.adopts.is_none();
-    nothing.then(|| {
-        format!(
-            "nothing serves {} yet, so that there are no requests to copy: release it by canary, blue-green or rolling first",
-            rule.lane
-        )
-    })
+    nothing.then(|| no_requests(rule))
+}
+
+/// Why a shadow is refused where nothing serves.
+pub fn no_requests(rule: &RolloutRule) -> String {
+    format!(
+        "nothing serves {} yet, so that there are no requests to copy: release it by canary, blue-green or rolling first",
+        rule.lane
+    )
 }
 
 /// The cluster was looked at. A late look changes nothing.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use weir_domain::condition::{Condition, Dimension, Reading, evaluate};
 
-use super::metrics::Metrics;
+use super::metrics::{Metrics, range};
 use super::parser::{ParseError, parse};
+use super::possible::senseless;
 use super::quantity::{as_dimension, parse_quantity};
 
 /// Why there is no answer.
@@ -42,7 +43,8 @@ impl CommandError {
     }
 }
 
-/// Evaluates a condition on recorded values: `{result, used, missing, errors}`, and `reasons` where a window says nothing.
+/// Evaluates a condition on recorded values: `{result, used, missing, errors}`, `reasons` where a window says nothing, and
+/// `notes` where nothing that is measured could change the result.
 ///
 /// A value is a number in the base unit, text with a unit, null for no data, `[[unix_s, value], …]`, or
 /// `{"error": "…"}` for a source that failed. A name that the values hold is a known metric. Recorded values have no counts:
@@ -51,10 +53,10 @@ impl CommandError {
 /// # Errors
 /// The condition or the values cannot be read.
 pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
-    let values: Value = serde_json::from_str(values).map_err(|error| CommandError::Values {
-        message: format!("the values are not JSON: {error}"),
-        line: Some(error.line()),
-        column: Some(error.column()),
+    let values: Value = weir_domain::json::read(values).map_err(|fault| CommandError::Values {
+        message: format!("the values cannot be read: {fault}"),
+        line: Some(fault.line),
+        column: Some(fault.column),
     })?;
     let Value::Object(values) = values else {
         return Err(values_error("the values are not an object of metric names"));
@@ -71,7 +73,7 @@ pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
             .dimension(name)
             .flatten()
             .or_else(|| dimensions.get(name).copied());
-        readings.insert(name.clone(), reading(value, dimension));
+        readings.insert(name.clone(), possible(reading(value, dimension), name));
     }
     let answer = evaluate(&condition, &readings);
     let mut told = json!({
@@ -82,6 +84,10 @@ pub fn condition_json(text: &str, values: &str) -> Result<Value, CommandError> {
     });
     if !answer.reasons.is_empty() {
         told["reasons"] = messages(&answer.reasons);
+    }
+    // What is settled whatever is measured: a definition with it is refused.
+    if let Some(wrong) = senseless(&condition) {
+        told["notes"] = json!([format!("{}: expected {}", wrong.found, wrong.expected)]);
     }
     Ok(told)
 }
@@ -119,6 +125,29 @@ fn reading(value: &Value, dimension: Option<Dimension>) -> Reading {
             Ok(None) => Reading::NoData,
             Err(message) => Reading::Error(message),
         },
+    }
+}
+
+/// A reading whose numbers are all some that the metric can have.
+fn possible(reading: Reading, name: &str) -> Reading {
+    let Some((least, most)) = range(name) else {
+        return reading;
+    };
+    let wrong = |number: f64| !(least..=most).contains(&number);
+    let found = match &reading {
+        Reading::Number(number) => Some(*number).filter(|number| wrong(*number)),
+        Reading::Series(points) => points
+            .iter()
+            .filter_map(|(_, number)| *number)
+            .find(|number| wrong(*number)),
+        _ => None,
+    };
+    match found {
+        Some(number) if most.is_finite() => {
+            Reading::Error(format!("{number}: expected a share, {least} to {most}"))
+        }
+        Some(number) => Reading::Error(format!("{number}: expected {least} or more")),
+        None => reading,
     }
 }
 

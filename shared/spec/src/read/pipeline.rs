@@ -277,11 +277,19 @@ fn canary(node: &Node) -> CanaryDef {
         })
     };
     let listed = node.get("steps").map(Node::items).unwrap_or_default();
+    let unread = |key: &str, read: bool| node.get(key).is_some() && !read;
+    let alone = ["weight", "interval"].iter().find_map(|key| node.entry(key));
     let mut steps: Vec<_> = one(node).into_iter().collect();
     steps.extend(listed.iter().filter_map(|item| one(item)));
     CanaryDef {
         place: node.place.clone(),
         steps,
+        unread: unread("weight", weight(node, "weight").is_some())
+            || unread("interval", span(node, "interval").is_some())
+            || node.get("steps").is_some(),
+        beside: alone
+            .filter(|_| node.get("steps").is_some())
+            .map(|entry| entry.key_place.clone()),
         threshold: percent(node, "threshold").unwrap_or(DEFAULT_THRESHOLD * 100.0),
         min_samples: count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
         promote: text(node, "promote").map(|written| Located {

@@ -53,7 +53,7 @@ impl ResourceFiles {
     }
 
     /// Files for a check without a commit: one that is missing is a reference that cannot be followed.
-    pub(crate) fn partial(files: BTreeMap<String, String>) -> Self {
+    pub fn partial(files: BTreeMap<String, String>) -> Self {
         Self {
             files,
             incomplete: true,

@@ -140,8 +140,8 @@ impl<'a> Resolver<'a> {
         let mut texts = Vec::new();
         let incomplete = self.files.incomplete;
         for path in &rollout.resources {
-            let given = self.definition.manifests.get(&path.value).map(String::as_str);
-            match given.or_else(|| self.files.get(&path.value)) {
+            let files = self.files.get(&path.value);
+            match files.or_else(|| self.definition.manifest(&path.value)) {
                 Some(text) => texts.push((path.value.clone(), text.to_owned())),
                 None => {
                     let found = format!("`{}` is not in the commit", short(&path.value));

@@ -97,6 +97,15 @@ impl<'a> Resolver<'a> {
                 self.shadow(step, rollout, shadow.unwrap_or_default())
             }
             _ => {
+                let pause = rollout
+                    .rolling
+                    .as_ref()
+                    .and_then(|rolling| rolling.pause_at.as_ref());
+                if let Some(at) = pause.filter(|at| at.value == 0) {
+                    let complaint = Diagnostic::error(&at.place, "a pause at 0 %");
+                    let help = "before it starts, a stage of `type: Approval` asks people";
+                    self.sink.push(complaint.expected("1 to 100").help(help));
+                }
                 let rolling = rollout.rolling.as_ref().map(RollingDef::strategy);
                 Some(Strategy::Rolling(rolling.unwrap_or_default()))
             }
@@ -219,10 +228,18 @@ impl<'a> Resolver<'a> {
     }
 
     fn canary(&mut self, canary: &CanaryDef) -> Option<Canary> {
+        if let Some(place) = &canary.beside {
+            let complaint = Diagnostic::error(place, "`weight` or `interval` beside `steps`");
+            let help = "`steps` stands instead of them: make them its first item, or leave `steps` out";
+            self.sink.push(complaint.expected("one of the two").help(help));
+            return None;
+        }
         if canary.steps.is_empty() {
-            let complaint = Diagnostic::error(&canary.place, "a canary without steps");
-            self.sink
-                .push(complaint.expected("`weight` and `interval`, or `steps`"));
+            if !canary.unread {
+                let complaint = Diagnostic::error(&canary.place, "a canary without steps");
+                self.sink
+                    .push(complaint.expected("`weight` and `interval`, or `steps`"));
+            }
             return None;
         }
         let mut before = 0;

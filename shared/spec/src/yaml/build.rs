@@ -37,10 +37,10 @@ pub(crate) fn documents(file: &SourceFile, sink: &mut Sink) -> Option<Vec<Arc<No
 
 fn parse(file: &SourceFile, sink: &mut Sink) -> Result<Vec<Arc<Node>>, Box<Diagnostic>> {
     if file.text.len() > MAX_BYTES {
-        let found = format!("a file of {} bytes", file.text.len());
+        let found = format!("a file of more than {} MiB", MAX_BYTES >> 20);
         let place = Place::start_of(&file.path);
         return Err(Box::new(
-            Diagnostic::error(&place, found).expected(format!("at most {MAX_BYTES} bytes")),
+            Diagnostic::error(&place, found).expected("several smaller ones"),
         ));
     }
     let limits = options! {

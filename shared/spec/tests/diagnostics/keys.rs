@@ -248,3 +248,78 @@ fn wrong_keys_types_and_units_are_told_where_they_stand() {
         assert!(hit.help.contains(help), "{text}\n{hit:?}");
     }
 }
+
+#[test]
+fn a_canary_whose_step_cannot_be_read_gets_the_true_error_alone() {
+    let table = [
+        (
+            "{weight: 150, interval: 5m}",
+            "`weight` is `150`: expected a whole percentage from 0 to 100",
+        ),
+        (
+            "{weight: 5, interval: 0}",
+            "`interval` is `0`: expected a time with a unit",
+        ),
+        ("{steps: [{weight: 150, interval: 5m}]}", "`weight` is `150`"),
+        ("{steps: []}", "`steps` is"),
+        (
+            "{weight: 5}",
+            "a canary without steps: expected `weight` and `interval`",
+        ),
+        ("{threshold: 90}", "a canary without steps"),
+        (
+            "{weight: 5, interval: 5m, steps: [{weight: 10, interval: 5m}]}",
+            "`weight` or `interval` beside `steps`: expected one of the two",
+        ),
+        (
+            "{interval: 5m, steps: [{weight: 10, interval: 5m}]}",
+            "`weight` or `interval` beside `steps`",
+        ),
+    ];
+    for (canary, expected) in table {
+        let said = alone(&step(
+            "Kubernetes",
+            &format!("namespace: production\ncanary: {canary}"),
+        ));
+        let errors: Vec<&str> = said
+            .iter()
+            .filter(|d| d.severity == "error")
+            .map(|d| d.message.as_str())
+            .collect();
+        assert_eq!(errors.len(), 1, "{canary}: {errors:#?}");
+        assert!(errors[0].contains(expected), "{canary}: {errors:#?}");
+    }
+}
+
+#[test]
+fn a_pause_before_anything_moves_is_told_with_the_fix() {
+    let said = |at: &str| {
+        alone(&step(
+            "Kubernetes",
+            &format!("namespace: production\nrolling: {{pause_at: {at}}}"),
+        ))
+    };
+    let none = said("0%");
+    let found = none
+        .iter()
+        .find(|d| d.message == "a pause at 0 %: expected 1 to 100");
+    assert!(found.unwrap().help.contains("`type: Approval`"), "{none:#?}");
+    assert!(said("1%").iter().all(|d| d.severity == "warning"));
+}
+
+#[test]
+fn nothing_is_defined_in_an_empty_file_and_in_an_empty_mapping_alike() {
+    for text in ["", "# nothing\n", "{}", "{}\n---\n{}\n"] {
+        let said = alone(text);
+        assert!(
+            said[0].message.starts_with("nothing is defined"),
+            "{text}: {said:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_too_long_is_told_in_mebibytes() {
+    let said = alone(&format!("# {}\n", "x".repeat(2_000_000)));
+    assert!(said[0].message.contains("a file of more than 1 MiB"), "{said:#?}");
+}

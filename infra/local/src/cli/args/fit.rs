@@ -21,7 +21,7 @@ pub(crate) struct Question {
     #[arg(long, value_name = "FILE")]
     pub cluster: PathBuf,
     /// Replicas to add; those of the workload if absent
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub replicas: Option<u32>,
     /// Namespace of the workload, if not its own
     #[arg(long, value_name = "NAME")]
@@ -52,12 +52,12 @@ pub struct Plan {
     #[arg(long, value_name = "NAME")]
     pub step: Option<String>,
     /// Replicas of stable; else those in the cluster. 0 is a first release
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub stable: Option<u32>,
     /// What `weir conformance --format json` printed for the cluster; else 2 s from weights to their effect are assumed
     #[arg(long, value_name = "FILE")]
     pub bounds: Option<PathBuf>,
     /// Seconds until a new replica is warm; else an assumption that is told
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=604_800))]
     pub warm: Option<u32>,
 }

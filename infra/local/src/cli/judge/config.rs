@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use weir_domain::json::read;
 use weir_domain::judge::{Alpha, Asked, Promote, Question};
 
 use crate::cli::output::Failure;
@@ -11,6 +12,7 @@ use crate::cli::output::Failure;
 const MAX_METRICS: usize = 64;
 /// Requests to the candidate without which nothing is promoted, unless the configuration says otherwise.
 const DEFAULT_SAMPLES: u64 = 100;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -29,8 +31,7 @@ struct MetricConfig {
 }
 
 pub(super) fn question(text: &str) -> Result<Question, Failure> {
-    let config: Config =
-        serde_json::from_str(text).map_err(|error| Failure::json("the configuration", &error))?;
+    let config: Config = read(text).map_err(|fault| Failure::unread("the configuration", &fault))?;
     let alpha = config.alpha.unwrap_or(Alpha::default().value());
     let alpha = Alpha::try_from(alpha).map_err(Failure::new)?;
     if config.metrics.is_empty() || config.metrics.len() > MAX_METRICS {

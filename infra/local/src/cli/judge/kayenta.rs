@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use weir_domain::json::{Fault, read};
 use weir_domain::judge::kayenta::{Class, Harm, classify, score};
 
 use crate::cli::output::Failure;
@@ -71,13 +72,12 @@ pub(super) struct Session {
 impl Session {
     /// A judgement by this configuration; nothing where it does not ask for Kayenta's.
     pub(super) fn of(text: &str) -> Result<Option<Self>, Failure> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| Failure::json("the configuration", &error))?;
+        let unread = |fault: Fault| Failure::unread("the configuration", &fault);
+        let value: Value = read(text).map_err(unread)?;
         if value.get("kayenta").is_none() {
             return Ok(None);
         }
-        let Config { kayenta: asked } =
-            serde_json::from_str(text).map_err(|error| Failure::json("the configuration", &error))?;
+        let Config { kayenta: asked } = read(text).map_err(unread)?;
         if asked.metrics.is_empty() {
             return Err(Failure::new("0 metrics: expected at least 1"));
         }
@@ -93,15 +93,11 @@ impl Session {
         }))
     }
 
-    pub(super) fn take(&mut self, line: &[u8]) -> Result<Option<Value>, Failure> {
+    pub(super) fn take(&mut self, line: &str) -> Result<Option<Value>, Failure> {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let line: Line = serde_json::from_slice(line).map_err(|_| {
-            Failure::new(
-                "expected {\"metric\": NAME, \"control\": [NUMBER or null, …], \"experiment\": [NUMBER or null, …]}",
-            )
-        })?;
+        let line: Line = read(line).map_err(|fault| Failure::unread("a metric", &fault))?;
         let Some(config) = self.asked.metrics.get(&line.metric) else {
             let names: Vec<&str> = self.asked.metrics.keys().map(String::as_str).collect();
             return Err(Failure::new(format!(
@@ -167,12 +163,12 @@ mod tests {
         (0..20).map(|i| mean + f64::from(i % 7)).collect()
     }
 
-    fn line(metric: &str, control: f64, experiment: f64) -> Vec<u8> {
+    fn line(metric: &str, control: f64, experiment: f64) -> String {
         let line = json!({"metric": metric, "control": series(control), "experiment": series(experiment)});
-        line.to_string().into_bytes()
+        line.to_string()
     }
 
-    fn judged(config: &Value, lines: &[Vec<u8>]) -> (Vec<String>, Value) {
+    fn judged(config: &Value, lines: &[String]) -> (Vec<String>, Value) {
         let mut session = Session::of(&config.to_string()).unwrap().unwrap();
         let answers = lines.iter().filter_map(|line| session.take(line).unwrap());
         let classes = answers.map(|answer| answer["class"].as_str().unwrap_or_default().to_owned());
@@ -189,7 +185,7 @@ mod tests {
             line("latency", 100.0, 140.0),
             line("latency", 100.0, 100.0),
             line("rate", 100.0, 140.0),
-            br#"{"metric": "gpu", "control": [null], "experiment": [1.0]}"#.to_vec(),
+            r#"{"metric": "gpu", "control": [null], "experiment": [1.0]}"#.to_owned(),
         ];
         let (classes, end) = judged(&config, &lines);
         assert_eq!(classes, ["pass", "high", "pass", "no_data"]);
@@ -239,7 +235,7 @@ mod tests {
             r#"{"metric": "e"}"#,
             r#"{"metric": "x", "control": [], "experiment": []}"#,
         ] {
-            assert!(session.take(bad.as_bytes()).is_err(), "{bad}");
+            assert!(session.take(bad).is_err(), "{bad}");
         }
     }
 }
