@@ -2,7 +2,7 @@
 # Each of these has a cluster of its own.
 LIVE := live-variants live-strategies live-room live-release live-adapter live-bare
 STAGES := live-variants demo-aws demo live-strategies live-room live-release live-adapter live-bare cluster-check fit
-.PHONY: help demo demo-aws local-aws soak soak-matrix soak-streams package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm bench-breach plots prometheus
+.PHONY: help demo demo-aws local-aws soak soak-kills soak-matrix soak-streams package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm bench-breach plots prometheus
 
 help: ## lists the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -25,7 +25,9 @@ demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes;
 local-aws: ## the table and the queues of infra/aws/template.yaml on this machine, for functions run by hand (docs/aws.md), until Ctrl-C
 	cargo run -p weir-lambda-host --bin local-aws
 
-soak: doctor ## the same until KILL=1000 functions were killed and CUTS=100 reverts cut short; the API server is away for minutes
+soak: soak-kills soak-matrix soak-streams fit-oracle ## all that takes hours, one after another, on a machine that does nothing else
+
+soak-kills: doctor ## demo-aws until KILL=1000 functions were killed and CUTS=100 reverts cut short; the API server is away for minutes
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) target/debug/weir-aws-demo --kill $(or $(KILL),1000) \
 		--faults --away 120 --cuts $(or $(CUTS),100)
@@ -34,7 +36,7 @@ soak-matrix: doctor ## every way back from every step of every strategy, on a re
 	WEIR_ONLY="$(ONLY)" WEIR_LANES=$(or $(LANES),4) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) \
 		cargo test -p weir-live --test soak every_way_back -- --nocapture
 
-soak-streams: doctor ## the same for STREAMS=10000 streams of 5 to 8 s that are under way on pods which are told to leave: none is cut
+soak-streams: doctor ## STREAMS=10000 streams of 5 to 8 s that are under way on pods which are told to leave: none is cut
 	WEIR_STREAMS=$(or $(STREAMS),10000) WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) \
 		cargo test -p weir-live --test soak no_stream_is_cut -- --nocapture
 
