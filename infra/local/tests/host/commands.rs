@@ -42,6 +42,8 @@ fn somebody_whom_no_group_names_is_refused_and_the_log_says_so() {
         &["reject", "1", "--reason", "no"],
         &["cancel", "1", "--reason", "no"],
         &["rollback", "1", "--reason", "no"],
+        &["hold", "1", "--reason", "no"],
+        &["skip", "1", "--reason", "no"],
     ] {
         let refused = host.run(arguments);
         assert_eq!(refused.status.code(), Some(1), "{refused:?}");
@@ -55,7 +57,21 @@ fn somebody_whom_no_group_names_is_refused_and_the_log_says_so() {
     assert_eq!(shown["run"]["status"], "running");
     let refusals = shown["entries"].as_array().unwrap().iter();
     let refusals = refusals.filter(|entry| entry["action"] == "approval_refused");
-    assert_eq!(refusals.count(), 4);
+    assert_eq!(refusals.count(), 6);
+}
+
+#[test]
+fn what_does_not_move_cannot_be_held_or_taken_to_its_end() {
+    let world = World::new();
+    let host = world.host();
+    host.pushed();
+    for (word, says) in [("hold", "could be held"), ("skip", "could be skipped")] {
+        let refused = host.run(&[word, "1", "--reason", "a look"]);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(text(&refused).contains(says), "{refused:?}");
+    }
+    let resumed = host.run(&["resume", "1"]);
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
 }
 
 #[test]
