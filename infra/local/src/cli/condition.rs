@@ -31,19 +31,38 @@ fn text(answer: &Value) -> String {
         other => other.to_string(),
     };
     let mut lines = vec![result];
-    for name in ["missing", "errors", "notes"] {
-        let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let list: Vec<String> = match &answer[name] {
-            Value::Array(items) => items.iter().map(words).collect(),
-            Value::Object(map) => map
-                .iter()
-                .map(|(key, value)| format!("{key}: {}", words(value)))
-                .collect(),
-            _ => Vec::new(),
-        };
+    for name in ["missing", "errors", "reasons", "notes"] {
+        let list: Vec<String> = answer[name].as_array().into_iter().flatten().map(told).collect();
         if !list.is_empty() {
             lines.push(format!("  {name}: {}", list.join(", ")));
         }
     }
     lines.join("\n")
+}
+
+/// A word, or what is said of a metric.
+fn told(value: &Value) -> String {
+    let of = |name: &str| value[name].as_str();
+    match (of("metric"), of("message")) {
+        (Some(metric), Some(message)) => format!("{metric}: {message}"),
+        _ => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::text;
+
+    #[test]
+    fn what_is_said_of_a_metric_is_a_sentence() {
+        let answer = json!({
+            "result": "no_data", "missing": ["a", "b"], "errors": [{"metric": "c", "message": "the source is away"}],
+            "reasons": [{"metric": "a", "message": "5m are not covered"}], "used": {},
+        });
+        let expected =
+            "no data\n  missing: a, b\n  errors: c: the source is away\n  reasons: a: 5m are not covered";
+        assert_eq!(text(&answer), expected);
+    }
 }
