@@ -4,7 +4,7 @@ use futures::future::join_all;
 use weir_app::{Placed, PodRef, ProxyError};
 use weir_domain::pipeline::RolloutRule;
 
-use crate::direct::Direct;
+use crate::direct::{Direct, GATEWAYS_MAX, PODS_MAX};
 use crate::{gateway, page};
 
 const FIX: &str = "or let a server count the requests (`metrics` in the definition)";
@@ -13,10 +13,14 @@ impl Direct {
     /// Why neither the gateway's counters nor those of stable's pods can be read; nothing if one of them can, or if the
     /// API server itself does not answer.
     pub(crate) async fn blocked_for(&self, rule: &RolloutRule, placed: &Placed) -> Vec<String> {
-        let gateways = join_all(placed.gateway.iter().map(|pod| self.gateway_tells(rule, pod))).await;
-        let pods: Vec<&PodRef> = placed.pods.values().flatten().collect();
-        let pods = join_all(pods.into_iter().map(|pod| self.pod_tells(rule, pod))).await;
-        if gateways.iter().chain(&pods).any(Result::is_ok) {
+        let gateways = placed.gateway.iter().take(GATEWAYS_MAX);
+        let gateways = join_all(gateways.map(|pod| self.gateway_tells(rule, pod))).await;
+        if gateways.iter().any(Result::is_ok) {
+            return Vec::new();
+        }
+        let pods = placed.pods.values().flatten().take(PODS_MAX);
+        let pods = join_all(pods.map(|pod| self.pod_tells(rule, pod))).await;
+        if pods.iter().any(Result::is_ok) {
             return Vec::new();
         }
         let mut silent = gateways.into_iter().chain(pods).filter_map(Result::err).flatten();

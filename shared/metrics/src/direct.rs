@@ -18,9 +18,9 @@ use crate::page::{self, Page};
 use crate::tally::{Source, Standing, Tally, gateway_key};
 
 /// Pods that are read of one revision: enough to see a latency, few enough for the API server (design §6).
-const PODS_MAX: usize = 8;
+pub(crate) const PODS_MAX: usize = 8;
 /// Pods that are read of the gateway. Requests through others would be missed, so this is far above what there is.
-const GATEWAYS_MAX: usize = 16;
+pub(crate) const GATEWAYS_MAX: usize = 16;
 /// Longest wait for one answer. A check runs every 5 s, and a pod whose node is gone does not refuse, it hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 

@@ -9,7 +9,7 @@ use super::autoscaler::Scaled;
 use super::landing::Landed;
 use super::passing::Inconclusive;
 use super::pause::Paused;
-use super::plan::{Plan, PlannedStep, StepKind};
+use super::plan::{Plan, PlannedStep, StepKind, is_zero};
 use super::preview::Preview;
 use super::replace::Replaced;
 use super::stable::StableSide;
@@ -226,10 +226,6 @@ pub struct Rollout {
     /// What is waited for, in words; empty when nothing is.
     #[serde(default)]
     pub waits_for: String,
-}
-
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 /// Traffic changes that are kept: a plan has tens of steps, and corrections are rare.
