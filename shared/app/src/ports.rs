@@ -213,8 +213,8 @@ pub struct Counting {
     pub seen: TrafficSeen,
     /// Opaque to everyone but the source that made it; stored with the decision that used it.
     pub scrape: Option<serde_json::Value>,
-    /// What each pod of the candidate answered since it was first seen, by name; empty where pods cannot be told apart.
-    pub replicas: BTreeMap<String, Counts>,
+    /// What each pod of a revision answered since it was first seen, by name; empty where pods cannot be told apart.
+    pub replicas: BTreeMap<RevisionId, BTreeMap<String, Counts>>,
 }
 
 /// Counts requests per revision.

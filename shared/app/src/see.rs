@@ -2,7 +2,7 @@
 
 use weir_domain::Wanted;
 use weir_domain::event::Event;
-use weir_domain::ids::StepId;
+use weir_domain::ids::{RevisionId, StepId};
 use weir_domain::run::Run;
 use weir_domain::seen::{Replica, RolloutSeen, Scene, SiteSeen};
 
@@ -95,16 +95,24 @@ impl Engine {
             traffic.values(run, step),
             traffic.gpus(run, step),
         );
-        let of = |pod: &str| gpus.as_ref().map(|all| all.get(pod).cloned().unwrap_or_default());
-        let mut counted = counting.replicas;
+        let gpus_of = |pod: &str| gpus.as_ref().map(|all| all.get(pod).cloned().unwrap_or_default());
+        let mut apart = counting.replicas;
+        let rollout = run.rollout(step);
+        let mut of = |revision: Option<&RevisionId>| {
+            let pods = revision.and_then(|revision| apart.remove(revision));
+            pods.unwrap_or_default()
+        };
+        let mut counted = of(rollout.map(|rollout| &rollout.candidate));
+        let serving = of(rollout.and_then(|rollout| Some(&rollout.stable.as_ref()?.revision)));
         let replicas = scenery.replicas.into_iter().map(|(pod, node)| Replica {
             counts: counted.remove(&pod).unwrap_or_default(),
-            gpus: of(&pod),
+            gpus: gpus_of(&pod),
             pod,
             node,
         });
         let scene = Scene {
             replicas: replicas.collect(),
+            serving,
             values,
             candidate: scenery.candidate,
             stable: scenery.stable,

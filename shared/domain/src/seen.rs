@@ -187,6 +187,8 @@ pub struct Scene {
     pub values: BTreeMap<String, Reading>,
     /// The candidate's replicas that stay, where they can be told apart.
     pub replicas: Vec<Replica>,
+    /// What each of stable's replicas answered since it was first seen, by its pod, where they can be told apart.
+    pub serving: BTreeMap<String, Counts>,
     /// What a rollout that prepares still waits for before it asks for a candidate; nothing: it stands.
     pub unprepared: Option<String>,
     /// On what the pods of both run, where they are compared.

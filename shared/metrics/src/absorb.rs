@@ -39,7 +39,6 @@ impl Tally {
         // An endpoint that the gateway does not show any more has lost its counters: should it come back, it begins
         // at zero. So everything is taken out, and what is shown put back.
         let mut stood = self.take_endpoints(gateway);
-        let apart = self.apart.clone();
         for ((rule, ip), endpoint) in endpoints {
             let Some((revision, name)) = owners.get(ip) else {
                 continue;
@@ -57,7 +56,7 @@ impl Tally {
                 .insert(key, [endpoint.total, endpoint.success, endpoint.error]);
             if standing != Standing::ZeroLine {
                 let grown = endpoint_growth(last, *endpoint);
-                if apart.as_ref() == Some(revision) {
+                if self.apart.get(revision).is_some_and(|told| told.contains(name)) {
                     add(&mut pod.counts, grown.clone());
                 }
                 add(&mut arm.counts, grown);
@@ -101,7 +100,7 @@ impl Tally {
             pod.grow_by_latency(latency, &mut self.layouts, &mut grown);
         }
         if pod.standing != Standing::ZeroLine {
-            if self.apart.as_ref() == Some(revision) {
+            if self.apart.get(revision).is_some_and(|told| told.contains(name)) {
                 add(&mut pod.counts, grown.clone());
             }
             add(&mut arm.counts, grown);

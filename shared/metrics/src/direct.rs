@@ -51,8 +51,10 @@ impl Direct {
         before: Option<&Value>,
     ) -> Counting {
         let mut tally = Tally::resume(before, placed);
-        tally.apart = candidate.cloned();
         let (gateways, pods) = (tally.choose_gateways(placed), tally.choose_pods(placed));
+        if let Some(candidate) = candidate {
+            tally.tell_apart(candidate, &pods);
+        }
         let endpoint = &rule.workload.metrics;
         let (gates, pages) = futures::join!(
             join_all(gateways.iter().map(|pod| self.endpoints(rule, pod))),

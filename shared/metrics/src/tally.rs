@@ -29,9 +29,9 @@ pub(crate) struct Tally {
     /// The histograms that the pods have; nearly always one.
     #[serde(rename = "l")]
     pub(crate) layouts: Vec<Layout>,
-    /// The revision whose pods are told apart.
+    /// The pods that are told apart.
     #[serde(skip)]
-    pub(crate) apart: Option<RevisionId>,
+    pub(crate) apart: BTreeMap<RevisionId, BTreeSet<String>>,
 }
 
 /// Who counts the requests.
@@ -171,7 +171,7 @@ impl Tally {
             arms: BTreeMap::new(),
             gateways: BTreeMap::new(),
             layouts: Vec::new(),
-            apart: None,
+            apart: BTreeMap::new(),
         }
     }
 
@@ -280,12 +280,27 @@ impl Tally {
             .collect()
     }
 
-    /// Counts of the pods that are told apart, by name.
-    pub(crate) fn replicas(&self) -> BTreeMap<String, Counts> {
-        let arm = self.apart.as_ref().and_then(|revision| self.arms.get(revision));
-        let pods = arm.into_iter().flat_map(|arm| &arm.pods);
-        pods.map(|(name, pod)| (name.clone(), whole(&pod.counts)))
-            .collect()
+    /// Tells apart the pods that are read, and all of the candidate.
+    pub(crate) fn tell_apart(&mut self, candidate: &RevisionId, read: &[(RevisionId, &PodRef)]) {
+        for (revision, pod) in read {
+            let told = self.apart.entry(revision.clone()).or_default();
+            told.insert(pod.name.clone());
+        }
+        if let Some(arm) = self.arms.get(candidate) {
+            self.apart
+                .insert(candidate.clone(), arm.pods.keys().cloned().collect());
+        }
+    }
+
+    /// Counts of the pods that are told apart, by revision and name.
+    pub(crate) fn replicas(&self) -> BTreeMap<RevisionId, BTreeMap<String, Counts>> {
+        let counts = |(revision, told): (&RevisionId, &BTreeSet<String>)| {
+            let arm = self.arms.get(revision)?;
+            let pods = arm.pods.iter().filter(|(name, _)| told.contains(*name));
+            let counts = pods.map(|(name, pod)| (name.clone(), whole(&pod.counts)));
+            Some((revision.clone(), counts.collect()))
+        };
+        self.apart.iter().filter_map(counts).collect()
     }
 
     /// A gateway that has never shown an endpoint of this rollout may send by other addresses: it says nothing.

@@ -175,7 +175,7 @@ async fn without_a_gateway_the_pods_own_answers_count_and_cut_streams_are_bad() 
 }
 
 #[tokio::test]
-async fn what_each_pod_of_the_candidate_answered_is_told_apart() {
+async fn what_each_pod_of_either_revision_answered_is_told_apart() {
     let (pods, direct) = world();
     let mut run = sample::run("one", "llm", 1);
     let rollout = Rollout::new(bad(), Timestamp(0));
@@ -192,12 +192,15 @@ async fn what_each_pod_of_the_candidate_answered_is_told_apart() {
         .await;
     let told: Vec<(&str, u64, u64)> = third
         .replicas
-        .iter()
+        .values()
+        .flatten()
         .map(|(pod, counts)| (pod.as_str(), counts.requests, counts.bad))
         .collect();
-    assert_eq!(told, [("dead", 25, 25), ("failing", 25, 25)]);
-    let both: u64 = told.iter().map(|(_, requests, _)| requests).sum();
-    assert_eq!(both, counts(&third)[&bad()].requests);
+    assert_eq!(told, [("dead", 25, 25), ("failing", 25, 25), ("good", 25, 0)]);
+    for (revision, pods) in &third.replicas {
+        let all: u64 = pods.values().map(|counts| counts.requests).sum();
+        assert_eq!(all, counts(&third)[revision].requests, "{revision}");
+    }
 }
 
 #[tokio::test]

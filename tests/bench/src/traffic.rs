@@ -18,7 +18,7 @@ const BLOCK_SECONDS: f64 = 15.0;
 pub(crate) const WEIGHT: f64 = 0.05;
 /// Replicas of the candidate.
 pub(crate) const REPLICAS: usize = 3;
-/// Replicas of stable, where replicas behave differently; elsewhere their sum is drawn at once.
+/// Replicas of stable.
 const STABLES: usize = 8;
 /// Share of requests that fail.
 pub(crate) const ERRORS: f64 = 0.01;
@@ -118,14 +118,6 @@ impl Scenario {
             Self::Errors2 | Self::Errors5 | Self::Slower | Self::Tail | Self::TwiceAsSlow
         )
     }
-
-    /// Whether replicas of the same version behave differently.
-    pub(crate) fn by_replica(self) -> bool {
-        matches!(
-            self,
-            Self::Replicas | Self::OneSlowReplica | Self::BurstsByReplica
-        )
-    }
 }
 
 /// One arm, or one replica of it, in one block.
@@ -166,6 +158,8 @@ pub(crate) struct Block {
     pub extra: Seen,
     /// The stable revision; no single latencies.
     pub stable: Seen,
+    /// The same, replica by replica.
+    pub stables: Vec<Seen>,
     /// The candidate, replica by replica.
     pub replicas: Vec<Seen>,
     /// What one that comes in place of another would have answered.
@@ -220,7 +214,6 @@ pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> Vec<Blo
         },
         _ => HEALTHY,
     };
-    let stables = if scenario.by_replica() { STABLES } else { 1 };
     let differ = |random: &mut Random| match scenario {
         Scenario::Replicas => Behaviour {
             errors: (0.3 * random.normal()).exp(),
@@ -231,7 +224,7 @@ pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> Vec<Blo
     };
     // The last one is the spare.
     let mut candidates: Vec<Behaviour> = (0..=REPLICAS).map(|_| differ(random)).collect();
-    let stables: Vec<Behaviour> = (0..stables).map(|_| differ(random)).collect();
+    let stables: Vec<Behaviour> = (0..STABLES).map(|_| differ(random)).collect();
     match scenario {
         Scenario::OneSlowReplica => candidates[0].slower = 2.0,
         Scenario::Replicas => {}
@@ -284,6 +277,7 @@ fn one(
         let share = (1.0 - WEIGHT) / stables.len() as f64;
         let seen = draw(share, behaviour, *level, false, random);
         out.stable.add(&seen);
+        out.stables.push(seen);
     }
     match scenario {
         Scenario::MissingScrapes => out.measured = random.unit() > 0.2,

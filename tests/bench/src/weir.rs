@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
-use weir_domain::judge::carried::Carried;
+use weir_domain::judge::carried::{Apart, Carried};
 use weir_domain::judge::condition::{Block as Weighed, Weighing};
 use weir_domain::seen::{Counts, Replica};
 use weir_domain::time::Timestamp;
@@ -74,7 +74,9 @@ struct Engine<'a> {
     /// Counters of each replica, of those that are gone, and of stable, now and when they were looked at last.
     replicas: BTreeMap<usize, Seen>,
     gone: Seen,
-    stable: Seen,
+    stables: Vec<Seen>,
+    /// What stable answered before its replicas were told apart.
+    earlier: Seen,
     looked: (Counts, Counts),
 }
 
@@ -86,7 +88,8 @@ impl<'a> Engine<'a> {
             carried: Carried::default(),
             replicas: BTreeMap::new(),
             gone: Seen::default(),
-            stable: Seen::default(),
+            stables: Vec::new(),
+            earlier: Seen::default(),
             looked: Default::default(),
         }
     }
@@ -95,7 +98,9 @@ impl<'a> Engine<'a> {
     fn look(&mut self) {
         let mut all = self.gone.clone();
         self.replicas.values().for_each(|seen| all.count(seen));
-        let (candidate, stable) = (counts(&all), counts(&self.stable));
+        let mut serving = self.earlier.clone();
+        self.stables.iter().for_each(|seen| serving.count(seen));
+        let (candidate, stable) = (counts(&all), counts(&serving));
         let (before, now) = (&self.looked, (candidate, stable));
         // Times of blocks matter to conditions with a time alone.
         self.weighing.add(
@@ -119,7 +124,13 @@ impl<'a> Engine<'a> {
                 gpus: None,
             })
             .collect();
-        self.carried.see(self.condition, &self.weighing, &replicas);
+        let pods = self.stables.iter().enumerate();
+        let apart = Apart {
+            candidate: &replicas,
+            stable: &pods.map(|(n, seen)| (n.to_string(), counts(seen))).collect(),
+        };
+        self.carried
+            .see(self.condition, &mut self.weighing, &apart, false);
     }
 
     /// New weights.
@@ -138,7 +149,7 @@ impl<'a> Engine<'a> {
 pub(crate) fn judge(condition: &Condition, before: &[Seen], blocks: &[Block], parts: usize) -> Judged {
     let mut engine = Engine::new(condition);
     for seen in before {
-        engine.stable.count(seen);
+        engine.earlier.count(seen);
         engine.look();
     }
     engine.restart();
@@ -148,7 +159,10 @@ pub(crate) fn judge(condition: &Condition, before: &[Seen], blocks: &[Block], pa
         if !block.measured {
             continue;
         }
-        engine.stable.count(&block.stable);
+        engine.stables.resize_with(block.stables.len(), Seen::default);
+        for (seen, more) in engine.stables.iter_mut().zip(&block.stables) {
+            seen.count(more);
+        }
         if !judged.loads(at) {
             for n in &serving {
                 let seen = block.replicas.get(*n).unwrap_or(&block.spare);

@@ -187,12 +187,17 @@ impl Traffic for SimulatedCluster {
                 }
             }
         };
-        let candidate = run.rollout(step).map(|rollout| &rollout.candidate);
-        let rule = run.rule(step);
-        let replicas = rule.zip(candidate).map(|(rule, candidate)| {
+        let replicas = run.rule(step).zip(run.rollout(step)).map(|(rule, rollout)| {
             let mut inside = self.caught_up();
-            let all = inside.place_mut(&rule.lane.environment).replicas(candidate);
-            all.into_iter().map(|(pod, (_, counts))| (pod, counts)).collect()
+            let place = inside.place_mut(&rule.lane.environment);
+            let stable = rollout.stable.iter().map(|stable| &stable.revision);
+            let revisions = stable.chain([&rollout.candidate]);
+            let told = revisions.map(|revision| {
+                let all = place.replicas(revision).into_iter();
+                let counts = all.map(|(pod, (_, counts))| (pod, counts));
+                (revision.clone(), counts.collect())
+            });
+            told.collect()
         });
         Counting {
             seen,

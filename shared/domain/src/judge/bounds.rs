@@ -135,9 +135,13 @@ impl RatioBounds {
         left.max(right)
     }
 
-    /// Lower and upper bound of the ratio; `None`: no upper bound yet.
+    /// Lower and upper bound of the ratio, wrong with chance alpha; `None`: no upper bound yet.
     pub fn at(&self, alpha: f64) -> (f64, Option<f64>) {
-        let enough = (2.0 / alpha).ln();
+        self.against((2.0 / alpha).ln())
+    }
+
+    /// The bounds outside which a ratio has so much evidence against it (ln).
+    pub(super) fn against(&self, enough: f64) -> (f64, Option<f64>) {
         let low = |ln| self.ln_e_greater(ln) >= enough;
         let high = |ln| self.ln_e_smaller(ln) >= enough;
         let lows = prefix(|place| low(ln_ratio(place)));

@@ -44,9 +44,10 @@ impl Bursts {
         }
     }
 
-    /// How much wider than chance the count of an arm spreads that has `total` requests a block and this share.
-    pub fn factor(&self, share: f64, total: u64) -> f64 {
-        let requests = total as f64 * share / (1.0 - share).max(0.01);
+    /// How much wider than chance the count of an arm spreads that has `total` requests a block and this share, and whose mean
+    /// jumps `times` as much as stable's (variance; the fewer replicas, the less they even out).
+    pub fn factor(&self, share: f64, total: u64, times: f64) -> f64 {
+        let requests = times * total as f64 * share / (1.0 - share).max(0.01);
         let of = |(scale, length): (&Scale, u32)| requests * f64::from(length) * scale.spread(length);
         1.0 + self.scales.iter().zip(SCALES).map(of).fold(0.0, f64::max)
     }
@@ -92,7 +93,15 @@ mod tests {
             even.learn(Tally::new(7 + block % 3, 700));
             clumped.learn(Tally::new(if block % 8 < 2 { 35 } else { 2 }, 700));
         }
-        assert!(even.factor(0.01, 37) < 1.05, "{}", even.factor(0.01, 37));
-        assert!(clumped.factor(0.015, 37) > 1.5, "{}", clumped.factor(0.015, 37));
+        assert!(
+            even.factor(0.01, 37, 1.0) < 1.05,
+            "{}",
+            even.factor(0.01, 37, 1.0)
+        );
+        assert!(
+            clumped.factor(0.015, 37, 1.0) > 1.5,
+            "{}",
+            clumped.factor(0.015, 37, 1.0)
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Is a breach carried by one replica? Asked once a breach is shown, of what each replica has answered in the step.
 //!
-//! It is, if one replica is shown to be worse than all others together, at a line of the condition or at an edge of stable's
-//! latencies, and the others are within every line and as good as stable. A version that is bad everywhere has replicas
-//! that are alike, so it is hardly ever taken for one of them. Whoever is not sure blames the version: traffic stays away then.
+//! It is, if what all have answered is far likelier where one of them is bad and the others are as stable is, than where all are alike,
+//! and the others are within every line and as good as stable. Failures are one question; latencies are one too, at the lines of the
+//! condition and at stable's quantiles together. A version that is bad everywhere has replicas that are alike, so it is hardly ever taken
+//! for one of them. Whoever is not sure blames the version: traffic stays away then.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +12,48 @@ use serde::{Deserialize, Serialize};
 use super::bounds::RatioBounds;
 use super::condition::{Weighing, leaves};
 use super::proportion::{Proportion, slow};
+use super::rows::Rows;
 use super::share::ln_likelier;
 use super::words::percent;
 use super::{ALPHA, Arms, Side, Tally, ln_e_over};
 use crate::condition::Condition;
-use crate::seen::{Counts, Replica};
+use crate::seen::{Counts, Replica, Scene};
 
-/// How many times likelier it must be that one replica is bad alone than that all are alike. Whoever takes a bad version
-/// for a bad replica tries the step once more; whoever takes a bad replica for a bad version sends a good one back.
+/// How many times likelier it must be, after so many requests, that one replica is bad alone than that all are alike. Whoever takes
+/// a bad version for a bad replica tries the step once more; whoever takes a bad replica for a bad version sends a good one back.
 const LIKELIER: f64 = 3.0;
+/// One more try costs users as many requests as the breach took, and a great harm is known after a few, in which replicas can hardly be
+/// told apart. So the odds grow with their square; `make bench-judge` prints what either mistake comes to.
+const AFTER: f64 = 250.0;
 /// Chance at which the others are shown to be bad too, so that the one is not what the breach hangs on.
 const OTHERS_ALPHA: f64 = 0.05;
 
-/// What each replica of the candidate answered: for each comparison of the condition, in its order, and each edge of stable's
-/// latencies, the bad ones of all.
+/// What each replica of both revisions answered, where they are told apart.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Carried {
-    /// When the present weights were set.
-    from: BTreeMap<String, Vec<Tally>>,
-    /// At the last look, since each was first seen.
-    now: BTreeMap<String, Vec<Tally>>,
+    #[serde(flatten)]
+    candidate: Rows,
+    #[serde(default, skip_serializing_if = "Rows::is_empty")]
+    stable: Rows,
+}
+
+/// The replicas of both revisions that are told apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Apart<'a> {
+    /// The candidate's.
+    pub candidate: &'a [Replica],
+    /// What those of the stable revision answered since each was first seen, by pod.
+    pub stable: &'a BTreeMap<String, Counts>,
+}
+
+impl<'a> Apart<'a> {
+    /// Those of a rollout's scene.
+    pub fn of(scene: &'a Scene) -> Self {
+        Self {
+            candidate: &scene.replicas,
+            stable: &scene.serving,
+        }
+    }
 }
 
 /// The replica that carries a breach.
@@ -43,55 +66,53 @@ pub struct Suspect {
 }
 
 impl Carried {
-    /// Takes what the replicas that are there have answered so far.
-    pub fn see(&mut self, condition: &Condition, weighing: &Weighing, replicas: &[Replica]) {
+    /// Takes what the replicas that are there have answered so far, and tells the metrics how much stable's differ. While the
+    /// candidate is `cold`, latencies that were answered before do not count.
+    pub fn see(&mut self, condition: &Condition, weighing: &mut Weighing, replicas: &Apart<'_>, cold: bool) {
         let condition = condition.plain();
         let questions = questions(&condition, weighing);
-        let tallies = |counts: &Counts| -> Vec<Tally> {
-            questions.iter().map(|question| question.tally(counts)).collect()
-        };
-        self.now = replicas
-            .iter()
-            .map(|replica| (replica.pod.clone(), tallies(&replica.counts)))
-            .collect();
-        self.from.retain(|pod, _| self.now.contains_key(pod));
+        let candidate = replicas.candidate.iter();
+        self.candidate.see(
+            &questions,
+            candidate.map(|replica| (&replica.pod, &replica.counts)),
+        );
+        self.stable.see(&questions, replicas.stable.iter());
+        if cold {
+            self.candidate.leave_out_latencies(&questions);
+            self.stable.leave_out_latencies(&questions);
+        }
+        let of = |rows: &Rows, at: usize| -> Vec<Tally> { rows.row(at).into_values().collect() };
+        let names: Vec<String> = questions.into_iter().map(|question| question.name).collect();
+        for (at, name) in names.iter().enumerate() {
+            weighing.tell_apart(name, &of(&self.candidate, at), &of(&self.stable, at));
+        }
     }
 
-    /// Whether a replica was there when the present weights were set.
+    /// Whether a replica of the candidate was there when the present weights were set.
     pub fn was_there(&self, pod: &str) -> bool {
-        self.from.contains_key(pod)
+        self.candidate.from.contains_key(pod)
     }
 
     /// New weights: what was answered before does not count.
     pub fn restart(&mut self) {
-        self.from.clone_from(&self.now);
-    }
-
-    /// Latencies that were answered before do not count: a replica has just begun to answer.
-    pub fn leave_out_latencies(&mut self, condition: &Condition, weighing: &Weighing) {
-        let condition = condition.plain();
-        let questions = questions(&condition, weighing);
-        let timed = questions.iter().map(Compared::is_of_latencies);
-        for (at, _) in timed.enumerate().filter(|(_, timed)| *timed) {
-            for (pod, now) in &self.now {
-                let none = vec![Tally::default(); now.len()];
-                let from = self.from.entry(pod.clone()).or_insert(none);
-                if let (Some(from), Some(now)) = (from.get_mut(at), now.get(at)) {
-                    *from = *now;
-                }
-            }
-        }
+        self.candidate.restart();
+        self.stable.restart();
     }
 
     /// The replica that carries the breach of a condition, if one does. With a single replica nobody can tell.
     pub fn by(&self, condition: &Condition, weighing: &Weighing) -> Option<Suspect> {
         let condition = condition.plain();
         let questions = questions(&condition, weighing);
-        let rows: Vec<BTreeMap<&str, Tally>> = (0..questions.len()).map(|at| self.row(at)).collect();
-        let (at, pod) = rows
-            .iter()
-            .enumerate()
-            .find_map(|(at, row)| Some((at, apart(&questions[at], row, questions.len())?)))?;
+        let rows: Vec<BTreeMap<&str, Tally>> =
+            (0..questions.len()).map(|at| self.candidate.row(at)).collect();
+        let groups = groups(&questions);
+        let (at, pod) = groups.iter().find_map(|group| {
+            let (at, pod, ln_better) = apart(&questions, &rows, group)?;
+            // The worst of several is picked, in several groups: each may be it.
+            let picked = (rows[at].len() * groups.len()) as f64;
+            let answered = total(&rows[at]).total;
+            (ln_better >= (picked * questions[at].likelier(answered)).ln()).then_some((at, pod))
+        })?;
         let clean =
             |(question, row): (&Compared<'_>, &BTreeMap<&str, Tally>)| question.clears(others(row, pod));
         if !questions.iter().zip(&rows).all(clean) {
@@ -108,32 +129,76 @@ impl Carried {
             words: format!("{} requests; the {count} {}", told(own), told(rest)),
         })
     }
-
-    /// What each replica has answered of one question since the weights were set.
-    fn row(&self, at: usize) -> BTreeMap<&str, Tally> {
-        let tally =
-            |list: Option<&Vec<Tally>>| list.and_then(|list| list.get(at)).copied().unwrap_or_default();
-        self.now
-            .iter()
-            .map(|(pod, now)| (pod.as_str(), tally(Some(now)).without(tally(self.from.get(pod)))))
-            .collect()
-    }
 }
 
-/// The replica that is bad alone: the worst of a row, if "it is bad and the others are as stable is" explains what all answered
-/// so much better than "all are alike" does.
-fn apart<'a>(question: &Compared<'_>, row: &BTreeMap<&'a str, Tally>, questions: usize) -> Option<&'a str> {
-    let share = |tally: &Tally| tally.share().unwrap_or(0.0);
-    let (pod, own) = row.iter().max_by(|a, b| share(a.1).total_cmp(&share(b.1)))?;
-    let rest = others(row, pod);
-    let (alike, others) = (own.and(rest).share()?, question.expected(rest));
-    if share(own) <= others {
-        return None;
-    }
-    // The worst of several is picked, in several questions: each may be it.
-    let needed = ((row.len() * questions) as f64 * question.likelier()).ln();
-    let ln_better = ln_likelier(*own, share(own), alike) + ln_likelier(rest, others, alike);
-    (ln_better >= needed).then_some(*pod)
+/// Questions that are answered together: each share of its own alone, and slower than one edge after the other.
+fn groups(questions: &[Compared<'_>]) -> Vec<Vec<usize>> {
+    let (mut timed, shares): (Vec<usize>, Vec<usize>) =
+        (0..questions.len()).partition(|at| questions[*at].edge().is_some());
+    timed.sort_by_key(|at| questions[*at].edge());
+    let timed = Some(timed).filter(|timed| !timed.is_empty());
+    timed
+        .into_iter()
+        .chain(shares.into_iter().map(|at| vec![at]))
+        .collect()
+}
+
+/// The replica of which it is likeliest that it is bad alone, the question that says it best, and ln of how much likelier
+/// "it is bad and the others are as stable is" makes what all answered than "all are alike".
+fn apart<'a>(
+    questions: &[Compared<'_>],
+    rows: &[BTreeMap<&'a str, Tally>],
+    group: &[usize],
+) -> Option<(usize, &'a str, f64)> {
+    let pods = rows[*group.first()?].keys();
+    pods.filter_map(|pod| {
+        let of = |at: usize| (rows[at][pod], others(&rows[at], pod));
+        let alone = |at: usize| {
+            let (own, rest) = of(at);
+            ln_apart(own, rest, questions[at].stable)
+        };
+        let telling = *group.iter().max_by(|a, b| alone(**a).total_cmp(&alone(**b)))?;
+        let (own, rest) = of(telling);
+        if own.share()? <= expected(rest, questions[telling].stable) {
+            return None;
+        }
+        // Of the requests that are slower than an edge, those that are slower than the next: chances multiply.
+        let mut before: Option<usize> = None;
+        let mut ln_better = 0.0;
+        for at in group {
+            let within = |tally: Tally, all: Option<Tally>| match all {
+                Some(all) => Tally::new(tally.bad, all.bad),
+                None => tally,
+            };
+            let (own, rest) = of(*at);
+            let all = before.map(of);
+            ln_better += ln_apart(
+                within(own, all.map(|all| all.0)),
+                within(rest, all.map(|all| all.1)),
+                within(
+                    questions[*at].stable,
+                    before.map(|before| questions[before].stable),
+                ),
+            );
+            before = Some(*at);
+        }
+        Some((telling, *pod, ln_better))
+    })
+    .max_by(|a, b| a.2.total_cmp(&b.2))
+}
+
+/// ln of how much likelier "one has a share of its own, the rest stable's" makes both tallies than "they have the same".
+fn ln_apart(own: Tally, rest: Tally, stable: Tally) -> f64 {
+    let Some(alike) = own.and(rest).share() else {
+        return 0.0;
+    };
+    ln_likelier(own, own.share().unwrap_or(alike), alike) + ln_likelier(rest, expected(rest, stable), alike)
+}
+
+/// The share of replicas that are as good as stable is; where nothing is known of stable, their own.
+fn expected(others: Tally, stable: Tally) -> f64 {
+    let of = if stable.total == 0 { others } else { stable };
+    (of.bad as f64 + 0.5) / (of.total as f64 + 1.0)
 }
 
 /// ln of the evidence that one share is greater than another, at one look.
@@ -149,6 +214,10 @@ fn ln_e_worse(one: Tally, than: Tally) -> f64 {
     ratio.ln_e_greater(0.0)
 }
 
+fn total(row: &BTreeMap<&str, Tally>) -> Tally {
+    row.values().fold(Tally::default(), |sum, tally| sum.and(*tally))
+}
+
 fn others(row: &BTreeMap<&str, Tally>, pod: &str) -> Tally {
     row.iter()
         .filter(|(other, _)| **other != pod)
@@ -156,7 +225,9 @@ fn others(row: &BTreeMap<&str, Tally>, pod: &str) -> Tally {
 }
 
 /// A question that is put to each replica.
-struct Compared<'a> {
+pub(super) struct Compared<'a> {
+    /// Of its metric.
+    name: String,
     what: What<'a>,
     /// What stable answered meanwhile.
     stable: Tally,
@@ -170,14 +241,19 @@ enum What<'a> {
 }
 
 impl Compared<'_> {
-    fn is_of_latencies(&self) -> bool {
+    pub(super) fn is_of_latencies(&self) -> bool {
+        self.edge().is_some()
+    }
+
+    /// Milliseconds over which a request is a slow one; `None`: it is not about latencies.
+    fn edge(&self) -> Option<u64> {
         match &self.what {
-            What::Line(question) => question.is_of_latencies(),
-            What::Edge(_) => true,
+            What::Line(question) => question.limit_ms(),
+            What::Edge(edge) => Some(*edge),
         }
     }
 
-    fn tally(&self, counts: &Counts) -> Tally {
+    pub(super) fn tally(&self, counts: &Counts) -> Tally {
         match &self.what {
             What::Line(question) => question.tally(counts),
             What::Edge(edge) => slow(counts, *edge),
@@ -185,21 +261,13 @@ impl Compared<'_> {
         .unwrap_or_default()
     }
 
-    /// How many times likelier it must be. Without stable the others' own share is fitted too, so chance alone explains more.
-    fn likelier(&self) -> f64 {
+    /// How many times likelier it must be after so many requests. Without stable the others' own share is fitted too, so chance alone
+    /// explains more.
+    fn likelier(&self, answered: u64) -> f64 {
         match self.stable.total {
             0 => 1.0 / ALPHA,
-            _ => LIKELIER,
+            _ => LIKELIER * (answered as f64 / AFTER).powi(2),
         }
-    }
-
-    /// The share of replicas that are as good as stable is; where nothing is known of stable, their own.
-    fn expected(&self, others: Tally) -> f64 {
-        let of = match self.stable.total {
-            0 => others,
-            _ => self.stable,
-        };
-        (of.bad as f64 + 0.5) / (of.total as f64 + 1.0)
     }
 
     /// Whether a part of the candidate is as good as stable, and not over the line. Where nothing is known of stable, it
@@ -223,14 +291,17 @@ fn questions<'a>(condition: &'a Condition, weighing: &Weighing) -> Vec<Compared<
     let leaves = leaves(condition).into_iter();
     let lines = leaves.filter_map(|leaf| {
         let question = Proportion::of(leaf).filter(|question| question.side == Side::Over)?;
+        let name = leaf.to_string();
         Some(Compared {
             what: What::Line(question),
-            stable: weighing.stable_of(&leaf.to_string()),
+            stable: weighing.stable_of(&name),
+            name,
         })
     });
     let edges = weighing.edges().map(|(edge, name)| Compared {
         what: What::Edge(edge),
         stable: weighing.stable_of(&name),
+        name,
     });
     lines.chain(edges).collect()
 }
@@ -273,6 +344,48 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_difference_as_great_as_between_replicas_of_stable_is_no_breach() {
+        let condition = over("error_rate", 0.5);
+        let failing = |bad: &[u64]| -> Vec<Counts> {
+            let counts = |bad: &u64| replica(0, *bad, 0, 1_000).counts;
+            bad.iter().map(counts).collect()
+        };
+        let sum = |all: &[Counts]| {
+            let bad: u64 = all.iter().map(|counts| counts.bad).sum();
+            replica(0, bad, 0, 1_000 * all.len() as u64).counts
+        };
+        let breaches = |stable: &[u64]| {
+            let (candidate, stable) = (failing(&[24]), failing(stable));
+            let block = Block {
+                candidate: &sum(&candidate),
+                stable: &sum(&stable),
+                values: &BTreeMap::new(),
+                at: Timestamp(0),
+                cold: false,
+            };
+            let mut weighing = Weighing::default();
+            weighing.add(&condition, &block);
+            let named = (0..).map(|n| format!("stable-{n}"));
+            let apart = Apart {
+                candidate: &[replica(0, 24, 0, 1_000)],
+                stable: &named.zip(stable).collect(),
+            };
+            Carried::default().see(&condition, &mut weighing, &apart, false);
+            weighing.weigh(&condition).unwrap().shows_breach(1)
+        };
+        assert!(breaches(&[7, 8, 6, 7]), "stable's are alike");
+        assert!(!breaches(&[2, 16, 1, 9]), "one of stable's fails nearly as much");
+    }
+
+    fn see(carried: &mut Carried, condition: &Condition, weighing: &mut Weighing, replicas: &[Replica]) {
+        let apart = Apart {
+            candidate: replicas,
+            stable: &BTreeMap::new(),
+        };
+        carried.see(condition, weighing, &apart, false);
+    }
+
     /// The suspect of replicas that answered `(failed, slow)` of 200 requests each.
     fn suspect(answered: &[(u64, u64)]) -> Option<String> {
         let condition = Condition::Or(vec![over("error_rate", 0.02), over("latency_p99", 1.0)]);
@@ -282,7 +395,7 @@ mod tests {
             .enumerate()
             .map(|(n, (bad, slow))| replica(n, *bad, *slow, 200))
             .collect();
-        carried.see(&condition, &Weighing::default(), &replicas);
+        see(&mut carried, &condition, &mut Weighing::default(), &replicas);
         carried
             .by(&condition, &Weighing::default())
             .map(|suspect| suspect.pod)
@@ -316,9 +429,10 @@ mod tests {
     fn others_without_enough_requests_to_be_caught_clear_nobody() {
         let condition = over("error_rate", 0.02);
         let mut carried = Carried::default();
-        carried.see(
+        see(
+            &mut carried,
             &condition,
-            &Weighing::default(),
+            &mut Weighing::default(),
             &[replica(0, 60, 0, 200), replica(1, 0, 0, 3)],
         );
         assert_eq!(carried.by(&condition, &Weighing::default()), None);
@@ -328,22 +442,25 @@ mod tests {
     fn what_was_answered_under_other_weights_does_not_count() {
         let condition = over("error_rate", 0.02);
         let mut carried = Carried::default();
-        carried.see(
+        see(
+            &mut carried,
             &condition,
-            &Weighing::default(),
+            &mut Weighing::default(),
             &[replica(0, 60, 0, 200), replica(1, 0, 0, 200)],
         );
         carried.restart();
-        carried.see(
+        see(
+            &mut carried,
             &condition,
-            &Weighing::default(),
+            &mut Weighing::default(),
             &[replica(0, 60, 0, 400), replica(1, 0, 0, 400)],
         );
         assert_eq!(carried.by(&condition, &Weighing::default()), None);
         // A replica that came since has counted nothing before.
-        carried.see(
+        see(
+            &mut carried,
             &condition,
-            &Weighing::default(),
+            &mut Weighing::default(),
             &[replica(2, 60, 0, 200), replica(1, 0, 0, 400)],
         );
         let suspect = carried.by(&condition, &Weighing::default()).unwrap();
@@ -376,7 +493,12 @@ mod tests {
             ..replica(n, 0, 0, 60)
         });
         let mut carried = Carried::default();
-        carried.see(&condition, &weighing, &replicas.collect::<Vec<_>>());
+        see(
+            &mut carried,
+            &condition,
+            &mut weighing,
+            &replicas.collect::<Vec<_>>(),
+        );
         carried.by(&condition, &weighing).map(|suspect| suspect.pod)
     }
 

@@ -228,6 +228,13 @@ impl Weighing {
         metric.map_or(Tally::default(), |metric| metric.shown().counted.stable)
     }
 
+    /// What each replica of either revision answered in this step, of a metric by its name.
+    pub(super) fn tell_apart(&mut self, name: &str, candidate: &[Tally], stable: &[Tally]) {
+        if let Some(metric) = self.metrics.get_mut(name) {
+            metric.tell_apart(candidate, stable);
+        }
+    }
+
     /// A new step: evidence starts again, what is known of stable stays. A rule about a point of time goes on.
     pub fn restart(&mut self) {
         self.metrics.values_mut().for_each(Metric::restart);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::between::Between;
 use super::bounds::RatioBounds;
 use super::bursts::Bursts;
 use super::relative::Relative;
@@ -30,6 +31,9 @@ pub struct Metric {
     total: f64,
     /// Counts as they are.
     counted: Arms,
+    /// How much replicas of one version differ.
+    #[serde(default)]
+    between: Between,
 }
 
 /// What a metric shows.
@@ -63,7 +67,8 @@ impl Metric {
     /// with a block never depends on itself.
     pub fn factor(&self, arms: Arms) -> f64 {
         let level = self.counted.stable.share().unwrap_or(0.0);
-        self.bursts.factor(level, arms.candidate.total)
+        let jumps = self.between.jumps();
+        self.bursts.factor(level, arms.candidate.total, jumps)
     }
 
     /// Applies a block. Blocks come in order, each once.
@@ -78,9 +83,14 @@ impl Metric {
         self.bursts.learn(arms.stable);
     }
 
+    /// What each replica of either arm answered since the step began, where they are told apart.
+    pub(super) fn tell_apart(&mut self, candidate: &[Tally], stable: &[Tally]) {
+        self.between = Between::of(candidate, stable);
+    }
+
     /// What is shown so far.
     pub fn shown(&self) -> Shown {
-        let ln_e_ratio = self.relative.ln_e();
+        let ln_e_ratio = self.between.worth(self.relative.ln_e(), self.counted);
         let ln_e_limit = self
             .asked
             .limit
@@ -104,7 +114,8 @@ impl Metric {
 
     /// Where the ratio to stable lies, at every look at once.
     pub fn ratio_bounds(&self, alpha: f64) -> (f64, Option<f64>) {
-        self.bounds.at(alpha)
+        let needed = self.between.needed((2.0 / alpha).ln(), self.counted);
+        self.bounds.against(needed)
     }
 
     /// Where the candidate's share lies, at every look at once.
@@ -116,6 +127,7 @@ impl Metric {
     pub fn restart(&mut self) {
         self.relative.restart();
         self.bounds = RatioBounds::default();
+        self.between.restart();
         (self.bad, self.total, self.counted) = (0.0, 0.0, Arms::default());
     }
 }

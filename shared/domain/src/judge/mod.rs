@@ -12,6 +12,7 @@
 //! No randomness, sums in a fixed order: the same blocks always give the same verdict. [`step::Judge`] is where to
 //! start reading; [`condition`] weighs the conditions of a pipeline.
 
+mod between;
 mod bounds;
 mod budget;
 mod bursts;
@@ -32,6 +33,7 @@ mod ratio;
 mod recent;
 mod relative;
 mod root;
+mod rows;
 mod said;
 pub mod series;
 mod share;

@@ -50,8 +50,12 @@ impl<'a> Proportion<'a> {
         })
     }
 
-    pub(super) fn is_of_latencies(&self) -> bool {
-        matches!(self.what, What::SlowerThan { .. })
+    /// Milliseconds of its line; `None`: it is not about latencies.
+    pub(super) fn limit_ms(&self) -> Option<u64> {
+        match self.what {
+            What::SlowerThan { limit_ms, .. } => Some(limit_ms),
+            What::Failed | What::Succeeded => None,
+        }
     }
 
     pub(super) fn tally(&self, counts: &Counts) -> Option<Tally> {

@@ -10,12 +10,12 @@ use super::{Arms, Tally};
 /// Alternatives (odds of the candidate over those of stable) and their weights. Doubled errors are what people ask
 /// about; 1.3 is a latency that moved by a tenth.
 const ALTERNATIVES: [(f64, f64); 6] = [
-    (1.3, 0.15),
-    (1.7, 0.25),
-    (2.2, 0.25),
+    (1.3, 0.10),
+    (1.7, 0.30),
+    (2.2, 0.30),
     (3.5, 0.15),
-    (6.0, 0.1),
-    (15.0, 0.1),
+    (6.0, 0.09),
+    (15.0, 0.06),
 ];
 /// What is remembered of the level from block to block: half of it after about 34 blocks.
 const MEMORY: f32 = 0.98;

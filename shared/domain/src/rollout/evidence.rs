@@ -8,6 +8,7 @@ use super::phases::{Phase, Rollout};
 use super::revert::revert_now;
 use crate::decide::Draft;
 use crate::ids::{RevisionId, StepId};
+use crate::judge::carried::Apart;
 use crate::judge::condition::Block;
 use crate::judge::{Alpha, Tally, power};
 use crate::people::Actor;
@@ -52,10 +53,10 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
         cold: is_cold(rollout, rule, scene.candidate.warm, now),
     };
     rollout.weighing.add(condition, &block);
-    rollout.carried.see(condition, &rollout.weighing, &scene.replicas);
-    if block.cold {
-        rollout.carried.leave_out_latencies(condition, &rollout.weighing);
-    }
+    let apart = Apart::of(scene);
+    rollout
+        .carried
+        .see(condition, &mut rollout.weighing, &apart, block.cold);
     let watched = rollout.phase == Phase::Baking && now >= rollout.since + rule.bake;
     if watched && rule.watch > Span::ZERO {
         let shown = rollout.watching.add(condition, &block);

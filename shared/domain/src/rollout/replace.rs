@@ -232,6 +232,7 @@ mod tests {
     use super::*;
     use crate::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
     use crate::ids::RevisionId;
+    use crate::judge::carried::Apart;
     use crate::rollout::testing::rule;
     use crate::seen::{Counts, Landing, RevisionSeen, RouteSeen, TrafficSeen};
     use crate::time::Timestamp;
@@ -254,6 +255,7 @@ mod tests {
             traffic: TrafficSeen::NoData(String::new()),
             values: BTreeMap::new(),
             replicas: pods.iter().map(replica).collect(),
+            serving: BTreeMap::new(),
             unprepared: None,
             landing: Landing::default(),
         }
@@ -294,13 +296,10 @@ mod tests {
             .replicas
             .iter_mut()
             .for_each(|replica| replica.counts = Counts::default());
-        rollout
-            .carried
-            .see(&condition, &rollout.weighing, &first.replicas);
-        rollout.carried.restart();
-        rollout
-            .carried
-            .see(&condition, &rollout.weighing, &scene_now.replicas);
+        let (carried, weighing) = (&mut rollout.carried, &mut rollout.weighing);
+        carried.see(&condition, weighing, &Apart::of(&first), false);
+        carried.restart();
+        carried.see(&condition, weighing, &Apart::of(&scene_now), false);
         rollout.passed_alone = passed.map(str::to_owned);
         (rollout, rule, scene_now)
     }

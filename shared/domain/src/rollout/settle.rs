@@ -197,6 +197,7 @@ mod tests {
             traffic: TrafficSeen::Counts(counts(100 + stable, 10 + candidate)),
             values: BTreeMap::new(),
             replicas: Vec::new(),
+            serving: BTreeMap::new(),
             unprepared: None,
             landing: Landing::default(),
         };
