@@ -12,6 +12,7 @@ use crate::deadlines::Deadlines;
 use crate::ids::{
     ClusterName, GroupName, LaneKey, Namespace, PipelineName, PoolKey, ReleaseName, RevisionId, StepId,
 };
+use crate::judge::Alpha;
 use crate::people::Group;
 use crate::time::Span;
 use crate::workload::{Workload, revision_name};
@@ -222,6 +223,9 @@ pub struct RolloutRule {
     /// Sends traffic back whenever it is shown to hold.
     #[serde(default)]
     pub rollback: Option<Condition>,
+    /// Chance of sending a good version back, over the whole rollout and all its metrics.
+    #[serde(default, skip_serializing_if = "Alpha::is_default")]
+    pub alpha: Alpha,
     /// How long the new revision is watched at 100 % before the old one is given up.
     pub bake: Span,
     /// How long a revision that was rolled back is kept for a look.

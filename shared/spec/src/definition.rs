@@ -7,7 +7,7 @@ use std::path::Path;
 
 use weir_domain::condition::Condition;
 use weir_domain::deadlines::Deadlines;
-use weir_domain::judge::Promote;
+use weir_domain::judge::{Alpha, Promote};
 use weir_domain::people::Group;
 use weir_domain::pipeline::{Measure, NoData, OnNewPush, Parity, Provider};
 use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling, Shadow};
@@ -248,6 +248,8 @@ pub struct RolloutDef {
     pub keep: Option<Span>,
     /// Exposure without data.
     pub hold_exposure: Option<Span>,
+    /// Chance of a false alarm.
+    pub alpha: Alpha,
     /// Deadline to become warm.
     pub warm_within: Option<Span>,
     /// How long latencies are left out after a replica has begun to answer.

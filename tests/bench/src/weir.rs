@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
+use weir_domain::judge::Alpha;
 use weir_domain::judge::carried::{Apart, Carried};
 use weir_domain::judge::condition::{Block as Weighed, Weighing};
 use weir_domain::seen::{Counts, Replica};
@@ -141,7 +142,7 @@ impl<'a> Engine<'a> {
 
     fn breaches(&self, parts: usize) -> bool {
         let evidence = self.weighing.weigh(self.condition);
-        evidence.is_some_and(|evidence| evidence.shows_breach(parts))
+        evidence.is_some_and(|evidence| evidence.shows_breach(Alpha::default().of_steps(parts)))
     }
 }
 

@@ -88,6 +88,7 @@ pub fn pipeline(name: &str) -> Pipeline {
         bake: Span::minutes(10),
         keep: Span::minutes(10),
         hold_exposure: Span::minutes(10),
+        alpha: weir_domain::judge::Alpha::default(),
         warm_within: Span::minutes(30),
         warm_up: Span::ZERO,
         deadlines: weir_domain::deadlines::Deadlines::default(),

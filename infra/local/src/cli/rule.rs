@@ -197,6 +197,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
         bake: def.bake.unwrap_or(bake),
         keep: Span::ZERO,
         hold_exposure: Span::ZERO,
+        alpha: weir_domain::judge::Alpha::default(),
         warm_within: Span::ZERO,
         warm_up: def.warm_up.as_ref().map_or(Span::ZERO, |written| written.value),
         deadlines: def.deadlines,

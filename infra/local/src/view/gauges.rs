@@ -39,12 +39,12 @@ pub(super) fn gauges(rollout: &Rollout, rule: &RolloutRule, look: &Look) -> Vec<
     let mut lines: Vec<String> = time(rollout, rule, look, wide).into_iter().collect();
     let judged = rollout.can_revert() && rollout.weight != Weight::ZERO;
     if let Some(condition) = rule.rollback.as_ref().filter(|_| judged) {
-        let parts = rollout.parts();
-        let standings = rollout.weighing.standings(condition, parts);
+        let alpha = rollout.alpha(rule);
+        let standings = rollout.weighing.standings(condition, rule.alpha, alpha);
         lines.extend(standings.iter().map(|one| standing(one, wide)));
         if let Some(evidence) = rollout.weighing.weigh(condition) {
-            let bar = full(evidence.part_of_breach(parts), wide);
-            lines.push(line("evidence", &bar, &evidence.odds(parts)));
+            let bar = full(evidence.part_of_breach(alpha), wide);
+            lines.push(line("evidence", &bar, &evidence.odds(alpha)));
         }
     }
     lines

@@ -35,6 +35,11 @@ impl Alpha {
         Self(self.0 * 6.0 / (std::f64::consts::PI * k).powi(2))
     }
 
+    /// Whether it is the one without which nobody says another.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// ln of the evidence that is needed.
     pub fn ln_needed(self) -> f64 {
         -self.0.ln()

@@ -24,7 +24,7 @@ use crate::seen::{Counts, Replica, Scene};
 const LIKELIER: f64 = 3.0;
 /// One more try costs users as many requests as the breach took, and a great harm is known after a few, in which replicas can hardly be
 /// told apart. So the odds grow with their square; `make bench-judge` prints what either mistake comes to.
-const AFTER: f64 = 250.0;
+const AFTER: f64 = 200.0;
 /// Chance at which the others are shown to be bad too, so that the one is not what the breach hangs on.
 const OTHERS_ALPHA: f64 = 0.05;
 
@@ -310,6 +310,7 @@ fn questions<'a>(condition: &'a Condition, weighing: &Weighing) -> Vec<Compared<
 mod tests {
     use super::*;
     use crate::condition::{Comparison, Dimension, Mode, Op, Quantity};
+    use crate::judge::Alpha;
     use crate::judge::condition::Block;
     use crate::time::Timestamp;
 
@@ -372,7 +373,7 @@ mod tests {
                 stable: &named.zip(stable).collect(),
             };
             Carried::default().see(&condition, &mut weighing, &apart, false);
-            weighing.weigh(&condition).unwrap().shows_breach(1)
+            weighing.weigh(&condition).unwrap().shows_breach(Alpha::default())
         };
         assert!(breaches(&[7, 8, 6, 7]), "stable's are alike");
         assert!(!breaches(&[2, 16, 1, 9]), "one of stable's fails nearly as much");

@@ -17,7 +17,7 @@ use super::said::{Said, combine};
 use super::special::ln_mean;
 use super::standing::Standing;
 use super::words::{self, percent};
-use super::{ALPHA, Alpha, Arms, Side, Tally, Windowed};
+use super::{Alpha, Arms, Side, Tally, Windowed};
 use crate::condition::{Comparison, Condition, Dimension, Mode, Reading, evaluate};
 use crate::seen::Counts;
 use crate::time::Timestamp;
@@ -40,32 +40,32 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Whether harm is shown when `parts` looks of equal right share the error rate.
-    pub fn shows_breach(&self, parts: usize) -> bool {
-        self.ln_e >= needed(parts)
+    /// Whether harm is shown where a false alarm may have this chance.
+    pub fn shows_breach(&self, alpha: Alpha) -> bool {
+        self.ln_e >= alpha.ln_needed()
     }
 
     /// How far it has come from nothing to a breach, 0 to 1, in steps of the same factor.
-    pub fn part_of_breach(&self, parts: usize) -> f64 {
-        (self.ln_e / needed(parts)).clamp(0.0, 1.0)
+    pub fn part_of_breach(&self, alpha: Alpha) -> f64 {
+        (self.ln_e / alpha.ln_needed()).clamp(0.0, 1.0)
     }
 
     /// The odds: `214 : 1 (needs 100 : 1)`.
-    pub fn odds(&self, parts: usize) -> String {
-        words::against(self.ln_e, needed(parts))
+    pub fn odds(&self, alpha: Alpha) -> String {
+        words::against(self.ln_e, alpha.ln_needed())
     }
 
     /// The words with the odds: `…; evidence 214 : 1 (needs 100 : 1)`.
-    pub fn told(&self, parts: usize) -> String {
+    pub fn told(&self, alpha: Alpha) -> String {
         if self.ln_e == f64::INFINITY {
             return self.words.clone();
         }
-        format!("{}; {}", self.words, words::evidence(self.ln_e, needed(parts)))
+        format!(
+            "{}; {}",
+            self.words,
+            words::evidence(self.ln_e, alpha.ln_needed())
+        )
     }
-}
-
-fn needed(parts: usize) -> f64 {
-    Alpha::new(ALPHA).unwrap_or_default().of_steps(parts).ln_needed()
 }
 
 /// What was counted and measured since the last look.
@@ -242,16 +242,14 @@ impl Weighing {
     }
 
     /// Whether anything could have been shown: had every request to the candidate been bad, would it have been?
-    pub fn could_show(&self, parts: usize) -> bool {
-        let alpha = Alpha::new(ALPHA).unwrap_or_default().of_steps(parts);
+    pub fn could_show(&self, alpha: Alpha) -> bool {
         let mut metrics = self.metrics.values();
         !self.points.is_empty()
             || metrics.any(|metric| could_show(metric.shown().counted, metric.asked().limit, alpha))
     }
 
     /// What the step could have shown, in words: the smallest harm that would have been seen.
-    pub fn resolution(&self, parts: usize) -> Option<String> {
-        let alpha = Alpha::new(ALPHA).unwrap_or_default().of_steps(parts);
+    pub fn resolution(&self, alpha: Alpha) -> Option<String> {
         let (name, metric) = self
             .metrics
             .iter()
@@ -261,7 +259,7 @@ impl Weighing {
     }
 
     /// What a proven promotion lacks: a metric whose ratio to stable may reach the margin, or whose share its line.
-    pub fn unproven(&self, condition: &Condition, margin: f64) -> Option<String> {
+    pub fn unproven(&self, condition: &Condition, margin: f64, alpha: Alpha) -> Option<String> {
         let asked = asks_over(&condition.plain());
         asked.into_iter().find_map(|(name, limit)| {
             let Some(metric) = self
@@ -271,14 +269,14 @@ impl Weighing {
             else {
                 return Some(format!("{name}: nothing was counted"));
             };
-            let (_, ratio) = metric.ratio_bounds(ALPHA);
+            let (_, ratio) = metric.ratio_bounds(alpha.value());
             if ratio.is_none_or(|ratio| ratio >= margin) {
                 let high = ratio.map_or("without bound".into(), |ratio| format!("up to {ratio:.2}"));
                 return Some(format!(
                     "{name}: the ratio to stable may be {high}; proven needs under {margin}"
                 ));
             }
-            let (_, share) = metric.share_bounds(ALPHA);
+            let (_, share) = metric.share_bounds(alpha.value());
             (share >= limit).then(|| {
                 let (share, limit) = (percent(share), percent(limit));
                 format!("{name}: the share may be up to {share}; proven needs under {limit}")
@@ -314,9 +312,9 @@ impl Weighing {
         names
     }
 
-    /// Where each comparison stands that is weighed, in the order of the condition.
-    pub fn standings(&self, condition: &Condition, parts: usize) -> Vec<Standing> {
-        let alpha = Alpha::new(ALPHA).unwrap_or_default().of_steps(parts);
+    /// Where each comparison stands that is weighed, in the order of the condition. Bounds have the chance of the `whole`
+    /// rollout, what could have been shown that of the `step`.
+    pub fn standings(&self, condition: &Condition, whole: Alpha, step: Alpha) -> Vec<Standing> {
         let condition = condition.plain();
         let standing = |leaf: &Comparison| {
             let name = leaf.to_string();
@@ -324,7 +322,7 @@ impl Weighing {
                 Some(question) => Some(Standing::of_share(
                     &question,
                     self.metrics.get(&name),
-                    alpha,
+                    (whole, step),
                     name,
                 )),
                 None => Some(Standing::of_point(self.points.get(&name)?, name)),

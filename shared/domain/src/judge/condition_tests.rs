@@ -20,6 +20,11 @@ fn compare(metric: &str, op: Op, value: f64, written: &str) -> Condition {
     })
 }
 
+/// The chance of one of so many steps.
+fn part(steps: usize) -> Alpha {
+    Alpha::default().of_steps(steps)
+}
+
 fn article() -> Condition {
     let errors = compare("error_rate", Op::Above, 0.02, "2%");
     Condition::Or(vec![errors, compare("latency_p99", Op::Above, 1.0, "1000ms")])
@@ -61,15 +66,27 @@ fn counts(requests: u64, bad: u64, slow: u64) -> Counts {
 fn a_healthy_candidate_is_never_shown_to_breach() {
     for requests in [1, 10, 150, 1_500, 100_000] {
         let seen = weigh(&article(), &counts(requests, requests / 100, requests / 200)).unwrap();
-        assert!(!seen.shows_breach(1), "{requests} requests: {seen:?}");
+        assert!(!seen.shows_breach(part(1)), "{requests} requests: {seen:?}");
     }
 }
 
 #[test]
 fn one_bad_request_among_few_is_noise_and_many_are_not() {
-    assert!(!weigh(&article(), &counts(10, 1, 0)).unwrap().shows_breach(1));
-    assert!(weigh(&article(), &counts(40, 12, 0)).unwrap().shows_breach(1));
-    assert!(weigh(&article(), &counts(200, 0, 20)).unwrap().shows_breach(1));
+    assert!(
+        !weigh(&article(), &counts(10, 1, 0))
+            .unwrap()
+            .shows_breach(part(1))
+    );
+    assert!(
+        weigh(&article(), &counts(40, 12, 0))
+            .unwrap()
+            .shows_breach(part(1))
+    );
+    assert!(
+        weigh(&article(), &counts(200, 0, 20))
+            .unwrap()
+            .shows_breach(part(1))
+    );
 }
 
 #[test]
@@ -99,12 +116,16 @@ fn a_candidate_under_its_limit_but_worse_than_stable_is_sent_back() {
         add(&mut weighing, &article(), &counts(50, 2, 0), &counts(950, 2, 2));
     }
     let seen = weighing.weigh(&article()).unwrap();
-    assert!(seen.shows_breach(4), "{seen:?}");
+    assert!(seen.shows_breach(part(4)), "{seen:?}");
     assert_eq!(
         seen.words,
         "error_rate: failed 4.0 % of 2000 requests, stable 0.21 %"
     );
-    assert!(seen.told(4).contains("(needs 400 : 1)"), "{}", seen.told(4));
+    assert!(
+        seen.told(part(4)).contains("(needs 400 : 1)"),
+        "{}",
+        seen.told(part(4))
+    );
     weighing.restart();
     assert_eq!(weighing.weigh(&article()), None);
 }
@@ -121,7 +142,7 @@ fn a_shift_of_the_median_shows_at_stables_own_edges() {
         add(&mut weighing, &article(), &shifted(640), &shifted(490));
     }
     let seen = weighing.weigh(&article()).unwrap();
-    assert!(seen.shows_breach(4), "{seen:?}");
+    assert!(seen.shows_breach(part(4)), "{seen:?}");
     assert_eq!(
         seen.words,
         "latency: over 250ms 64.0 % of 5000 requests, stable 49.0 %"
@@ -141,7 +162,7 @@ fn stables_edges_are_found_however_few_requests_a_look_has() {
     }
     let seen = weighing.weigh(&article()).unwrap();
     assert!(seen.words.starts_with("latency: over 250ms 65.0 %"), "{seen:?}");
-    assert!(seen.shows_breach(4), "{seen:?}");
+    assert!(seen.shows_breach(part(4)), "{seen:?}");
     let stored = serde_json::to_string(&weighing).unwrap();
     assert!(
         !stored.contains("before_edges"),
@@ -159,7 +180,7 @@ fn what_must_hold_together_is_not_compared_with_stable_one_by_one() {
     for _ in 0..40 {
         add(&mut weighing, &both, &counts(50, 2, 0), &counts(950, 2, 2));
     }
-    assert!(!weighing.weigh(&both).unwrap().shows_breach(1));
+    assert!(!weighing.weigh(&both).unwrap().shows_breach(part(1)));
 }
 
 #[test]
@@ -178,12 +199,12 @@ fn a_condition_for_a_time_is_shown_by_what_happened_inside_it() {
     for second in (60..1_200).step_by(15) {
         add_at(&mut weighing, &condition, (&counts(50, 0, 0), &nobody), second);
     }
-    assert!(!weighing.weigh(&condition).unwrap().shows_breach(1));
+    assert!(!weighing.weigh(&condition).unwrap().shows_breach(part(1)));
     for second in (1_200..1_400).step_by(15) {
         add_at(&mut weighing, &condition, (&counts(50, 15, 0), &nobody), second);
     }
     let evidence = weighing.weigh(&condition).unwrap();
-    assert!(evidence.shows_breach(1), "{}", evidence.told(1));
+    assert!(evidence.shows_breach(part(1)), "{}", evidence.told(part(1)));
 }
 
 /// The comparison over five minutes.
@@ -221,7 +242,7 @@ fn a_window_of_what_is_counted_asks_what_a_time_asks() {
         weighing.weigh(&condition).unwrap()
     });
     assert_eq!(shown[0], shown[1]);
-    assert!(shown[0].shows_breach(1), "{:?}", shown[0]);
+    assert!(shown[0].shows_breach(part(1)), "{:?}", shown[0]);
     // What is told is of the time that is asked for: of the whole step it would be 3.3 %.
     assert!(
         shown[0].words.ends_with("; limit 5%, within 5m"),
@@ -241,7 +262,7 @@ fn a_plain_rule_takes_the_share_of_its_window() {
         add_at(&mut weighing, &condition, arms, second);
         weighing
             .weigh(&condition)
-            .is_some_and(|evidence| evidence.shows_breach(1))
+            .is_some_and(|evidence| evidence.shows_breach(part(1)))
     };
     assert!((0..240).step_by(15).all(|second| !look(second, 0)));
     assert!(
@@ -267,7 +288,7 @@ fn looks(condition: &Condition, numbers: &[f64]) -> (Option<usize>, Vec<String>)
         weighing.add(condition, &block);
         let shown = weighing
             .weigh(condition)
-            .is_some_and(|evidence| evidence.shows_breach(1));
+            .is_some_and(|evidence| evidence.shows_breach(part(1)));
         breach = breach.or(shown.then_some(15 * look));
         missing = weighing.missing(condition, &values);
         let stored = serde_json::to_string(&weighing).unwrap();
@@ -355,8 +376,12 @@ fn a_negation_asks_for_the_other_side_of_the_line() {
     let condition = Condition::Not(Box::new(inner));
     assert_eq!(condition.plain().to_string(), "success_rate < 90%");
     let good = weigh(&condition, &counts(500, 5, 0)).unwrap();
-    assert!(!good.shows_breach(1), "{}", good.told(1));
-    assert!(weigh(&condition, &counts(500, 120, 0)).unwrap().shows_breach(1));
+    assert!(!good.shows_breach(part(1)), "{}", good.told(part(1)));
+    assert!(
+        weigh(&condition, &counts(500, 120, 0))
+            .unwrap()
+            .shows_breach(part(1))
+    );
     let both = Condition::Not(Box::new(Condition::Or(vec![
         compare("error_rate", Op::Above, 0.02, "2%"),
         compare("error_rate", Op::Above, 0.5, "50%"),
@@ -367,7 +392,7 @@ fn a_negation_asks_for_the_other_side_of_the_line() {
         add(&mut weighing, &both, &counts(50, 0, 0), &counts(950, 0, 0));
     }
     assert!(
-        weighing.weigh(&both).unwrap().shows_breach(1),
+        weighing.weigh(&both).unwrap().shows_breach(part(1)),
         "fewer than 2 % are shown"
     );
 }
@@ -378,16 +403,16 @@ fn a_plain_rule_needs_no_evidence_and_takes_no_share_of_it() {
     let mut weighing = Weighing::default();
     add(&mut weighing, &condition, &counts(50, 2, 0), &counts(950, 10, 0));
     let evidence = weighing.weigh(&condition).unwrap();
-    assert!(evidence.shows_breach(1));
+    assert!(evidence.shows_breach(part(1)));
     assert!(
-        evidence.told(1).contains("by its point: 4.0 %"),
+        evidence.told(part(1)).contains("by its point: 4.0 %"),
         "{}",
-        evidence.told(1)
+        evidence.told(part(1))
     );
     let both = Condition::Or(vec![article(), condition]);
     let mut weighing = Weighing::default();
     add(&mut weighing, &both, &counts(50, 0, 0), &counts(950, 10, 0));
-    assert!(!weighing.weigh(&both).unwrap().shows_breach(1));
+    assert!(!weighing.weigh(&both).unwrap().shows_breach(part(1)));
 }
 
 #[test]
@@ -404,7 +429,9 @@ fn a_number_of_a_source_is_decided_by_its_point_and_its_absence_is_missing() {
             cold: false,
         };
         weighing.add(&condition, &block);
-        let breach = weighing.weigh(&condition).is_some_and(|e| e.shows_breach(1));
+        let breach = weighing
+            .weigh(&condition)
+            .is_some_and(|e| e.shows_breach(part(1)));
         (breach, weighing.missing(&condition, &values))
     };
     assert_eq!(look(Reading::Number(0.7)), (true, vec![]));
@@ -510,7 +537,7 @@ proptest! {
 fn every_comparison_stands_between_nothing_and_its_line_and_says_what_it_would_have_shown() {
     let condition = article();
     let mut weighing = Weighing::default();
-    let before = weighing.standings(&condition, 4);
+    let before = weighing.standings(&condition, part(1), part(4));
     assert_eq!(before.len(), 2);
     for (standing, line) in before.iter().zip([0.02, 0.01]) {
         let Stands::Share {
@@ -532,7 +559,7 @@ fn every_comparison_stands_between_nothing_and_its_line_and_says_what_it_would_h
         &counts(6_000, 60, 12),
         &counts(114_000, 1_140, 228),
     );
-    let after = weighing.standings(&condition, 4);
+    let after = weighing.standings(&condition, part(1), part(4));
     assert_eq!(after[0].comparison, "error_rate > 2%");
     let Stands::Share {
         counted,
@@ -547,7 +574,7 @@ fn every_comparison_stands_between_nothing_and_its_line_and_says_what_it_would_h
     assert!(low < 0.01 && 0.01 < high && high < 0.02, "{low} {high}");
     assert!(shows.is_some_and(|ratio| 1.2 < ratio && ratio < 2.0), "{shows:?}");
     let evidence = weighing.weigh(&condition).unwrap();
-    assert!(evidence.part_of_breach(4) < 0.1, "{evidence:?}");
+    assert!(evidence.part_of_breach(part(4)) < 0.1, "{evidence:?}");
     add(
         &mut weighing,
         &condition,
@@ -555,7 +582,7 @@ fn every_comparison_stands_between_nothing_and_its_line_and_says_what_it_would_h
         &counts(9_500, 95, 19),
     );
     let evidence = weighing.weigh(&condition).unwrap();
-    assert_eq!(evidence.part_of_breach(4), 1.0, "{evidence:?}");
+    assert_eq!(evidence.part_of_breach(part(4)), 1.0, "{evidence:?}");
 }
 
 #[test]
@@ -566,9 +593,9 @@ fn a_rule_on_a_point_stands_where_it_was_measured_last() {
     comparison.mode = Mode::Point;
     let condition = Condition::Compare(comparison);
     let mut weighing = Weighing::default();
-    assert_eq!(weighing.standings(&condition, 1), []);
+    assert_eq!(weighing.standings(&condition, part(1), part(1)), []);
     add(&mut weighing, &condition, &counts(50, 3, 0), &counts(950, 9, 0));
-    let standings = weighing.standings(&condition, 1);
+    let standings = weighing.standings(&condition, part(1), part(1));
     let Stands::Point { words, holds } = &standings[0].stands else {
         panic!("{standings:?}")
     };
@@ -576,4 +603,14 @@ fn a_rule_on_a_point_stands_where_it_was_measured_last() {
         *holds && words.starts_with("6.0 % of the last 50 requests"),
         "{words}"
     );
+}
+
+#[test]
+fn a_greater_chance_of_a_false_alarm_needs_less_evidence() {
+    let seen = weigh(&article(), &counts(100, 9, 0)).unwrap();
+    let told: Vec<bool> = [0.2, 0.05, 0.001]
+        .map(|alpha| seen.shows_breach(Alpha::new(alpha).unwrap()))
+        .into();
+    assert_eq!(told, [true, true, false], "{seen:?}");
+    assert!(seen.told(Alpha::new(0.05).unwrap()).contains("(needs 20 : 1)"));
 }

@@ -8,7 +8,7 @@ use super::bounds::RatioBounds;
 use super::condition::asks_over;
 use super::power::{Step, least};
 use super::share::bounds_of_parts;
-use super::{ALPHA, Arms, Tally};
+use super::{Alpha, Arms, Tally};
 use crate::condition::Condition;
 
 /// Shares of bad requests at which a proof is tried, up to its line: few bad ones say little of the ratio to stable, and many
@@ -28,6 +28,8 @@ pub struct Proof {
     pub line: f64,
     /// The ratio to stable that must be.
     pub margin: f64,
+    /// Chance that bounds may be wrong.
+    pub alpha: Alpha,
 }
 
 /// What would make a proof possible, each alone.
@@ -42,11 +44,12 @@ pub struct Needs {
 }
 
 /// What a proven promotion under this condition is asked for.
-pub fn proofs(condition: &Condition, margin: f64) -> Vec<Proof> {
+pub fn proofs(condition: &Condition, margin: f64, alpha: Alpha) -> Vec<Proof> {
     let proof = |(comparison, line)| Proof {
         comparison,
         line,
         margin,
+        alpha,
     };
     asks_over(&condition.plain()).into_iter().map(proof).collect()
 }
@@ -72,7 +75,7 @@ impl Proof {
     fn is_given(&self, step: &Step, level: f64) -> bool {
         let candidate = step.candidate_requests();
         let stable = step.rate * step.seconds - candidate;
-        let (_, share) = bounds_of_parts(candidate * level, candidate, ALPHA);
+        let (_, share) = bounds_of_parts(candidate * level, candidate, self.alpha.value());
         if share >= self.line {
             return false;
         }
@@ -83,7 +86,10 @@ impl Proof {
             stable: tally(stable),
         };
         bounds.add(arms, 1.0);
-        bounds.at(ALPHA).1.is_some_and(|ratio| ratio < self.margin)
+        bounds
+            .at(self.alpha.value())
+            .1
+            .is_some_and(|ratio| ratio < self.margin)
     }
 }
 
@@ -96,6 +102,7 @@ mod tests {
             comparison: "error_rate > 2%".into(),
             line,
             margin,
+            alpha: Alpha::default(),
         }
     }
 

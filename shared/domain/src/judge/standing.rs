@@ -5,7 +5,7 @@ use super::metric::Metric;
 use super::power::smallest_ratio;
 use super::proportion::Proportion;
 use super::recent::Recent;
-use super::{ALPHA, Arms, Side};
+use super::{Arms, Side};
 
 /// Where one comparison of a condition stands.
 #[derive(Clone, PartialEq, Debug)]
@@ -45,15 +45,15 @@ impl Standing {
     pub(super) fn of_share(
         question: &Proportion<'_>,
         metric: Option<&Metric>,
-        alpha: Alpha,
+        (whole, step): (Alpha, Alpha),
         comparison: String,
     ) -> Self {
         let counted = metric.map(|metric| metric.shown().counted).unwrap_or_default();
         let stands = Stands::Share {
-            bounds: metric.map_or((0.0, 1.0), |metric| metric.share_bounds(ALPHA)),
+            bounds: metric.map_or((0.0, 1.0), |metric| metric.share_bounds(whole.value())),
             line: question.line,
             side: question.side,
-            shows: smallest_ratio(counted, alpha),
+            shows: smallest_ratio(counted, step),
             counted,
         };
         Self { comparison, stands }

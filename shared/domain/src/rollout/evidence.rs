@@ -10,7 +10,7 @@ use crate::decide::Draft;
 use crate::ids::{RevisionId, StepId};
 use crate::judge::carried::Apart;
 use crate::judge::condition::Block;
-use crate::judge::{Alpha, Tally, power};
+use crate::judge::{Tally, power};
 use crate::people::Actor;
 use crate::pipeline::{NoData, RolloutRule};
 use crate::seen::{Counts, Scene, TrafficSeen};
@@ -79,7 +79,7 @@ fn weigh_split(rollout: &mut Rollout, candidate: &Counts, stable: &Counts, now: 
 }
 
 /// What the step that begins can show, from the traffic seen so far. `None`: no traffic was seen.
-pub(super) fn power(rollout: &Rollout, step: usize, now: Timestamp) -> Option<String> {
+pub(super) fn power(rollout: &Rollout, rule: &RolloutRule, step: usize, now: Timestamp) -> Option<String> {
     let planned = rollout.plan.steps.get(step)?;
     let seconds = now.since(rollout.counted_since?).as_seconds();
     let counted = rollout.counted.values();
@@ -87,7 +87,7 @@ pub(super) fn power(rollout: &Rollout, step: usize, now: Timestamp) -> Option<St
         sum.and(Tally::new(counts.bad, counts.requests))
     });
     let (requests, bad) = (all.total, all.bad);
-    let alpha = Alpha::default().of_steps(rollout.parts());
+    let alpha = rollout.alpha(rule);
     let step = power::Step {
         rate: requests as f64 / seconds,
         weight: f64::from(planned.weight.percent()) / 100.0,
@@ -125,9 +125,9 @@ pub(super) fn breach(rollout: &Rollout, rule: &RolloutRule) -> Option<String> {
     if rollout.weight == Weight::ZERO {
         return None;
     }
-    let parts = rollout.parts();
+    let alpha = rollout.alpha(rule);
     let evidence = rollout.weighing.weigh(rule.rollback.as_ref()?)?;
-    evidence.shows_breach(parts).then(|| evidence.told(parts))
+    evidence.shows_breach(alpha).then(|| evidence.told(alpha))
 }
 
 /// No data and a source that does not answer hold, for at most `hold_exposure`, then weight 0 and a person

@@ -302,7 +302,7 @@ pub(crate) fn leave_lane(draft: &mut Draft, id: StepId) {
 }
 
 /// What the step that is entered is called when it has its share.
-pub(super) fn reason(rollout: &Rollout, step: usize, now: Timestamp) -> String {
+pub(super) fn reason(rollout: &Rollout, rule: &RolloutRule, step: usize, now: Timestamp) -> String {
     let Some(planned) = rollout.plan.steps.get(step) else {
         return String::new();
     };
@@ -312,7 +312,7 @@ pub(super) fn reason(rollout: &Rollout, step: usize, now: Timestamp) -> String {
     );
     match planned.kind {
         StepKind::Stepping | StepKind::Shadowing => {
-            let power = power(rollout, step, now)
+            let power = power(rollout, rule, step, now)
                 .map(|words| format!("; {words}"))
                 .unwrap_or_default();
             format!("judged after {}; {warm}{power}", planned.hold)

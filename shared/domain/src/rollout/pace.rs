@@ -94,7 +94,7 @@ fn near_breach(rollout: &Rollout, rule: &RolloutRule) -> bool {
         .as_ref()
         .filter(|_| judged && rollout.weight > Weight::ZERO);
     let evidence = condition.and_then(|condition| rollout.weighing.weigh(condition));
-    evidence.is_some_and(|evidence| evidence.part_of_breach(rollout.parts()) >= NEAR_BREACH)
+    evidence.is_some_and(|evidence| evidence.part_of_breach(rollout.alpha(rule)) >= NEAR_BREACH)
 }
 
 /// Whether a step looks at a candidate that has no traffic.

@@ -64,7 +64,7 @@ pub(super) fn passes(draft: &mut Draft, rollout: &mut Rollout, step: &Ended<'_>)
     match lacks(rollout, step, canary, &counts) {
         Some(lacks) => vouched(draft, rollout, &lacks) || inconclusive(draft, rollout, step, lacks),
         None => {
-            note_passed(draft, rollout, canary, &counts);
+            note_passed(draft, rollout, (step.rule, canary), &counts);
             rollout.passed_alone = rollout.alone(step.scene).map(|replica| replica.pod.clone());
             true
         }
@@ -98,8 +98,7 @@ fn lacks(rollout: &Rollout, step: &Ended<'_>, canary: &Canary, counts: &Counts) 
     if !missing.is_empty() {
         return Some(format!("no data: nothing was measured of {}", missing.join(", ")));
     }
-    let parts = rollout.parts();
-    if !rollout.weighing.could_show(parts) {
+    if !rollout.weighing.could_show(rollout.alpha(step.rule)) {
         return Some(format!(
             "too little: {seen} requests to the candidate could not have shown any harm"
         ));
@@ -108,14 +107,19 @@ fn lacks(rollout: &Rollout, step: &Ended<'_>, canary: &Canary, counts: &Counts) 
         Promote::Article => None,
         Promote::Proven => rollout
             .weighing
-            .unproven(condition, canary.margin)
+            .unproven(condition, canary.margin, step.rule.alpha)
             .map(|why| format!("not proven: {why}")),
     }
 }
 
-fn note_passed(draft: &mut Draft, rollout: &Rollout, canary: &Canary, counts: &Counts) {
+fn note_passed(
+    draft: &mut Draft,
+    rollout: &Rollout,
+    (rule, canary): (&RolloutRule, &Canary),
+    counts: &Counts,
+) {
     let success = success(counts);
-    let resolution = rollout.weighing.resolution(rollout.parts());
+    let resolution = rollout.weighing.resolution(rollout.alpha(rule));
     let seen = resolution.map(|words| format!("; {words}")).unwrap_or_default();
     let words = format!(
         "success rate {:.1} % of {} requests{seen}",

@@ -15,12 +15,14 @@ use super::replace::Replaced;
 use super::stable::StableSide;
 use crate::event::Limits;
 use crate::ids::{Fence, RevisionId};
+use crate::judge::Alpha;
 use crate::judge::carried::Carried;
 use crate::judge::condition::Weighing;
 use crate::judge::hardware::Hardware;
 use crate::judge::split::Split;
 use crate::judge::watching::Watching;
 use crate::people::Actor;
+use crate::pipeline::RolloutRule;
 use crate::seen::{Counts, PodPhase, RevisionSeen, TrafficChange};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
@@ -437,9 +439,9 @@ impl Rollout {
         (self.blind_since, self.blind_before, self.unfair_since) = (None, Span::ZERO, None);
     }
 
-    /// Steps that share the error rate, the bake among them.
-    pub fn parts(&self) -> usize {
-        self.plan.steps.len() + 1
+    /// The chance of a false alarm of one step: all steps and the bake share the rule's.
+    pub fn alpha(&self, rule: &RolloutRule) -> Alpha {
+        rule.alpha.of_steps(self.plan.steps.len() + 1)
     }
 
     /// Whether it is still to be seen that route, Service and rights are there.

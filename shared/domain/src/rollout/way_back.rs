@@ -26,9 +26,9 @@ impl Rollout {
         let from = self.counted_from.get(revision).unwrap_or(&none);
         let counts = self.counted.get(revision)?.since(from);
         let evidence = weigh(rule.rollback.as_ref()?, &counts)?;
-        let parts = self.parts();
+        let alpha = self.alpha(rule);
         evidence
-            .shows_breach(parts)
-            .then(|| format!("{revision} breaches too: {}", evidence.told(parts)))
+            .shows_breach(alpha)
+            .then(|| format!("{revision} breaches too: {}", evidence.told(alpha)))
     }
 }

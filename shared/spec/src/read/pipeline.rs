@@ -14,6 +14,7 @@ use crate::definition::{
     BlueGreenDef, CanaryDef, CanaryStepDef, NeedDef, PipelineDef, PluginDef, RollingDef, RolloutDef,
     ShadowDef, StageDef, StepDef, StepDefWork, StickyDef, Trigger,
 };
+use crate::shape::parse_chance;
 use crate::source::Located;
 use crate::yaml::Node;
 
@@ -139,10 +140,11 @@ fn plugin(spec: &Node) -> Option<PluginDef> {
 }
 
 /// Keys of a step that makes a revision; a variant is selected.
-const MAKING: [&str; 11] = [
+const MAKING: [&str; 12] = [
     "resources",
     "replicas",
     "rollback",
+    "alpha",
     "bake",
     "keep",
     "hold_exposure",
@@ -182,6 +184,9 @@ fn rollout(spec: &Node, metrics: &Metrics) -> RolloutDef {
         bake: span(spec, "bake"),
         keep: span(spec, "keep"),
         hold_exposure: span(spec, "hold_exposure"),
+        alpha: plain(spec, "alpha")
+            .and_then(|text| parse_chance(&text))
+            .unwrap_or_default(),
         warm_within: span(spec, "warm_within"),
         warm_up: text(spec, "warm_up")
             .zip(span(spec, "warm_up"))

@@ -21,7 +21,7 @@ impl Resolver<'_> {
         let Some(written) = proven.filter(|_| canary.margin > 1.0) else {
             return;
         };
-        let asked = condition.map(|condition| proofs(condition, canary.margin));
+        let asked = condition.map(|condition| proofs(condition, canary.margin, rollout.alpha));
         let asked = asked.unwrap_or_default();
         if asked.is_empty() {
             let complaint = Diagnostic::reference(&written.place, "`promote: proven` has nothing to prove");

@@ -93,6 +93,7 @@ impl<'a> Resolver<'a> {
             target: target(environment, &name),
             workload,
             rollback,
+            alpha: rollout.alpha,
             bake,
             strategy,
             keep: rollout.keep.unwrap_or(DEFAULT_KEEP),

@@ -1,6 +1,6 @@
 //! Compares a tree with the table of keys.
 
-use super::values::{is_dns_name, is_quantity, parse_percent, parse_span, path_fault};
+use super::values::{is_dns_name, is_quantity, parse_chance, parse_percent, parse_span, path_fault};
 use super::{Key, Shape};
 use crate::condition::{self, Metrics};
 use crate::diagnostic::{Diagnostic, Sink};
@@ -293,6 +293,7 @@ fn fits(node: &Node, text: &str, shape: &Shape) -> bool {
         Shape::Percent(fraction) => {
             parse_percent(text).is_some_and(|p| p <= 100.0 && (*fraction || p.fract() == 0.0))
         }
+        Shape::Chance => parse_chance(text).is_some(),
         Shape::Number => node.number().is_some_and(|n| n >= 0.0),
         Shape::Quantity => is_quantity(text),
         Shape::DnsName => is_dns_name(text),
@@ -306,6 +307,7 @@ fn wanted(shape: &Shape) -> String {
         Shape::Count(from, to) => format!("a whole number from {from} to {to}"),
         Shape::Percent(false) => "a whole percentage from 0 to 100".into(),
         Shape::Percent(true) => "a percentage from 0 to 100".into(),
+        Shape::Chance => "a chance above 0 and below 1, for example 1% or 0.01".into(),
         Shape::Number => "a number that is not negative".into(),
         Shape::Span(_) => "a time with a unit, for example 30s, 10m, 24h or 7d".into(),
         Shape::Choice(words) => list(words.iter().copied()),

@@ -12,7 +12,7 @@ mod values;
 pub(crate) use check::check;
 pub(crate) use check::is_variable_name;
 pub(crate) use sections::{ISOLATION, SECTIONS};
-pub(crate) use values::{parse_percent, parse_span};
+pub(crate) use values::{parse_chance, parse_percent, parse_span};
 
 pub use reference::reference;
 pub use schema::schema;
@@ -28,6 +28,8 @@ pub(crate) enum Shape {
     Count(u64, u64),
     /// A percentage, 0 to 100; with `true` it may have a fraction.
     Percent(bool),
+    /// A chance between 0 and 1, both excluded: `1%` or `0.01`.
+    Chance,
     /// An amount of money or another number that is not negative.
     Number,
     /// A length of time with its unit; with `true` it must be longer than nothing.

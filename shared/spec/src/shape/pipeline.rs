@@ -213,6 +213,11 @@ const ROLLOUT: &[Key] = &[
         "How long traffic may stay on a candidate that nothing can be measured of; 10m without it.",
     ),
     Key::new(
+        "alpha",
+        &Chance,
+        "Chance of sending a version back that is as good as stable, over the whole rollout and all its metrics; 1% without it.",
+    ),
+    Key::new(
         "no_data",
         &Choice(&["hold", "fail"]),
         "What happens while nothing can be counted: nothing moves, or traffic goes back; `hold` without it.",

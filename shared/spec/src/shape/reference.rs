@@ -88,6 +88,7 @@ fn words(shape: &Shape) -> String {
         Shape::Count(from, to) => format!("whole number, {from} to {to}"),
         Shape::Percent(false) => "whole percentage, 0 to 100".into(),
         Shape::Percent(true) => "percentage, 0 to 100".into(),
+        Shape::Chance => "chance: `1%`, `0.01`".into(),
         Shape::Number => "number".into(),
         Shape::Span(_) => "time: `30s`, `10m`, `24h`, `7d`".into(),
         Shape::Choice(words) => words

@@ -50,6 +50,9 @@ fn value(shape: &Shape) -> Value {
         Shape::Percent(_) => json!({"anyOf": [
             {"type": "number", "minimum": 0, "maximum": 100},
             {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *%$"}]}),
+        Shape::Chance => json!({"anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *%$"}]}),
         Shape::Number => json!({"type": "number", "minimum": 0}),
         Shape::Span(_) => json!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w) *)+$"}),
         Shape::Choice(words) => json!({"enum": words}),

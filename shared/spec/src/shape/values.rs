@@ -1,5 +1,6 @@
 //! Values with a unit.
 
+use weir_domain::judge::Alpha;
 use weir_domain::time::Span;
 
 /// The longest time that a definition may ask for, in milliseconds: a year.
@@ -47,6 +48,13 @@ pub(crate) fn parse_percent(text: &str) -> Option<f64> {
     let number = text.strip_suffix('%').map_or(text, str::trim_end);
     let shaped = number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     shaped.then(|| number.parse().ok()).flatten()
+}
+
+/// A chance above 0 and below 1: `1%`, `0.01`. A plain `1` is no chance, whatever was meant.
+pub(crate) fn parse_chance(text: &str) -> Option<Alpha> {
+    let number = parse_percent(text)?;
+    let parts = if text.ends_with('%') { 100.0 } else { 1.0 };
+    Alpha::new(number / parts)
 }
 
 /// Whether Kubernetes reads the text as a quantity.

@@ -32,6 +32,14 @@ fn wrong_keys_types_and_units_are_told_where_they_stand() {
             "",
         ),
         (
+            canary("alpha: 1"),
+            (11, 22),
+            "`alpha` is `1`: expected a chance above 0 and below 1, for example 1% or 0.01",
+            "",
+        ),
+        (canary("alpha: 0%"), (11, 22), "`alpha` is `0%`", ""),
+        (canary("alpha: 100%"), (11, 22), "`alpha` is `100%`", ""),
+        (
             canary("canary: {weight: 0, interval: 5m}"),
             (11, 32),
             "a weight of 0 %: expected 1 to 100",

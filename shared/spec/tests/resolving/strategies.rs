@@ -79,6 +79,24 @@ fn latencies_are_left_out_for_as_long_as_is_said_and_for_a_small_part_of_a_step_
 }
 
 #[test]
+fn the_chance_of_a_false_alarm_is_as_written_and_one_in_a_hundred_otherwise() {
+    let alpha = |spec: &str| {
+        let spec = format!("{{namespace: test, canary: {{weight: 5, interval: 10m}}{spec}}}");
+        let pipeline = resolved(&pipeline(&stage("A", "Kubernetes", &spec)));
+        rollout(&pipeline).alpha.value()
+    };
+    let table = [
+        ("", 0.01),
+        (", alpha: 5%", 0.05),
+        (", alpha: 0.001", 0.001),
+        (", alpha: 0.2 %", 0.002),
+    ];
+    for (spec, expected) in table {
+        assert!((alpha(spec) - expected).abs() < 1e-12, "{spec}");
+    }
+}
+
+#[test]
 fn a_swap_is_allowed_by_a_word_and_not_without_it() {
     let may_swap = |spec: &str| {
         let spec = format!("{{namespace: test, {spec}}}");
