@@ -119,6 +119,47 @@ fn interval(x: &[f64], y: &[f64]) -> (f64, f64, f64) {
 mod tests {
     use super::*;
 
+    /// Around 10.
+    const CONTROL: [f64; 30] = [
+        11.15, 9.96, 7.07, 7.30, 9.79, 9.60, 6.19, 12.35, 10.37, 8.61, 9.91, 10.36, 14.21, 10.95, 10.22,
+        11.74, 10.91, 12.82, 8.10, 8.50, 12.11, 13.27, 10.11, 6.95, 6.21, 10.16, 8.35, 8.38, 7.00, 10.76,
+    ];
+    /// Around 10 as well.
+    const ALIKE: [f64; 30] = [
+        9.78, 10.59, 7.84, 9.32, 8.38, 8.94, 8.27, 9.75, 11.62, 9.28, 8.15, 10.56, 13.50, 11.05, 6.95, 12.52,
+        9.02, 4.92, 11.25, 11.60, 8.44, 11.11, 10.70, 8.92, 10.09, 11.42, 9.38, 7.80, 10.62, 11.91,
+    ];
+    /// Around 20.
+    const TWICE: [f64; 30] = [
+        20.88, 21.79, 19.71, 15.86, 19.51, 19.39, 22.93, 17.16, 18.66, 23.42, 24.06, 22.63, 21.98, 21.66,
+        20.07, 22.12, 16.44, 21.56, 21.00, 17.78, 17.81, 18.54, 20.56, 19.55, 21.77, 21.81, 20.96, 20.98,
+        19.11, 16.98,
+    ];
+    /// Around 20, for the fall.
+    const OTHER_CONTROL: [f64; 30] = [
+        20.76, 22.80, 20.61, 20.97, 23.47, 21.53, 21.77, 18.31, 19.06, 25.88, 18.98, 19.39, 19.00, 24.23,
+        20.05, 18.23, 17.87, 23.06, 18.40, 16.97, 19.47, 17.90, 17.55, 16.10, 24.38, 15.92, 20.48, 19.08,
+        17.46, 18.85,
+    ];
+
+    /// Series that Kayenta's own tests classify (its `ClassifierSuite`, to two digits), and the class that they expect. It asks there for
+    /// a tenth of the estimate at 0.95; what the judge itself asks for, a quarter at 0.98, gives the same classes.
+    #[test]
+    fn kayentas_own_series_get_kayentas_classes() {
+        let table = [
+            (&CONTROL, &ALIKE, Harm::Either, Class::Pass),
+            (&CONTROL, &TWICE, Harm::Either, Class::High),
+            (&OTHER_CONTROL, &ALIKE, Harm::Either, Class::Low),
+            (&OTHER_CONTROL, &ALIKE, Harm::Increase, Class::Pass),
+            (&CONTROL, &TWICE, Harm::Decrease, Class::Pass),
+            (&CONTROL, &TWICE, Harm::Increase, Class::High),
+            (&OTHER_CONTROL, &ALIKE, Harm::Decrease, Class::Low),
+        ];
+        for (control, experiment, harm, expected) in table {
+            assert_eq!(classify(control, experiment, harm), expected, "{harm:?}");
+        }
+    }
+
     #[test]
     fn a_clear_rise_is_high_and_the_same_series_passes() {
         let control: Vec<f64> = (0..20).map(|i| 100.0 + f64::from(i % 7)).collect();
