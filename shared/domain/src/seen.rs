@@ -449,6 +449,16 @@ impl Counts {
             .map(|(_, within)| self.timed.saturating_sub(*within))
     }
 
+    /// The edge below which a share of the latencies lies that is nearest to `share`, in milliseconds.
+    pub fn edge_nearest(&self, share: f64) -> Option<u64> {
+        let wanted = share * self.timed as f64;
+        let off = |within: &u64| (*within as f64 - wanted).abs();
+        let edges = self.within_ms.iter().filter(|_| self.timed > 0);
+        edges
+            .min_by(|a, b| off(a.1).total_cmp(&off(b.1)))
+            .map(|(edge, _)| *edge)
+    }
+
     /// Smallest edge below which at least `share` of the latencies lie, in milliseconds.
     pub fn quantile_edge(&self, share: f64) -> Option<u64> {
         let needed = (share * self.timed as f64).ceil() as u64;

@@ -23,7 +23,7 @@ use crate::seen::{Counts, Replica, Scene};
 /// a bad version for a bad replica tries the step once more; whoever takes a bad replica for a bad version sends a good one back.
 const LIKELIER: f64 = 3.0;
 /// One more try costs users as many requests as the breach took, and a great harm is known after a few, in which replicas can hardly be
-/// told apart. So the odds grow with their square; `make bench-judge` prints what either mistake comes to.
+/// told apart. So the odds grow with their cube, an exponent chosen by what `make bench-judge` prints of either mistake.
 const AFTER: f64 = 200.0;
 /// Chance at which the others are shown to be bad too, so that the one is not what the breach hangs on.
 const OTHERS_ALPHA: f64 = 0.05;
@@ -266,7 +266,7 @@ impl Compared<'_> {
     fn likelier(&self, answered: u64) -> f64 {
         match self.stable.total {
             0 => 1.0 / ALPHA,
-            _ => LIKELIER * (answered as f64 / AFTER).powi(2),
+            _ => LIKELIER * (answered as f64 / AFTER).powi(3),
         }
     }
 

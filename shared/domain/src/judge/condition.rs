@@ -24,8 +24,12 @@ use crate::time::Timestamp;
 
 /// Requests of stable after which its median and 95th percentile are taken.
 const EDGES_AFTER: u64 = 200;
-/// Stable's quantiles at whose edges latencies are compared.
-const QUANTILES: [f64; 2] = [0.5, 0.95];
+/// Stable's quantiles at whose edges latencies are compared: where a shift of everything moves most requests, and the tail, which
+/// begins at the first edge beyond its quantile.
+const MEDIAN: f64 = 0.5;
+const TAIL: f64 = 0.95;
+/// Edges of these.
+const EDGES: usize = 2;
 /// Parts of the stake on "over the line" and on "worse than stable", which has more questions.
 const OVER: f64 = 1.0;
 const WORSE: f64 = 3.0;
@@ -191,8 +195,8 @@ impl Weighing {
             self.before_edges.add_latencies(stable);
             if self.before_edges.timed >= EDGES_AFTER {
                 let seen = std::mem::take(&mut self.before_edges);
-                let edges = QUANTILES.iter().filter_map(|share| seen.quantile_edge(*share));
-                self.edges.extend(edges);
+                let edges = [seen.edge_nearest(MEDIAN), seen.quantile_edge(TAIL)];
+                self.edges.extend(edges.into_iter().flatten());
                 self.edges.dedup();
             }
         }
@@ -362,7 +366,7 @@ impl Weighing {
         let alone: Vec<String> = alone(condition).iter().map(ToString::to_string).collect();
         let timed = alone.iter().any(|name| name.starts_with("latency_p"));
         let edges = self.edges.iter().filter(|_| timed).map(|edge| edge_name(*edge));
-        let bettors = alone.len() + if timed { QUANTILES.len() } else { 0 };
+        let bettors = alone.len() + if timed { EDGES } else { 0 };
         let names: Vec<String> = alone.into_iter().chain(edges).collect();
         let shown: Vec<(&String, Shown)> = names
             .iter()
