@@ -59,7 +59,7 @@ pub(super) fn growing(
         );
     } else if rollout.candidate_seen.warm >= planned.candidate_replicas {
         if !waits_for_person(draft, rollout, id, rule, None) {
-            warm(draft, rollout, id, step);
+            warm(draft, rollout, id, rule, step);
         }
     } else if let Some(why) = overdue(draft, rollout, rule) {
         revert_now(draft, rollout, id, rule, &why, Actor::Weir);
@@ -88,7 +88,7 @@ fn overdue(draft: &Draft, rollout: &Rollout, rule: &RolloutRule) -> Option<Strin
     (stood >= limit).then(|| format!("{} for {stood}, {limit} at most: {told}", phase.as_str()))
 }
 
-fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
+fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, step: usize) {
     let took = draft.now.since(rollout.since);
     let words = format!(
         "{}: {} of {} replicas warm after {took}",
@@ -100,15 +100,21 @@ fn warm(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
     if rollout.weight == Weight::ZERO {
         rollout.crashes_before = rollout.candidate_seen.crashes;
     }
-    give_share(draft, rollout, id, step);
+    give_share(draft, rollout, id, rule, step);
 }
 
 /// What a step needs is warm.
-fn give_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
+fn give_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: &RolloutRule, step: usize) {
     let planned = &rollout.plan.steps[step];
     let (weight, judged) = (planned.weight, planned.kind == StepKind::Stepping);
     if weight != rollout.weight {
-        set_weight(draft, rollout, id, weight, &reason(rollout, step, draft.now));
+        set_weight(
+            draft,
+            rollout,
+            id,
+            weight,
+            &reason(rollout, rule, step, draft.now),
+        );
     } else if judged {
         // Each judged step stands on what it measured itself, also where no greater share fits than that of the one before.
         rollout.restart_measuring();
@@ -118,13 +124,19 @@ fn give_share(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize)
 
 /// Enters the next step. One that asks nothing of the cluster, and for which this look has seen enough warm replicas, gets its
 /// share at once.
-pub(super) fn enter_next(draft: &mut Draft, rollout: &mut Rollout, id: StepId, step: usize) {
+pub(super) fn enter_next(
+    draft: &mut Draft,
+    rollout: &mut Rollout,
+    id: StepId,
+    rule: &RolloutRule,
+    step: usize,
+) {
     let before = draft.effects.len();
     enter_step(draft, rollout, id, step);
     let asks = draft.effects.len() > before || rollout.is_replacing(step);
     let needs = rollout.plan.steps[step].candidate_replicas;
     if !asks && rollout.candidate_asked >= needs && rollout.candidate_seen.warm >= needs {
-        give_share(draft, rollout, id, step);
+        give_share(draft, rollout, id, rule, step);
     }
 }
 

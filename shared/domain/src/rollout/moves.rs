@@ -302,14 +302,17 @@ pub(crate) fn leave_lane(draft: &mut Draft, id: StepId) {
 }
 
 /// What the step that is entered is called when it has its share.
-pub(super) fn reason(rollout: &Rollout, step: usize, now: Timestamp) -> String {
+pub(super) fn reason(rollout: &Rollout, rule: &RolloutRule, step: usize, now: Timestamp) -> String {
     let Some(planned) = rollout.plan.steps.get(step) else {
         return String::new();
     };
-    let warm = format!(
+    let mut warm = format!(
         "{} of {} replicas warm",
         rollout.candidate_seen.warm, planned.candidate_replicas
     );
+    if let Some(ratio) = rollout.plan.ratio_at(planned, rule) {
+        warm.push_str(&format!("; {ratio}"));
+    }
     match planned.kind {
         StepKind::Stepping | StepKind::Shadowing => {
             let power = power(rollout, step, now)

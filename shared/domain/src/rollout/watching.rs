@@ -111,7 +111,7 @@ pub(super) fn watching(
     if planned.kind == StepKind::Shadowing {
         over(draft, rollout, id);
     } else if step + 1 < rollout.plan.steps.len() {
-        enter_next(draft, rollout, id, step + 1);
+        enter_next(draft, rollout, id, rule, step + 1);
     } else {
         draft.note(
             Action::Baking,
