@@ -12,8 +12,8 @@ use weir_domain::judge::Promote;
 use weir_domain::people::{Group, Person};
 use weir_domain::pipeline::{
     ApprovalRule, Builds, Canary, CanaryStep, Collect, DEFAULT_MARGIN, DEFAULT_SOURCE, NoData, OnNewPush,
-    Parity, Pipeline, Plugin, Provider, Quorum, RolloutRule, Stage, StageWork, Step, StepWork, Strategy,
-    Target,
+    Parity, Pipeline, Plugin, Provider, Quorum, RolloutRule, SplitBy, Stage, StageWork, Step, StepWork,
+    Strategy, Target,
 };
 use weir_domain::strategy::Sticky;
 use weir_domain::time::Span;
@@ -282,6 +282,7 @@ fn production(commit: &Commit) -> Step {
             route: "llm".into(),
             service: "llm".into(),
             gateway: None,
+            split: SplitBy::Route,
         },
         workload: workload(commit),
         strategy: Strategy::Canary(Canary {

@@ -4,6 +4,7 @@ mod adoption;
 mod approvals;
 mod autoscaler;
 mod blue_green;
+mod by_replicas;
 mod canary;
 mod doors;
 mod evidence;

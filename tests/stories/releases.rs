@@ -2,6 +2,7 @@
 
 mod approvals;
 mod back;
+mod held;
 mod lanes;
 
 use weir_domain::audit::{Action, Entry};

@@ -3,7 +3,7 @@
 use weir_domain::audit::chain;
 use weir_domain::event::{Event, Moment};
 use weir_domain::ids::RunId;
-use weir_domain::run::State;
+use weir_domain::run::{Run, State};
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::{Decision, Duty, Rejected, Reply, decide, next_look};
 
@@ -251,7 +251,7 @@ impl Engine {
             changed::keys(&commit.pools, |pool| &pool.key),
         );
         self.ports.store.commit(commit).await?;
-        self.hint(&state.run.id, &outbox, &before, looks, now).await;
+        self.hint(&state.run, &outbox, &before, looks, now).await;
         Ok(Loaded {
             version,
             lanes: changed::moved(before.lanes, lanes),
@@ -269,7 +269,7 @@ impl Engine {
     /// Tells those who may perform what this engine may not, and those who look next.
     async fn hint(
         &self,
-        run: &RunId,
+        run: &Run,
         outbox: &[OutboxRow],
         before: &Loaded,
         looks: [(Duty, Option<Timestamp>); 2],
@@ -278,12 +278,12 @@ impl Engine {
         for (duty, at) in looks {
             let others = outbox
                 .iter()
-                .any(|row| row.effect.duty() == duty && !self.rights.may(&row.effect));
+                .any(|row| row.effect.duty() == duty && !self.rights.may(run, &row.effect));
             if others {
-                self.ports.queue.hint(run, duty, now).await;
+                self.ports.queue.hint(&run.id, duty, now).await;
             }
             if let Some(at) = at.filter(|at| before.due(duty) != Some(*at)) {
-                self.ports.queue.hint(run, duty, at).await;
+                self.ports.queue.hint(&run.id, duty, at).await;
             }
         }
     }

@@ -34,13 +34,17 @@ pub fn performed_by_traffic(effect: &Effect) -> bool {
 }
 
 impl Rights {
-    /// Whether the effect may be performed.
-    pub fn may(self, effect: &Effect) -> bool {
+    /// Whether the effect of a run may be performed.
+    pub fn may(self, run: &Run, effect: &Effect) -> bool {
         match self {
             Self::Steps => effect.duty() == Duty::Steps,
             Self::Traffic => performed_by_traffic(effect),
             Self::BackOnly(_) => {
-                matches!(effect, Effect::SetWeights { split, mirror: None, .. } if goes_back(split))
+                // Who only sends traffic back may write routes, and no Service or pod.
+                let rule = effect.step().and_then(|step| run.rule(step));
+                let by_route = rule.is_none_or(|rule| !rule.target.is_by_replicas());
+                by_route
+                    && matches!(effect, Effect::SetWeights { split, mirror: None, .. } if goes_back(split))
             }
         }
     }

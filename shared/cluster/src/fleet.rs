@@ -16,7 +16,7 @@ use weir_domain::time::Timestamp;
 
 use crate::api::{Api, Doubt};
 use crate::connect::{ConnectError, Places, connect};
-use crate::{adopt, autoscaler, execution, ground, names, revision, scenery, site, traffic, variant};
+use crate::{adopt, autoscaler, execution, ground, names, ratio, revision, scenery, site, traffic, variant};
 
 /// A client, and until when it is good if not for ever.
 struct Kept(Api, Option<Timestamp>);
@@ -269,6 +269,9 @@ impl Clusters for Fleet {
                 fence,
             } => {
                 let (api, rule) = self.rollout(run, *step).await?;
+                if rule.target.is_by_replicas() {
+                    return ratio::set(&api, rule, run.rollout(*step), split, *fence).await;
+                }
                 let experiment = run.experiment(*step);
                 let order = traffic::Order {
                     split,

@@ -36,6 +36,7 @@ pub mod names;
 mod outputs;
 mod pods;
 mod proxy;
+mod ratio;
 mod render;
 mod revision;
 mod rights;

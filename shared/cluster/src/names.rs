@@ -19,6 +19,8 @@ pub const SERVICE: &str = "weir.dev/service";
 pub const ENVIRONMENT: &str = "weir.dev/environment";
 /// Label: the run that made the object.
 pub const RUN: &str = "weir.dev/run";
+/// Label of a pod that has a part of the traffic while replicas alone split it: the lane.
+pub const SERVES: &str = "weir.dev/serves";
 /// Label: the step that a Kubernetes Job belongs to.
 pub const STEP: &str = "weir.dev/step";
 /// Annotation: the full key that the name is a hash of.

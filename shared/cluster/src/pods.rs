@@ -80,6 +80,11 @@ pub(crate) fn is_terminating(pod: &Value) -> bool {
     !pod["metadata"]["deletionTimestamp"].is_null()
 }
 
+/// Whether it answers requests.
+pub(crate) fn is_ready(pod: &Value) -> bool {
+    condition(pod, "Ready").is_some_and(|c| c["status"] == "True")
+}
+
 /// Whether all its containers have ended for good: it holds nothing any more.
 pub(crate) fn is_over(pod: &Value) -> bool {
     matches!(pod["status"]["phase"].as_str(), Some("Failed" | "Succeeded"))
@@ -96,7 +101,7 @@ pub(crate) fn stands(pod: &Value) -> (PodPhase, String) {
             .unwrap_or("waits for the scheduler");
         return (PodPhase::Scheduling, cut(why));
     }
-    if condition(pod, "Ready").is_some_and(|c| c["status"] == "True") {
+    if is_ready(pod) {
         return (PodPhase::Serving, "serving".into());
     }
     let statuses = statuses(pod, "initContainerStatuses").chain(statuses(pod, "containerStatuses"));

@@ -35,6 +35,11 @@ pub(crate) fn deployment_path(rule: &RolloutRule, name: &str) -> String {
     format!("{}/{name}", deployments(rule))
 }
 
+/// Where core objects beside the route are.
+pub(crate) fn core_path(rule: &RolloutRule, kind: &str) -> String {
+    format!("/api/v1/namespaces/{}/{kind}", rule.target.namespace)
+}
+
 impl<'a> Hand<'a> {
     pub(crate) fn new(api: &'a Api, rule: &'a RolloutRule, revision: &'a RevisionId, fence: Fence) -> Self {
         Self {
@@ -57,7 +62,7 @@ impl<'a> Hand<'a> {
     }
 
     fn core(&self, kind: &str) -> String {
-        format!("/api/v1/namespaces/{}/{kind}", self.rule.target.namespace)
+        core_path(self.rule, kind)
     }
 
     fn deployments(&self) -> String {
@@ -298,6 +303,9 @@ impl<'a> Hand<'a> {
 
     /// Takes the revision out of the route: a backend whose Service is gone would make the whole route unresolved.
     async fn leave_route(&self, name: &str) -> Result<(), EffectError> {
+        if self.rule.target.is_by_replicas() {
+            return Ok(());
+        }
         const OPERATION: &str = "take the removed revision out of";
         let object = format!(
             "HTTPRoute {}/{}",

@@ -18,7 +18,7 @@ pub(crate) const TRAFFIC: [Right; 7] = [
     ("keda.sh", "scaledobjects", &["get", "list", "patch"]),
 ];
 
-/// What else it must be allowed where it adopts a Deployment.
+/// What else it must be allowed where it adopts a Deployment, or splits traffic without a gateway.
 pub(crate) const TO_ADOPT: [Right; 1] = [("discovery.k8s.io", "endpointslices", &["list"])];
 
 /// What the admission policy asks for where somebody gives a candidate more.

@@ -18,7 +18,7 @@ use crate::pods::{is_over, is_terminating, revision_seen};
 use crate::revision::deployment_path;
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
-use crate::{adopt, autoscaler, landing, names};
+use crate::{adopt, autoscaler, landing, names, ratio};
 
 /// Where Envoy Gateway puts its data plane unless it is told otherwise; the Gateway's own namespace is tried next.
 const GATEWAY_NAMESPACE: &str = "envoy-gateway-system";
@@ -55,11 +55,20 @@ pub(crate) async fn look(
         side(&stable.revision, asked)
     });
     let sides: Vec<&Side<'_>> = std::iter::once(&candidate).chain(&stable).collect();
-    let (all, route) = tokio::join!(list_pods(api, rule, &sides), find_route(api, rule));
+    let of_gateway = async {
+        match rule.target.is_by_replicas() {
+            true => Ok(None),
+            false => find_route(api, rule).await,
+        }
+    };
+    let (all, route) = tokio::join!(list_pods(api, rule, &sides), of_gateway);
     let (all, route) = (all?, route?);
     let revisions: Vec<RevisionId> = sides.iter().map(|side| side.revision.clone()).collect();
     let of_route = async {
         match route {
+            _ if rule.target.is_by_replicas() => {
+                Ok((ratio::seen(api, rule, rollout, &all).await?, Vec::new()))
+            }
             Some(route) => Ok((
                 route_seen(&route, &rule.lane, &revisions),
                 gateway_pods(api, rule, &route).await?,

@@ -32,7 +32,8 @@ pub(crate) async fn look(
 ) -> SiteSeen {
     let (mut problems, mut adopts, mut scaled) = (Vec::new(), None, None);
     let adopted = to_adopt(rule, rollout);
-    let more = adopted.map_or(&[][..], |_| &TO_ADOPT);
+    let sees_endpoints = adopted.is_some() || rule.target.is_by_replicas();
+    let more = if sees_endpoints { &TO_ADOPT[..] } else { &[] };
     match rights(api, rule, more).await {
         Ok(missing) => problems.extend(missing),
         Err(away) => return SiteSeen::Unreachable(away),
@@ -135,7 +136,10 @@ async fn rights(api: &Api, rule: &RolloutRule, more: &[Right]) -> Result<Option<
         // An authorizer that does not list its rules may grant what is not listed.
         return Ok(None);
     }
-    let missing = missing_rights(&answer["status"]["resourceRules"], more);
+    let mut missing = missing_rights(&answer["status"]["resourceRules"], more);
+    if rule.target.is_by_replicas() {
+        missing.retain(|right| !right.ends_with(" httproutes"));
+    }
     Ok((!missing.is_empty()).then(|| {
         format!(
             "Weir may not {} in namespace `{namespace}`: apply infra/cluster/rbac.yaml, and infra/cluster/namespace.yaml with \
@@ -177,6 +181,9 @@ fn missing_rights(rules: &Value, more: &[Right]) -> Vec<String> {
 
 /// What is wrong with the route, if anything.
 async fn route(api: &Api, rule: &RolloutRule, variants: usize) -> Result<Vec<String>, String> {
+    if rule.target.is_by_replicas() {
+        return Ok(Vec::new());
+    }
     let object = format!("HTTPRoute {}/{}", rule.target.namespace, rule.target.route);
     match api.find(&route_path(rule)).await {
         Ok(Some(route)) => {

@@ -375,6 +375,34 @@ pub struct Target {
     /// parent is it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<String>,
+    /// What splits the traffic.
+    #[serde(default, skip_serializing_if = "SplitBy::is_route")]
+    pub split: SplitBy,
+}
+
+impl Target {
+    /// Whether traffic is split by counts of pods.
+    pub fn is_by_replicas(&self) -> bool {
+        self.split == SplitBy::Replicas
+    }
+}
+
+/// What splits the traffic of a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// The weights of its route.
+    #[default]
+    Route,
+    /// Nothing: its plain Service has pods of both revisions, and shares are ratios of counts.
+    Replicas,
+}
+
+impl SplitBy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_route(&self) -> bool {
+        *self == Self::Route
+    }
 }
 
 /// What drives the place a service lives in.

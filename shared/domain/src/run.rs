@@ -345,8 +345,9 @@ impl Run {
         paused.token.as_ref().filter(|_| paused.by.is_none())
     }
 
-    /// Tokens of everything that waits for a person, and until when: with them a button finds the run again.
-    pub fn asking(&self) -> Vec<(&ApprovalToken, Timestamp)> {
+    /// Tokens of everything that waits for a person, and until when: with them a button finds the run again. What one
+    /// decision paused has one token.
+    pub fn asking(&self) -> BTreeMap<&ApprovalToken, Timestamp> {
         let approvals = self.stages.iter().filter_map(|stage| stage.approval.as_ref());
         let approvals = approvals.filter(|approval| approval.state == ApprovalState::Waiting);
         let approvals = approvals.map(|approval| (&approval.token, approval.expires));
@@ -354,7 +355,12 @@ impl Run {
             let until = self.rollout(id)?.paused.as_ref()?.until?;
             Some((self.pause_of(id)?, until))
         });
-        approvals.chain(pauses).collect()
+        let mut tokens = BTreeMap::new();
+        for (token, until) in approvals.chain(pauses) {
+            let latest = tokens.entry(token).or_insert(until);
+            *latest = until.max(*latest);
+        }
+        tokens
     }
 
     /// The state of a rollout.

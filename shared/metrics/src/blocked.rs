@@ -20,20 +20,26 @@ impl Direct {
         }
         let pods = placed.pods.values().flatten().take(PODS_MAX);
         let pods = join_all(pods.map(|pod| self.pod_tells(rule, pod))).await;
-        if pods.iter().any(Result::is_ok) {
+        if pods.iter().any(|told| told == &Ok(true)) {
             return Vec::new();
         }
-        let mut silent = gateways.into_iter().chain(pods).filter_map(Result::err).flatten();
+        if pods.iter().any(Result::is_ok) {
+            return counts_nothing(rule);
+        }
+        let gateways = gateways.into_iter().filter_map(Result::err);
+        let mut silent = gateways.chain(pods.into_iter().filter_map(Result::err)).flatten();
         silent.next().into_iter().collect()
     }
 
     /// A pod that does not answer may be what the rollout is to mend; only a missing right is in its way.
-    async fn pod_tells(&self, rule: &RolloutRule, pod: &PodRef) -> Result<(), Option<String>> {
+    /// Says whether it counts its answers.
+    async fn pod_tells(&self, rule: &RolloutRule, pod: &PodRef) -> Result<bool, Option<String>> {
         let endpoint = &rule.workload.metrics;
         let said = self
             .get(rule, pod, endpoint.port, endpoint.path.clone(), page::BYTES_MAX)
             .await;
-        said.map(|_| ()).map_err(|error| match error {
+        let counts = |text: String| page::read(&text, None).is_some_and(|page| page.answers.is_some());
+        said.map(counts).map_err(|error| match error {
             ProxyError::Denied(_) => Some(denied("pod", pod)),
             _ => None,
         })
@@ -53,6 +59,19 @@ impl Direct {
             )),
         })
     }
+}
+
+/// Where there is a gateway it may begin to count with the first request to an endpoint of the rollout.
+fn counts_nothing(rule: &RolloutRule) -> Vec<String> {
+    if !rule.target.is_by_replicas() {
+        return Vec::new();
+    }
+    let (port, path) = (rule.workload.metrics.port, &rule.workload.metrics.path);
+    vec![format!(
+        "the pods of {} do not count their answers on port {port} at {path}, or nobody has asked them yet, and there is no gateway \
+         that counts for them: say where they do (`metrics` of the service), {FIX}",
+        rule.lane
+    )]
 }
 
 fn denied(what: &str, pod: &PodRef) -> String {

@@ -143,7 +143,7 @@ fn ip(address: &str) -> Option<&str> {
 pub(crate) mod tests {
     use super::*;
     use weir_domain::ids::{ClusterName, Namespace};
-    use weir_domain::pipeline::Provider;
+    use weir_domain::pipeline::{Provider, SplitBy};
 
     /// An answer of a real Envoy to [`path`], after 30 requests to three endpoints: one that answers 200, one that
     /// answers 500, and one that refuses connections.
@@ -157,6 +157,7 @@ pub(crate) mod tests {
             route: "sentiment".into(),
             service: "sentiment".into(),
             gateway: None,
+            split: SplitBy::Route,
         }
     }
 

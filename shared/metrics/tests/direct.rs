@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use weir_app::{Counting, Placed, PodRef, Proxy, ProxyError, Traffic};
 use weir_contracts::sample;
 use weir_domain::ids::{ClusterName, Namespace, RevisionId};
+use weir_domain::pipeline::{SplitBy, StageWork, StepWork};
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::seen::{Counts, Routed, TrafficSeen};
@@ -484,5 +485,29 @@ async fn what_cannot_be_counted_is_said_before_anything_moves_with_the_hop_and_t
         let run = sample::run("one", "llm", 1);
         let told = direct.blocked(&run, sample::ROLLOUT, &serves).await;
         assert_eq!(told, expected.map(str::to_owned).into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn without_a_gateway_pods_that_count_nothing_are_said_before_anything_moves() {
+    let mut run = sample::run("one", "llm", 1);
+    for stage in &mut run.pipeline.stages {
+        if let StageWork::Steps { steps, .. } = &mut stage.work
+            && let StepWork::Rollout(rule) = &mut steps[0].work
+        {
+            rule.target.split = SplitBy::Replicas;
+        }
+    }
+    let serves = Placed {
+        pods: [(good(), vec![pod("serving", "127.0.0.3")])].into(),
+        gateway: Vec::new(),
+    };
+    let counting = "http_requests_total{code=\"200\"} 3\n";
+    for (page, is_told) in [(VLLM_ONLY, true), (counting, false)] {
+        let (pods, direct) = world();
+        pods.say("serving", POD, page);
+        let told = direct.blocked(&run, sample::ROLLOUT, &serves).await;
+        let says = "do not count their answers on port 8000 at /metrics";
+        assert_eq!(told.iter().any(|words| words.contains(says)), is_told, "{told:?}");
     }
 }

@@ -444,6 +444,8 @@ pub struct EnvironmentDef {
     pub route: Option<String>,
     /// The Gateway.
     pub gateway: Option<String>,
+    /// Where it says that there is no gateway.
+    pub by_replicas: Option<Place>,
     /// Services, each with the Deployment that serves before Weir's first rollout.
     pub adopt: Vec<(Located<String>, String)>,
     /// How long a promoted revision is watched.

@@ -16,8 +16,8 @@ use weir_domain::ids::{
 use weir_domain::lane::Lane;
 use weir_domain::people::Actor;
 use weir_domain::pipeline::{
-    ApprovalRule, Builds, NoData, OnNewPush, Parity, Pipeline, Provider, Quorum, Rolling, RolloutRule, Stage,
-    StageWork, Step, StepWork, Strategy, Target,
+    ApprovalRule, Builds, NoData, OnNewPush, Parity, Pipeline, Provider, Quorum, Rolling, RolloutRule,
+    SplitBy, Stage, StageWork, Step, StepWork, Strategy, Target,
 };
 use weir_domain::pool::Pool;
 use weir_domain::run::{Cause, Repository, Run};
@@ -68,6 +68,7 @@ pub fn pipeline(name: &str) -> Pipeline {
             route: "llm".into(),
             service: "llm".into(),
             gateway: None,
+            split: SplitBy::Route,
         },
         workload: Workload {
             template: json!({ "spec": { "containers": [{ "name": "model", "image": "model:1" }] } }),

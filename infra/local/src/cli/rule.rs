@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
 use weir_domain::pipeline::{
-    Canary, CanaryStep, NoData, Parity, Pipeline, Provider, RolloutRule, StageWork, StepWork, Strategy,
-    Target,
+    Canary, CanaryStep, NoData, Parity, Pipeline, Provider, RolloutRule, SplitBy, StageWork, StepWork,
+    Strategy, Target,
 };
 use weir_domain::strategy::Shadow;
 use weir_domain::time::Span;
@@ -177,6 +177,7 @@ fn as_written(def: &RolloutDef, name: &str) -> Result<RolloutRule, Failure> {
             route: name.to_owned(),
             service: name.to_owned(),
             gateway: None,
+            split: SplitBy::Route,
         },
         workload: Workload {
             template: json!({}),

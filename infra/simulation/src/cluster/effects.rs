@@ -175,6 +175,8 @@ impl Inside {
                 self.raised_after_revert.push(raised);
             }
         }
+        let rollout = run.rollout(step).filter(|_| rule.target.is_by_replicas());
+        place.by_replicas = rollout.map(|rollout| (rollout.candidate.clone(), rollout.plan.needed(rule)));
         (place.weights, place.mirrors, place.fence) = (wanted, mirrors, fence);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::ids::{Fence, RevisionId};
-use weir_domain::rollout::{Autoscaler, AutoscalerKind, Rollout};
+use weir_domain::rollout::{Autoscaler, AutoscalerKind, Ratio, Rollout};
 use weir_domain::seen::{Counts, Gpus, Landing, RouteSeen};
 use weir_domain::time::Timestamp;
 use weir_domain::units::Weight;
@@ -35,6 +35,8 @@ pub(super) struct Place {
     /// Of a hundred requests of the callers who stay with a variant, how many it gets.
     pub(super) kept: BTreeMap<RevisionId, Weight>,
     pub(super) fence: Fence,
+    /// Whose pods share the traffic by their number, where there is no gateway, and how many carry everything.
+    pub(super) by_replicas: Option<(RevisionId, u32)>,
     pub(super) plain: Option<RevisionId>,
     /// Why no gateway takes the route up, if none does.
     pub(super) refused: Option<String>,
@@ -64,11 +66,16 @@ impl Place {
         let requests = flows.between(from, now);
         let held: u32 = self.revisions.values().map(Revision::held).sum();
         self.gpu_ms += f64::from(held) * now.since(from).0 as f64;
+        let part = self.part(now);
         for (id, weight) in &self.weights {
             let Some(revision) = self.revisions.get_mut(id).filter(|_| *weight > Weight::ZERO) else {
                 continue;
             };
-            let mine = requests * share(*weight, flows.misrouted) / 100;
+            let mine = match &part {
+                Some((candidate, part)) if candidate == id => requests * part / 1_000,
+                Some((_, part)) => requests - requests * part / 1_000,
+                None => requests * share(*weight, flows.misrouted) / 100,
+            };
             let room = u64::from(revision.warm(now)) * CAPACITY * now.since(from).0;
             if counted {
                 self.lost += mine.saturating_sub(room);
@@ -80,6 +87,17 @@ impl Place {
                 revision.take(requests * u64::from(part.percent()) / 100, from, now, false);
             }
         }
+    }
+
+    /// Of a thousand requests, how many pods of the candidate get where both have a part and no gateway sends them.
+    fn part(&self, now: Timestamp) -> Option<(RevisionId, u64)> {
+        let (candidate, needed) = self.by_replicas.as_ref()?;
+        let weight = *self.weights.get(candidate)?;
+        let warm = |id: &RevisionId| self.revisions.get(id).map_or(0, |revision| revision.warm(now));
+        let others = self.weights.keys().filter(|id| *id != candidate);
+        let ratio = Ratio::of(weight, warm(candidate), others.map(warm).sum(), *needed);
+        let part = u64::from(ratio.candidate) * 1_000 / u64::from(ratio.all().max(1));
+        Some((candidate.clone(), part))
     }
 
     /// What was counted before is forgotten.

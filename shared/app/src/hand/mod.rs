@@ -190,7 +190,7 @@ impl<'a> Hand<'a> {
     }
 
     fn is_mine(&self, row: &OutboxRow) -> bool {
-        self.engine.rights.may(&row.effect) && !self.tried.contains(&row.key)
+        self.engine.rights.may(&self.loaded.state.run, &row.effect) && !self.tried.contains(&row.key)
     }
 
     /// What is worth a look and may be asked.

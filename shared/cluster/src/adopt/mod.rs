@@ -18,7 +18,7 @@ use crate::api::Api;
 use crate::fault::Fault;
 use crate::names;
 use crate::render::Subject;
-use crate::revision::deployment_path;
+use crate::revision::{core_path, deployment_path};
 use crate::scenery::{failed, find_route};
 use crate::split::{Change, fence_of, guarded};
 use crate::traffic::write;
@@ -29,7 +29,7 @@ pub(crate) use owner::owned;
 pub(crate) use release::release;
 
 /// What the plain Service selected before it was held to the adopted pods, as JSON.
-const SELECTED: &str = "weir.dev/selector";
+pub(crate) const SELECTED: &str = "weir.dev/selector";
 
 /// Looks at a Deployment that is to be adopted: as the revision that it is, or what is in the way.
 pub(crate) async fn look(
@@ -59,7 +59,7 @@ pub(crate) async fn look(
         return Ok(Err(Vec::new()));
     };
     let pods = match api
-        .list(&core(rule, "pods"), &query(&plain["spec"]["selector"]))
+        .list(&core_path(rule, "pods"), &query(&plain["spec"]["selector"]))
         .await
     {
         Ok(pods) => pods,
@@ -105,7 +105,7 @@ pub(crate) async fn lacks(
 }
 
 /// Endpoints that get traffic.
-fn ready(slice: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn ready(slice: &Value) -> impl Iterator<Item = &Value> {
     let endpoints = slice["endpoints"].as_array().into_iter().flatten();
     endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != false)
 }
@@ -202,7 +202,7 @@ pub(crate) async fn ensure_service(
         fence,
     };
     let service = subject.service_of(&json!(adopted.selector), &json!(workload.port));
-    match api.create(&core(rule, "services"), &service).await {
+    match api.create(&core_path(rule, "services"), &service).await {
         Ok(()) | Err(Fault::Exists) => Ok(()),
         Err(fault) => {
             let name = service["metadata"]["name"].as_str().unwrap_or_default();
@@ -211,12 +211,8 @@ pub(crate) async fn ensure_service(
     }
 }
 
-fn core(rule: &RolloutRule, kind: &str) -> String {
-    format!("/api/v1/namespaces/{}/{kind}", rule.target.namespace)
-}
-
-fn plain_path(rule: &RolloutRule) -> String {
-    format!("{}/{}", core(rule, "services"), rule.target.service)
+pub(crate) fn plain_path(rule: &RolloutRule) -> String {
+    format!("{}/{}", core_path(rule, "services"), rule.target.service)
 }
 
 /// A selector as a query.

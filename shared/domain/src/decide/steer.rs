@@ -4,7 +4,7 @@ use super::end::known;
 use super::{Draft, Reply};
 use crate::audit::Action;
 use crate::effect::Effect;
-use crate::ids::ApprovalToken;
+use crate::ids::{ApprovalToken, StepId};
 use crate::people::{Actor, Identity};
 use crate::rollout::{self, Paused, Rollout};
 
@@ -68,44 +68,78 @@ fn refuse(draft: &mut Draft, actor: Actor, words: String) {
     draft.reply = Some(Reply::Refused(words));
 }
 
-/// A person lets a step pass that could not be decided, or a rollout go on that waits for them. What could not be decided
+/// A person lets a step pass that could not be decided, or rollouts go on that wait for them. What could not be decided
 /// is not for the one who pushed it: nothing else vouches for it.
 pub(super) fn let_pass(draft: &mut Draft, by: &Identity, reason: &str, pause: Option<&ApprovalToken>) {
     let Some(actor) = known(draft, by) else { return };
-    let asking = draft
-        .run
-        .steps()
-        .find(|(.., state)| state.rollout.as_deref().is_some_and(Rollout::asks))
-        .map(|(id, ..)| id);
-    let paused = asking.is_some_and(|id| draft.run.rollout(id).is_some_and(Rollout::is_paused));
-    let other = pause.is_some_and(|token| asking.is_none_or(|id| draft.run.pause_of(id) != Some(token)));
-    let refusal = match asking {
-        // A button of an earlier pause must not end a later one.
-        _ if other => Some(format!("{} is not paused there any more", draft.run.title())),
-        None => Some(format!("{} has no step that asks a person", draft.run.title())),
-        Some(_) if !paused && actor.person() == draft.run.cause.actor.person() => Some(format!(
-            "{actor} pushed this change; somebody else must let it pass"
-        )),
-        Some(_) => None,
+    let answered = answered(draft, pause);
+    let Some(first) = answered.first() else {
+        let what = match pause {
+            Some(_) => "is not paused there any more",
+            None => "has no step that asks a person",
+        };
+        return refuse(draft, actor, format!("{} {what}", draft.run.title()));
     };
-    if let Some(words) = refusal {
+    let paused = draft.run.rollout(*first).is_some_and(Rollout::is_paused);
+    if !paused && actor.person() == draft.run.cause.actor.person() {
+        let words = format!("{actor} pushed this change; somebody else must let it pass");
         return refuse(draft, actor, words);
     }
-    let Some(id) = asking else { return };
-    let words = match paused {
-        true => format!("{actor} lets it go on"),
-        false => format!("{actor} lets the step pass, unverified"),
+    let what = match (paused, answered.as_slice()) {
+        (false, _) => "lets the step pass, unverified".to_owned(),
+        (true, [_]) => "lets it go on".to_owned(),
+        (true, several) => format!("lets {} go on", lanes(draft, several)),
     };
+    let mut words = format!("{actor} {what}");
     draft.note_by(actor.clone(), Action::ApprovalGiven, words.clone());
-    if let Some(mut rollout) = draft.take_rollout(id) {
-        if rollout.holder().is_some() {
-            rollout.paused = None;
-        } else if let Some(state) = rollout.paused.as_mut().filter(|_| paused) {
-            state.by = Some((actor, reason.to_owned()));
-        } else if let Some(state) = &mut rollout.inconclusive {
-            state.vouched = Some((actor, reason.to_owned()));
-        }
-        draft.put_rollout(id, rollout);
+    for id in &answered {
+        pass(draft, *id, &actor, reason);
+    }
+    let mut others = draft.rollouts(Rollout::asks);
+    others.retain(|id| !answered.contains(id));
+    if !others.is_empty() {
+        words.push_str(&format!("; still asked about: {}", lanes(draft, &others)));
     }
     draft.reply = Some(Reply::Done(words));
 }
+
+/// What one answer is for: all that is held, because one word held it, or one other question. What is held comes first. A
+/// button answers what it was shown for, so that one of an earlier pause ends no later one.
+fn answered(draft: &Draft, pause: Option<&ApprovalToken>) -> Vec<StepId> {
+    let held = draft.rollouts(|rollout| rollout.is_paused() && rollout.holder().is_some());
+    let asking = draft.rollouts(Rollout::asks);
+    let meant = match pause {
+        Some(token) => asking.iter().find(|id| draft.run.pause_of(**id) == Some(token)),
+        None => held.first().or(asking.first()),
+    };
+    match meant {
+        Some(id) if held.contains(id) => held,
+        Some(id) => vec![*id],
+        None => Vec::new(),
+    }
+}
+
+fn pass(draft: &mut Draft, id: StepId, actor: &Actor, reason: &str) {
+    let Some(mut rollout) = draft.take_rollout(id) else {
+        return;
+    };
+    let paused = rollout.is_paused();
+    if rollout.holder().is_some() {
+        rollout.paused = None;
+    } else if let Some(state) = rollout.paused.as_mut().filter(|_| paused) {
+        state.by = Some((actor.clone(), reason.to_owned()));
+    } else if let Some(state) = &mut rollout.inconclusive {
+        state.vouched = Some((actor.clone(), reason.to_owned()));
+    }
+    draft.put_rollout(id, rollout);
+}
+
+/// `llm in EU, llm in US`
+fn lanes(draft: &Draft, steps: &[StepId]) -> String {
+    let rules = steps.iter().filter_map(|id| draft.run.rule(*id));
+    let lanes: Vec<String> = rules.map(|rule| rule.lane.to_string()).collect();
+    lanes.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -62,18 +62,24 @@ pub(super) fn weigh_block(rollout: &mut Rollout, rule: &RolloutRule, scene: &Sce
         let shown = rollout.watching.add(condition, &block);
         rollout.alarm = rollout.alarm.take().or(shown);
     }
-    weigh_split(rollout, &candidate, &stable, now);
+    weigh_split(rollout, rule, &candidate, &stable, now);
 }
 
 /// Requests that were sent under the present weights alone, once they are in effect everywhere.
-fn weigh_split(rollout: &mut Rollout, candidate: &Counts, stable: &Counts, now: Timestamp) {
+fn weigh_split(
+    rollout: &mut Rollout,
+    rule: &RolloutRule,
+    candidate: &Counts,
+    stable: &Counts,
+    now: Timestamp,
+) {
     // Copies are beside what stable answers, not a part of it.
     if rollout.mirrors() {
         return;
     }
     let effective = rollout.changes.last().and_then(|change| change.effective);
     if effective.is_some_and(|at| now.since(at) >= SETTLED) {
-        let weight = f64::from(rollout.weight.percent()) / 100.0;
+        let weight = rollout.given_part(rule);
         rollout.split.add(candidate.started, stable.started, weight);
     }
 }

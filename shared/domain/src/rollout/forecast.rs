@@ -169,6 +169,7 @@ fn warnings(
     if plan.steps.iter().any(|step| step.kind == StepKind::FirstRelease) {
         out.push("first release: nothing serves yet, all replicas at once, and there is no way back".into());
     }
+    out.extend(plan.ratios(rule));
     if let Some(site) = site {
         out.extend(does_not_fit(site, load, steps));
         out.extend(notes(site.snapshot, site.ask));

@@ -138,6 +138,7 @@ impl Making<'_> {
         self.steps.push(PlannedStep {
             kind,
             weight,
+            asked: None,
             candidate_replicas: candidate,
             stable_replicas: stable,
             // A place without a name is that of any pod.

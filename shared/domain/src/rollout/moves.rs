@@ -306,10 +306,13 @@ pub(super) fn reason(rollout: &Rollout, rule: &RolloutRule, step: usize, now: Ti
     let Some(planned) = rollout.plan.steps.get(step) else {
         return String::new();
     };
-    let warm = format!(
+    let mut warm = format!(
         "{} of {} replicas warm",
         rollout.candidate_seen.warm, planned.candidate_replicas
     );
+    if let Some(ratio) = rollout.plan.ratio_at(planned, rule) {
+        warm.push_str(&format!("; {ratio}"));
+    }
     match planned.kind {
         StepKind::Stepping | StepKind::Shadowing => {
             let power = power(rollout, rule, step, now)

@@ -11,6 +11,7 @@ use super::passing::Inconclusive;
 use super::pause::Paused;
 use super::plan::{Plan, PlannedStep, StepKind, is_zero};
 use super::preview::Preview;
+use super::ratio::Ratio;
 use super::replace::Replaced;
 use super::stable::StableSide;
 use crate::event::Limits;
@@ -409,6 +410,15 @@ impl Rollout {
         match self.mirrors() {
             true => Weight::FULL,
             false => self.weight.rest(),
+        }
+    }
+
+    /// The part of the requests that the candidate's share gives it.
+    pub(super) fn given_part(&self, rule: &RolloutRule) -> f64 {
+        let (candidate, stable) = (self.candidate_seen.warm, self.stable_seen.warm);
+        match rule.target.is_by_replicas() {
+            true => Ratio::of(self.weight, candidate, stable, self.plan.needed(rule)).part(),
+            false => f64::from(self.weight.percent()) / 100.0,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ratio::{self, reachable};
 use super::rolling::Limits;
 use crate::ladder;
 use crate::pipeline::{RolloutRule, Strategy};
@@ -82,7 +83,10 @@ impl Default for Plan {
 impl Plan {
     /// The share that so many warm replicas may have.
     pub fn carried_by(&self, warm: u32, rule: &RolloutRule) -> Weight {
-        Weight::carried_by(warm, self.needed(rule))
+        match rule.target.is_by_replicas() {
+            true => ratio::carried_by(warm, self.needed(rule)),
+            false => Weight::carried_by(warm, self.needed(rule)),
+        }
     }
 
     /// Replicas that carry all traffic.
@@ -147,6 +151,9 @@ pub struct PlannedStep {
     pub kind: StepKind,
     /// The candidate's share.
     pub weight: Weight,
+    /// The share that was asked for, where replicas alone split the traffic and cannot give it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Weight>,
     /// Warm replicas of the candidate that the share needs.
     pub candidate_replicas: u32,
     /// Replicas of the stable revision.
@@ -210,6 +217,7 @@ fn unlimited(rule: &RolloutRule, stable: Option<u32>) -> Plan {
     let step = |kind, weight, candidate_replicas, hold| PlannedStep {
         kind,
         weight,
+        asked: None,
         candidate_replicas,
         stable_replicas: stable.unwrap_or(0),
         leaving: Vec::new(),
@@ -267,7 +275,7 @@ pub(super) fn made_of(
     rung: ladder::Action,
     why: String,
 ) -> Plan {
-    let steps = with_pause(steps, rule);
+    let steps = reachable(with_pause(steps, rule), rule, carries);
     let peak = steps.iter().map(|step| step.gpus(rule)).max();
     let mut plan = Plan {
         gpu_peak: peak.unwrap_or(0),

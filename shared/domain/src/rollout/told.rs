@@ -28,6 +28,9 @@ pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
             " with {candidate} of the candidate beside {stable} of stable"
         ));
     }
+    if let Some(ratios) = plan.ratios(rule) {
+        words.push_str(&format!("; {ratios}"));
+    }
     words.push_str(&format!(", at most {} GPUs", plan.gpu_peak));
     if plan.rung != Action::Surge {
         words.push_str(&format!(", {}: {}", plan.rung, plan.why));

@@ -201,6 +201,13 @@ fn serves_now(rollout: &Rollout, stuck: bool) -> String {
 fn to_do(rule: &RolloutRule, rollout: &Rollout, stuck: bool) -> String {
     let target = &rule.target;
     if stuck {
+        if let (true, Some(stable)) = (target.is_by_replicas(), &rollout.stable) {
+            return format!(
+                "Weir tries on until it is done. By hand: kubectl -n {} edit service {} on cluster {}, take weir.dev/serves out of \
+                 its selector and let it select weir.dev/revision: {}",
+                target.namespace, target.service, target.cluster, stable.revision
+            );
+        }
         let by_hand = match rollout.mirrors() {
             true => "take away the rule of Weir that copies to",
             false => "set the weight to 0 of the backend of",

@@ -248,6 +248,7 @@ fn a_shadow_is_told_by_its_copies_and_not_by_a_weight_of_nothing() {
             rollout.plan.steps = vec![PlannedStep {
                 kind: StepKind::Shadowing,
                 weight: Weight::new(25).unwrap(),
+                asked: None,
                 candidate_replicas: 1,
                 stable_replicas: 4,
                 leaving: Vec::new(),

@@ -37,6 +37,9 @@ fn environment(node: &Node) -> Option<EnvironmentDef> {
         variables: env(spec, "variables"),
         route: plain(spec, "route"),
         gateway: plain(spec, "gateway"),
+        by_replicas: text(spec, "traffic")
+            .filter(|written| written.value == "replicas")
+            .map(|written| written.place),
         adopt: adopt(spec),
         watch: span(spec, "watch"),
         production: node.get("production").and_then(Node::bool),

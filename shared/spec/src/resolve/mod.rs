@@ -10,6 +10,7 @@ mod plugin;
 mod pod;
 mod proof;
 mod releases;
+mod replicas;
 mod rollout;
 mod rules;
 mod stages;

@@ -2,7 +2,7 @@
 
 use weir_domain::condition::Condition;
 use weir_domain::ids::{ClusterName, EnvironmentName, LaneKey, Namespace, ServiceName};
-use weir_domain::pipeline::{RolloutRule, Strategy, Target};
+use weir_domain::pipeline::{RolloutRule, SplitBy, Strategy, Target};
 use weir_domain::time::Span;
 
 use super::template::Origin;
@@ -72,6 +72,7 @@ impl<'a> Resolver<'a> {
         };
         let (strategy, workload) = (strategy?, workload?);
         self.rolls(rollout, &workload);
+        self.splits_by_replicas(environment, (&strategy, &workload), &name, &step.name.place);
         self.shadows(rollout, &workload);
         let bake = rollout.bake.unwrap_or_else(|| strategy.default_bake());
         let watch = environment.watch.unwrap_or(Span::ZERO);
@@ -246,5 +247,9 @@ fn target(environment: &EnvironmentDef, service: &str) -> Target {
         route: environment.route.clone().unwrap_or_else(|| service.to_owned()),
         service: service.to_owned(),
         gateway: environment.gateway.clone(),
+        split: match environment.by_replicas {
+            Some(_) => SplitBy::Replicas,
+            None => SplitBy::Route,
+        },
     }
 }

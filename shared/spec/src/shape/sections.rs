@@ -112,6 +112,12 @@ const ENVIRONMENT_SPEC: &[Key] = &[
         "The Gateway that the route belongs to, as `name` or `namespace/name`.",
     ),
     Key::new(
+        "traffic",
+        &Choice(&["gateway", "replicas"]),
+        "What splits the traffic between two revisions: the weights of the HTTPRoute, or, without a gateway, how many pods of each \
+         the service's Service has; `gateway` without it.",
+    ),
+    Key::new(
         "adopt",
         &Named(&DnsName),
         "By service: the Deployment that serves there already, which Weir's first rollout takes as stable without changing a pod of it.",

@@ -11,6 +11,7 @@ mod commands;
 mod kit;
 mod manifests;
 mod releases;
+mod replicas;
 mod strategies;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 mod adoption;
 mod autoscaler;
 mod blue_green;
+mod by_replicas;
 mod calls;
 mod faults;
 mod hardware;
