@@ -1,10 +1,11 @@
 //! What others do to a cluster while rollouts are under way, with users who ask all along: another service wants the same GPUs,
-//! a foreign pod takes one, a node is drained.
+//! a foreign pod takes one, a node is drained, the API server ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod drained;
 mod last_gpus;
 mod nodes;
+mod restarted;
 mod stolen;
 
 use tokio::sync::{Mutex, MutexGuard};
