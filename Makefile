@@ -1,7 +1,7 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
-LIVE := live-variants live-strategies live-room live-release live-adapter live-bare
-STAGES := live-variants demo-aws demo live-strategies live-room live-release live-adapter live-bare cluster-check fit
+LIVE := live-variants live-strategies live-disturbed live-room live-release live-adapter live-bare
+STAGES := live-variants demo-aws demo live-strategies live-disturbed live-room live-release live-adapter live-bare cluster-check fit
 .PHONY: help demo demo-aws local-aws soak soak-kills soak-matrix soak-streams package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm bench-breach plots prometheus
 
 help: ## lists the targets
@@ -102,7 +102,7 @@ cluster-check: ## the test cluster itself
 
 live: $(LIVE) ## the cluster adapter, its rights, its admission policy and the strategies on a real API server
 
-live-adapter live-bare live-release live-room live-strategies: live-%:
+live-adapter live-bare live-disturbed live-release live-room live-strategies: live-%:
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*)$(if $(filter strategies,$*), -- --skip variants::)
 
 live-variants: # waits most of its time

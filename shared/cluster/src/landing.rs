@@ -53,8 +53,8 @@ pub(crate) async fn look(
     Ok(landing)
 }
 
-/// Nodes that are gone or not ready, of those on which the candidate's pods ran, where fewer of them are warm than at the last
-/// look.
+/// Nodes that are gone, not ready or drained, of those on which the candidate's pods ran, where fewer of them are warm than at
+/// the last look.
 async fn lost(api: &Api, rollout: &Rollout, candidate: &[&Value]) -> Result<BTreeMap<String, String>, Fault> {
     let mut lost = BTreeMap::new();
     let serves = |pod: &&&Value| stands(pod).0 == PodPhase::Serving && !is_terminating(pod);
@@ -63,24 +63,29 @@ async fn lost(api: &Api, rollout: &Rollout, candidate: &[&Value]) -> Result<BTre
     if !fewer || rollout.weight == Weight::ZERO {
         return Ok(lost);
     }
-    let ran: BTreeSet<String> = nodes(candidate).union(rollout.landed.ran()).cloned().collect();
+    let stay = nodes(candidate);
+    let ran: BTreeSet<String> = stay.union(rollout.landed.ran()).cloned().collect();
     for node in ran.difference(&nodes(&warm)) {
         let found = api.find(&format!("/api/v1/nodes/{node}")).await?;
-        if let Some(how) = how_lost(found.as_ref()) {
+        if let Some(how) = how_lost(found.as_ref(), stay.contains(node)) {
             lost.insert(node.clone(), how);
         }
     }
     Ok(lost)
 }
 
-/// How a node is lost, in words, if it is.
-fn how_lost(node: Option<&Value>) -> Option<String> {
+/// How a node is lost, in words, if it is. One that is closed to new pods is, unless a pod of the candidate's stays on it: what
+/// is wrong with that one is its own.
+fn how_lost(node: Option<&Value>, stays: bool) -> Option<String> {
     let Some(node) = node else {
         return Some("is gone".into());
     };
-    let ready = condition(node, "Ready")?;
-    let message = ready["message"].as_str().unwrap_or_default();
-    (ready["status"] != "True").then(|| format!("is not ready: {}", cut(message)))
+    if let Some(ready) = condition(node, "Ready").filter(|ready| ready["status"] != "True") {
+        let message = ready["message"].as_str().unwrap_or_default();
+        return Some(format!("is not ready: {}", cut(message)));
+    }
+    let closed = node["spec"]["unschedulable"] == true;
+    (closed && !stays).then(|| "is drained: it is closed to new pods, and those that it had leave".into())
 }
 
 /// Nodes of pods that stay.
@@ -103,22 +108,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_lost_when_it_is_gone_or_its_kubelet_is_silent() {
-        let of = |status: &str| {
+    fn a_node_is_lost_when_it_is_gone_or_silent_or_drained() {
+        let of = |status: &str, closed: bool| {
             let ready =
                 json!({"type": "Ready", "status": status, "message": "Kubelet stopped posting node status."});
-            json!({"status": {"conditions": [ready]}})
+            json!({"spec": {"unschedulable": closed}, "status": {"conditions": [ready]}})
         };
         let silent = Some("is not ready: Kubelet stopped posting node status.".to_owned());
+        let drained = "is drained: it is closed to new pods, and those that it had leave";
         let table = [
-            (None, Some("is gone".to_owned())),
-            (Some(of("Unknown")), silent.clone()),
-            (Some(of("False")), silent),
-            (Some(of("True")), None),
-            (Some(json!({})), None),
+            (None, false, Some("is gone".to_owned())),
+            (Some(of("Unknown", false)), true, silent.clone()),
+            (Some(of("False", true)), true, silent),
+            (Some(of("True", false)), false, None),
+            (Some(of("True", true)), false, Some(drained.to_owned())),
+            // The candidate's pod was not told to leave, and is not warm: a person closed the node to look at it, say.
+            (Some(of("True", true)), true, None),
+            (Some(json!({})), false, None),
         ];
-        for (node, expected) in table {
-            assert_eq!(how_lost(node.as_ref()), expected, "{node:?}");
+        for (node, stays, expected) in table {
+            assert_eq!(how_lost(node.as_ref(), stays), expected, "{node:?}");
         }
     }
 }

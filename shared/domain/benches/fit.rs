@@ -1,4 +1,5 @@
-//! How long a verdict takes: `cargo bench -p weir-domain --bench fit`. Goal: 10 ms at 1,000 nodes and 10,000 pods.
+//! How long a verdict takes, and a rollout's plan: `cargo bench -p weir-domain --bench fit`. Goal: 10 ms at 1,000 nodes and
+//! 10,000 pods.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -12,6 +13,10 @@ use weir_domain::fit::{
     Ask, Hold, Labels, Node, Pod, PodTerm, Requirement, Resources, Selector, Snapshot, Spread, Test, fit,
 };
 use weir_domain::ladder::{Load, ladder};
+use weir_domain::pipeline::RolloutRule;
+use weir_domain::rollout::{Ahead, Question, choose};
+use weir_domain::seen::Ground;
+use weir_domain::time::Span;
 
 const PODS_OF_A_NODE: usize = 10;
 const ROUNDS: usize = 30;
@@ -101,6 +106,23 @@ fn asks() -> Vec<(&'static str, Ask)> {
     vec![("plain", plain), ("spread", even), ("spread, one a node", apart)]
 }
 
+/// A canary of a service with so many replicas of two GPUs.
+fn canary(replicas: u32) -> RolloutRule {
+    let rule = serde_json::json!({
+        "lane": {"service": "llm", "environment": "Production"},
+        "target": {
+            "cluster": "main", "provider": "kubernetes", "namespace": "team", "route": "llm", "service": "llm",
+        },
+        "workload": {
+            "template": {}, "replicas": replicas, "gpus": 2, "gpu_resource": "nvidia.com/gpu", "port": 8000,
+            "metrics": {"port": 8000, "path": "/metrics"},
+        },
+        "strategy": {"canary": {"steps": [{"weight": 5, "interval": 600_000}], "threshold": 0.98, "min_samples": 50}},
+        "bake": 600_000, "keep": 600_000, "hold_exposure": 600_000, "warm_within": 1_800_000,
+    });
+    serde_json::from_value(rule).expect("it is a rule")
+}
+
 /// The best, the median and the worst of some rounds. On a busy machine the best is what the work itself takes.
 fn timed(mut work: impl FnMut()) -> [Duration; 3] {
     let mut times: Vec<Duration> = (0..ROUNDS)
@@ -115,7 +137,10 @@ fn timed(mut work: impl FnMut()) -> [Duration; 3] {
 }
 
 fn main() {
-    println!("nodes   pods    workload               fit best    median     worst   no room, with ladder");
+    println!(
+        "nodes   pods    workload               fit best    median     worst   no room, with ladder  plan median     worst"
+    );
+    let rule = canary(4);
     for nodes in [100, 1_000, 5_000] {
         let there = cluster(nodes);
         for (name, ask) in asks() {
@@ -126,8 +151,23 @@ fn main() {
             let unfit = fit(&there, &ask, 1_000_000);
             black_box(ladder(&there, &ask, &unfit, Load::default()));
             let whole = start.elapsed();
+            let ground = Ground {
+                snapshot: there.clone(),
+                ask: ask.clone(),
+                bounds: None,
+            };
+            let [_, planned, slowest] = timed(|| {
+                black_box(choose(&Question {
+                    rule: &rule,
+                    stable: Some(4),
+                    ground: &ground,
+                    ahead: Ahead::default(),
+                    load: Load::default(),
+                    waited: Span::ZERO,
+                }));
+            });
             println!(
-                "{nodes:<7} {:<7} {name:<20} {best:>10.2?} {median:>9.2?} {worst:>9.2?}  {whole:>9.2?}",
+                "{nodes:<7} {:<7} {name:<20} {best:>10.2?} {median:>9.2?} {worst:>9.2?}  {whole:>9.2?}             {planned:>9.2?} {slowest:>9.2?}",
                 there.pods.len()
             );
         }

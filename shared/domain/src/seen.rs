@@ -202,7 +202,7 @@ pub struct Landing {
     pub stable: BTreeSet<String>,
     /// What nodes are on which pods of either revision run and which nobody had looked at, by name.
     pub nodes: BTreeMap<String, Hardware>,
-    /// Nodes that are lost, of those on which candidate's pods ran, in words: `is gone`. Asked where fewer of them are warm than at the
+    /// Nodes that are lost, of those on which candidate's pods ran, in words: `is gone`. One that is drained is lost, too. Asked where fewer of them are warm than at the
     /// last look.
     pub lost: BTreeMap<String, String>,
     /// Why nodes cannot be seen, with the right that is missing.

@@ -63,6 +63,11 @@ fn and_binds_tighter_than_or_and_parentheses_win() {
         ("((error_rate > 1 %))", "error_rate > 1%"),
         ("latency_p99 > 1s for 90s", "latency_p99 > 1s for 90s"),
         (
+            "latency_p99 > 1m30s for 1h30m && restarts > 0",
+            "latency_p99 > 1m30s for 90m && restarts > 0",
+        ),
+        ("latency_p99 > 1m 30s for 1h 30m", "latency_p99 > 1m30s for 90m"),
+        (
             "latency_p99 > 1s for 5m && restarts > 0",
             "latency_p99 > 1s for 5m && restarts > 0",
         ),
@@ -141,6 +146,10 @@ fn a_window_follows_its_metric_and_is_a_mean_unless_it_says_otherwise() {
             "max( queue_depth[ 90m] ) > 10 for 2m",
             "max(queue_depth[90m]) > 10 for 2m",
         ),
+        (
+            "max(queue_depth[1h30m]) > 10 for 1m 30s",
+            "max(queue_depth[90m]) > 10 for 90s",
+        ),
         ("!(min(ttft_p95[90s]) >= 2s)", "!(min(ttft_p95[90s]) >= 2s)"),
     ];
     for (text, expected) in table {
@@ -168,6 +177,15 @@ fn a_window_that_cannot_be_is_refused_where_it_stands() {
         ("error_rate[5] > 2%", 11, "`5`: expected a time with a unit"),
         ("error_rate[5%] > 2%", 11, "`5%`: expected a time with a unit"),
         ("error_rate[9999d] > 2%", 11, "expected a time of a year at most"),
+        ("error_rate[1h30] > 2%", 13, "`30`: expected `]`"),
+        ("error_rate[1h30x] > 2%", 13, "`30x`: expected `]`"),
+        ("error_rate[1h2h%] > 2%", 13, "`2h%`: expected `]`"),
+        (
+            "error_rate[1.5h30m] > 2%",
+            11,
+            "`1.5h30m`: expected a time with a unit",
+        ),
+        ("error_rate > 2% for 1h30x", 22, "`30x`: expected"),
         ("error_rate[five] > 2%", 11, "`five`: expected a time"),
         ("error_rate[5m > 2%", 14, "`>`: expected `]`"),
         (

@@ -47,6 +47,8 @@ impl ControlPlane {
         let mut process = Command::new(bin.join("weir-cluster"))
             .args([
                 "up",
+                // However this process ends, its end of the pipe is closed then.
+                "--stop-on-stdin-close",
                 "--no-gateway",
                 "--cpu-nodes",
                 "0",
@@ -57,6 +59,7 @@ impl ControlPlane {
                 "--state",
             ])
             .arg(state.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)

@@ -8,7 +8,7 @@ use weir_domain::fit::Fits;
 use crate::judge::Outcome;
 
 /// Reasons that the scheduler knows; each must be met in this share of the cases.
-const REASONS: [&str; 16] = [
+const REASONS: [&str; 17] = [
     "room",
     "not_ready",
     "cordoned",
@@ -25,6 +25,7 @@ const REASONS: [&str; 16] = [
     "affinity",
     "spread",
     "quota",
+    "blocked",
 ];
 /// Percent of the cases that must show a reason.
 const REASON_SHARE: u64 = 3;

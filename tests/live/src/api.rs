@@ -94,6 +94,11 @@ impl Api {
     }
 
     async fn send(&self, method: Method, path: &str, content: &str, body: Option<&Value>) -> Answer {
+        let answer = self.ask(method, path, content, body).await;
+        answer.expect("the API server answers")
+    }
+
+    async fn ask(&self, method: Method, path: &str, content: &str, body: Option<&Value>) -> Result<Answer> {
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let request = Request::builder()
             .method(method)
@@ -101,12 +106,24 @@ impl Api {
             .header(header::CONTENT_TYPE, content)
             .body(Bytes::from(bytes))
             .expect("paths of tests are paths");
-        let (status, body) = self.pass(request).await.expect("the API server answers");
+        let (status, body) = self.pass(request).await?;
         let text = || Value::String(String::from_utf8_lossy(&body).into_owned());
-        Answer {
+        Ok(Answer {
             status,
             body: serde_json::from_slice(&body).unwrap_or_else(|_| text()),
+        })
+    }
+
+    /// What is at a path, for who goes on where nobody answers.
+    ///
+    /// # Errors
+    /// Nobody does, or it is refused.
+    pub async fn read(&self, path: &str) -> Result<Value> {
+        let answer = self.ask(Method::GET, path, "application/json", None).await?;
+        if !answer.status.is_success() {
+            bail!("{}: {}", answer.status, answer.body);
         }
+        Ok(answer.body)
     }
 
     /// Reads.

@@ -217,11 +217,32 @@ impl Cluster {
     /// # Errors
     /// The cluster is gone, or the port is taken inside.
     pub fn expose(&self, port: u16) -> Result<()> {
+        let port = port.to_string();
+        self.order("expose", &[&port])
+    }
+
+    /// Kills its API server. All else goes on.
+    ///
+    /// # Errors
+    /// None runs.
+    pub fn end_api_server(&self) -> Result<()> {
+        self.order("end-api", &[])
+    }
+
+    /// Starts it again, on what the one before has stored; it is ready then.
+    ///
+    /// # Errors
+    /// It runs already, or does not become ready.
+    pub fn start_api_server(&self) -> Result<()> {
+        self.order("start-api", &[])
+    }
+
+    fn order(&self, word: &str, more: &[&str]) -> Result<()> {
         let mut command = Command::new(executables()?.join("weir-cluster"));
         let output = command
-            .args(["expose", "--state"])
+            .args([word, "--state"])
             .arg(&self.state)
-            .arg(port.to_string())
+            .args(more)
             .output()?;
         if !output.status.success() {
             bail!("{}", String::from_utf8_lossy(&output.stderr).trim());

@@ -1,23 +1,25 @@
-//! The whole loop over a real cluster: the handlers of stage-executor and metric-check, state in memory, nobody to tell.
+//! The whole loop over a real cluster: the handlers of stage-executor and metric-check, state in memory, and pages that are
+//! counted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use weir_app::memory::MemoryStore;
-use weir_app::{Clock, Engine, Handled, Ports, Queue, Start, Store};
+use weir_app::{Clock, EffectError, Engine, Handled, People, Ports, Queue, Start, Store};
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::Duty;
+use weir_domain::approval::MessageRef;
 use weir_domain::audit::Entry;
 use weir_domain::event::{Event, Limits};
-use weir_domain::ids::{ClusterName, Commit, PushKey, RunId};
+use weir_domain::ids::{ClusterName, Commit, PushKey, RunId, StepId};
 use weir_domain::people::Identity;
 use weir_domain::pipeline::Pipeline;
 use weir_domain::run::{Cause, Repository, Run};
 use weir_domain::time::{Span, Timestamp};
 use weir_metrics::provider::{Answer, Fold, Pace, Provider, Servers, Window};
 use weir_metrics::{Direct, Sources};
-use weir_simulation::{CountedIds, History, Nobody};
+use weir_simulation::{CountedIds, History};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -32,6 +34,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The loop.
 pub struct Host {
     store: Arc<MemoryStore>,
+    clock: Arc<dyn Clock>,
+    on_call: Arc<OnCall>,
     steps: Engine,
     traffic: Engine,
 }
@@ -40,30 +44,36 @@ impl Host {
     /// A loop that drives with the rights of this fleet.
     pub fn new(fleet: Fleet) -> Self {
         let fleet = Arc::new(fleet);
-        Self::of(fleet.clone(), fleet, Servers::new())
+        Self::of(fleet.clone(), fleet, Servers::new(), Arc::new(WallClock))
     }
 
     /// A loop in which steps are run with the rights of one fleet, and traffic is moved with those of another.
     pub fn of_two(steps: Fleet, traffic: Fleet) -> Self {
-        Self::of(Arc::new(steps), Arc::new(traffic), Servers::new())
+        Self::of(
+            Arc::new(steps),
+            Arc::new(traffic),
+            Servers::new(),
+            Arc::new(WallClock),
+        )
     }
 
-    fn of(steps: Arc<Fleet>, fleet: Arc<Fleet>, mut servers: Servers) -> Self {
+    fn of(steps: Arc<Fleet>, fleet: Arc<Fleet>, mut servers: Servers, clock: Arc<dyn Clock>) -> Self {
         servers.insert("datadog".to_owned(), Arc::new(Scores));
         let store = Arc::new(MemoryStore::default());
+        let on_call = Arc::new(OnCall::default());
         let ports = Ports {
             store: store.clone(),
             clusters: fleet.clone(),
             traffic: Arc::new(Sources::new(
                 Arc::new(Direct::new(fleet)),
                 servers,
-                Arc::new(WallClock),
+                clock.clone(),
                 weir_cluster::names::revision_name,
             )),
             source: Arc::new(History),
-            people: Arc::new(Nobody),
+            people: on_call.clone(),
             queue: Arc::new(Nowhere),
-            clock: Arc::new(WallClock),
+            clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             limits: Limits {
                 quick: Span::seconds(2),
@@ -73,6 +83,8 @@ impl Host {
         };
         Self {
             store,
+            clock,
+            on_call,
             steps: weir_stage_executor::engine(Ports {
                 clusters: steps,
                 ..ports.clone()
@@ -88,9 +100,18 @@ impl Host {
 
     /// The same with servers of metrics that definitions may name.
     pub fn asking(world: &World, servers: Servers) -> Self {
+        Self::all_of(world, servers, Arc::new(WallClock))
+    }
+
+    /// A loop that may do everything in the cluster of a world, by another clock.
+    pub fn by_clock(world: &World, clock: Arc<dyn Clock>) -> Self {
+        Self::all_of(world, Servers::new(), clock)
+    }
+
+    fn all_of(world: &World, servers: Servers, clock: Arc<dyn Clock>) -> Self {
         let access = Access::kubeconfig(&world.cluster.kubeconfig, None);
-        let fleet = Arc::new(Fleet::new(Places::all(access), Arc::new(WallClock)));
-        Self::of(fleet.clone(), fleet, servers)
+        let fleet = Arc::new(Fleet::new(Places::all(access), clock.clone()));
+        Self::of(fleet.clone(), fleet, servers, clock)
     }
 
     /// The same in the clusters of several worlds, by the names that a definition gives them.
@@ -191,7 +212,7 @@ impl Host {
     }
 
     async fn round(&self) {
-        let due = self.store.due(WallClock.now(), ROUND).await;
+        let due = self.store.due(self.clock.now(), ROUND).await;
         for lookout in due.expect("memory answers") {
             match lookout.duty {
                 Duty::Steps => weir_stage_executor::handle(&self.steps, &lookout.run).await,
@@ -208,6 +229,12 @@ impl Host {
     pub async fn run(&self, run: &RunId) -> Run {
         let loaded = self.store.load(run).await.expect("memory answers");
         loaded.expect("the run exists").state.run
+    }
+
+    /// Whether somebody was called because of it.
+    pub fn called(&self, run: &RunId) -> bool {
+        let pages = self.on_call.0.lock();
+        pages.unwrap_or_else(PoisonError::into_inner).contains(run)
     }
 
     /// Its log.
@@ -233,6 +260,23 @@ impl Provider for Scores {
 
     async fn number(&self, query: &str, _: Window, _: Fold) -> Answer<f64> {
         Answer::Value(query.len() as f64)
+    }
+}
+
+/// Who is called, and has no other messages.
+#[derive(Default)]
+struct OnCall(Mutex<Vec<RunId>>);
+
+#[async_trait]
+impl People for OnCall {
+    async fn show_approval(&self, _: &Run, _: usize) -> Result<Option<MessageRef>, EffectError> {
+        Ok(None)
+    }
+
+    async fn page(&self, run: &Run, _: StepId) -> Result<(), EffectError> {
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.push(run.id.clone());
+        Ok(())
     }
 }
 

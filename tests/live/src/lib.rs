@@ -12,6 +12,7 @@ mod api;
 mod asked;
 mod clock;
 mod cluster;
+mod course;
 mod eks;
 mod gate;
 mod git;
@@ -24,6 +25,7 @@ mod log;
 mod manifests;
 mod process;
 mod run;
+mod sampler;
 mod stage;
 mod wait;
 mod world;
@@ -32,6 +34,7 @@ pub use api::{Answer, Api};
 pub use asked::{asked, asked_text};
 pub use clock::{ShiftedClock, WallClock};
 pub use cluster::{Cluster, GPUS_OF_A_NODE, Nodes, SIMULATOR, another, built, root, shared, shared_with};
+pub use course::{effective_ms, failed_by_version_alone, first_step_in_effect, replaced, rollout};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Fault, Gate, Held, Passed};
 pub use git::{GitServer, commit_model};
@@ -43,9 +46,7 @@ pub use load::{Load, Mix};
 pub use log::raised_after_revert;
 pub use process::{Process, Writer};
 pub use run::{PLUGIN, ROLLOUT, Shape};
-pub use stage::{
-    REPLICAS, Stage, change_rules, effective_ms, failed_by_version_alone, first_step_in_effect, replaced,
-    rollout,
-};
+pub use sampler::{Carriers, Sample, Sampler, above_warm, backend, is_ready, lane, variant};
+pub use stage::{REPLICAS, Stage, change_rules};
 pub use wait::{eventually, soon};
 pub use world::World;

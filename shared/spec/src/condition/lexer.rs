@@ -1,5 +1,7 @@
 //! Words of a condition and where they begin, in characters.
 
+use crate::shape::unit_ms;
+
 /// What a word is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Word {
@@ -62,17 +64,40 @@ fn next(rest: &[char]) -> (Word, usize) {
     }
 }
 
-/// A number and its unit: letters, `%` and `/` that follow directly or after blanks, but not the word `for`.
+/// A number and its unit: letters, `%` and `/` that follow directly or after blanks, but not the word `for`. Behind a time follow
+/// its smaller parts, as in `1h30m`.
 fn amount(rest: &[char]) -> (Word, usize) {
+    let (mut width, mut unit) = part(rest);
+    while is_of_time(&unit) {
+        let blanks = run(&rest[width..], |c| c == ' ');
+        let (more, next) = part(&rest[width + blanks..]);
+        if !is_of_time(&next) {
+            break;
+        }
+        (width, unit) = (width + blanks + more, next);
+    }
+    (Word::Amount(rest[..width].iter().collect()), width)
+}
+
+/// Width and unit of one number; no unit where none follows, no width where none begins.
+fn part(rest: &[char]) -> (usize, String) {
     let digits = run(rest, |c| c.is_ascii_digit() || c == '.');
+    if digits == 0 {
+        return (0, String::new());
+    }
     let blanks = run(&rest[digits..], |c| c == ' ');
     let unit = run(&rest[digits + blanks..], |c| {
         c.is_ascii_alphabetic() || matches!(c, '%' | '/')
     });
     let name: String = rest[digits + blanks..digits + blanks + unit].iter().collect();
-    let alone = unit == 0 || matches!(name.as_str(), "for" | "and" | "or");
-    let width = if alone { digits } else { digits + blanks + unit };
-    (Word::Amount(rest[..width].iter().collect()), width)
+    match name.as_str() {
+        "" | "for" | "and" | "or" => (digits, String::new()),
+        _ => (digits + blanks + unit, name),
+    }
+}
+
+fn is_of_time(unit: &str) -> bool {
+    unit_ms(unit).is_some()
 }
 
 fn run(rest: &[char], holds: impl Fn(char) -> bool) -> usize {

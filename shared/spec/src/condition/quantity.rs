@@ -2,10 +2,15 @@
 
 use weir_domain::condition::{Dimension, Quantity};
 
-/// Reads `2%`, `1000ms`, `8 GiB`, `120 tokens/s`, `3`. The error says what was expected.
+use crate::shape::parse_span;
+
+/// Reads `2%`, `1000ms`, `1m30s`, `8 GiB`, `120 tokens/s`, `3`. The error says what was expected.
 pub(crate) fn parse_quantity(text: &str) -> Result<Quantity, String> {
     let text = text.trim();
     let wanted = "a number with a unit: %, ms, s, m, h, B, KiB, MiB, GiB, tokens/s, or none";
+    if let Some(quantity) = of_parts(text) {
+        return Ok(quantity);
+    }
     let length = text.len()
         - text
             .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
@@ -22,6 +27,20 @@ pub(crate) fn parse_quantity(text: &str) -> Result<Quantity, String> {
         value,
         dimension,
         written: format!("{number}{unit}"),
+    })
+}
+
+/// A time of several parts, `1m30s`. One of a single part may have a point in it.
+fn of_parts(text: &str) -> Option<Quantity> {
+    let starts = |pair: &[u8]| !pair[0].is_ascii_digit() && pair[1].is_ascii_digit();
+    if !text.as_bytes().windows(2).any(starts) {
+        return None;
+    }
+    let span = parse_span(text).ok()?;
+    Some(Quantity {
+        value: span.as_seconds(),
+        dimension: Dimension::Seconds,
+        written: text.replace(' ', ""),
     })
 }
 
@@ -83,6 +102,9 @@ mod tests {
             ("1000ms", 1.0, Dimension::Seconds),
             ("5s", 5.0, Dimension::Seconds),
             ("2 m", 120.0, Dimension::Seconds),
+            ("1m30s", 90.0, Dimension::Seconds),
+            ("1h 30m", 5_400.0, Dimension::Seconds),
+            ("1s500ms", 1.5, Dimension::Seconds),
             ("1.5GiB", 1_610_612_736.0, Dimension::Bytes),
             ("50 tokens/s", 50.0, Dimension::TokensPerSecond),
             ("7", 7.0, Dimension::Number),
@@ -91,7 +113,21 @@ mod tests {
             let quantity = parse_quantity(text).unwrap();
             assert_eq!((quantity.value, quantity.dimension), (value, dimension), "{text}");
         }
-        for text in ["", "%", "1.2.3", "5 parsecs", "1e999", "ms", "--1", "NaN", "inf"] {
+        for text in [
+            "",
+            "%",
+            "1.2.3",
+            "5 parsecs",
+            "1e999",
+            "ms",
+            "--1",
+            "NaN",
+            "inf",
+            "1m30",
+            "1m30%",
+            "1.5m30s",
+            "5%2s",
+        ] {
             assert!(parse_quantity(text).is_err(), "{text}");
         }
     }

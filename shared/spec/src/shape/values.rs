@@ -6,7 +6,7 @@ use weir_domain::time::Span;
 /// The longest time that a definition may ask for, in milliseconds: a year.
 const LONGEST: u64 = 366 * 86_400_000;
 
-/// A length of time: `10m`, `1h 30m`, `500ms`. Units: w, d, h, m, s, ms.
+/// A length of time: `10m`, `1h30m`, `1h 30m`, `500ms`. Units: w, d, h, m, s, ms.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
     let wanted = "a time with a unit, for example 30s, 10m, 24h or 7d";
     let mut rest = text.trim();
@@ -31,7 +31,8 @@ pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
     Ok(Span::millis(total))
 }
 
-fn unit_ms(unit: &str) -> Option<u64> {
+/// Milliseconds of a unit of time.
+pub(crate) fn unit_ms(unit: &str) -> Option<u64> {
     Some(match unit {
         "ms" => 1,
         "s" => 1_000,

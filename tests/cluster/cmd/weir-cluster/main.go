@@ -3,6 +3,8 @@
 //
 //	weir-cluster up --state DIR [flags]     start one and stay until Ctrl-C
 //	weir-cluster expose --state DIR PORT    let pods reach 127.0.0.1:PORT of the host
+//	weir-cluster end-api --state DIR        kill the API server; all else goes on
+//	weir-cluster start-api --state DIR      start it again on the same store
 package main
 
 import (
@@ -18,6 +20,8 @@ import (
 
 const usage = `weir-cluster up --state DIR [flags]     start a cluster, print one line of JSON, stay until Ctrl-C
 weir-cluster expose --state DIR PORT    let pods of a running cluster reach 127.0.0.1:PORT of the host
+weir-cluster end-api --state DIR        kill the API server of a running cluster; all else goes on
+weir-cluster start-api --state DIR      start it again on the same store, and wait until it is ready
 `
 
 func main() {
@@ -36,6 +40,10 @@ func run(args []string) error {
 		return up(args[1:])
 	case "expose":
 		return expose(args[1:])
+	case "end-api":
+		return order(args, launch.EndAPI)
+	case "start-api":
+		return order(args, launch.StartAPI)
 	case "inside":
 		if len(args) != 2 {
 			return fmt.Errorf("inside is for weir-cluster itself")
@@ -93,6 +101,19 @@ func up(args []string) error {
 	}
 	o.Bin = filepath.Dir(self)
 	return launch.Up(o)
+}
+
+// order gives a running cluster an order that needs no more than its name.
+func order(args []string, give func(state string) error) error {
+	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
+	state := flags.String("state", "", "directory of the running cluster")
+	if err := flags.Parse(args[1:]); err != nil {
+		return err
+	}
+	if flags.NArg() != 0 {
+		return fmt.Errorf("expected: weir-cluster %s --state DIR", args[0])
+	}
+	return give(*state)
 }
 
 func expose(args []string) error {

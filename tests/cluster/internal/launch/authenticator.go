@@ -13,7 +13,7 @@ const authenticatorAddress = "127.0.0.1:21362"
 // API server's flags for it. The API server asks with the first such token, so
 // nothing waits here.
 func (c *cluster) startAuthenticator() ([]string, error) {
-	if err := c.run("authenticator", "--config="+c.options.EKS, "--listen="+authenticatorAddress); err != nil {
+	if _, err := c.run("authenticator", "--config="+c.options.EKS, "--listen="+authenticatorAddress); err != nil {
 		return nil, err
 	}
 	file := c.options.path("pki", "authenticator.kubeconfig")

@@ -3,13 +3,11 @@ package launch
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"time"
 
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"weir/tests/cluster/internal/network"
@@ -27,6 +25,7 @@ const (
 type cluster struct {
 	options *Options
 	ended   chan error
+	api     apiServer
 }
 
 // start starts all parts in order and returns the gateway's address.
@@ -37,7 +36,7 @@ func (c *cluster) start(ctx context.Context) (string, error) {
 		return "", err
 	}
 	config.QPS = -1
-	if err := c.startAPI(ctx, config); err != nil {
+	if err := c.startStoreAndAPI(ctx, config); err != nil {
 		return "", err
 	}
 	kubeconfig := "--kubeconfig=" + o.path("pki", "inside.kubeconfig")
@@ -55,7 +54,7 @@ func (c *cluster) start(ctx context.Context) (string, error) {
 			"--manage-nodes-with-annotation-selector=" + setup.KwokAnnotation + "=fake"})
 	}
 	for _, args := range parts {
-		if err := c.run(args[0], args[1:]...); err != nil {
+		if _, err := c.run(args[0], args[1:]...); err != nil {
 			return "", err
 		}
 	}
@@ -67,71 +66,6 @@ func (c *cluster) start(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return s.Gateway(ctx, o.tool("../share"), c.makeGatewayCertificates)
-}
-
-// startAPI starts the store and the API server and waits until it is ready.
-func (c *cluster) startAPI(ctx context.Context, config *rest.Config) error {
-	o := c.options
-	pki := func(name string) string { return o.path("pki", name) }
-	if err := c.run("controlplane", "etcd", "--data-dir="+o.path("etcd")); err != nil {
-		return err
-	}
-	args := []string{"kube-apiserver",
-		"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--bind-address=0.0.0.0", "--advertise-address=" + network.APIAddress,
-		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"), "--cert-dir=" + o.path("pki"),
-		"--token-auth-file=" + pki("tokens.csv"), "--authorization-mode=RBAC",
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + pki("sa.key"),
-		"--service-account-signing-key-file=" + pki("sa.key"), "--service-cluster-ip-range=" + network.ServiceRange,
-		"--allow-privileged=true"}
-	if o.EKS != "" {
-		flags, err := c.startAuthenticator()
-		if err != nil {
-			return err
-		}
-		args = append(args, flags...)
-	}
-	if o.JWT != "" {
-		flags, err := c.startIssuer()
-		if err != nil {
-			return err
-		}
-		args = append(args, flags...)
-	}
-	if err := c.run("controlplane", args...); err != nil {
-		return err
-	}
-	client, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return err
-	}
-	deadline := time.Now().Add(startLimit)
-	for {
-		why := answersOK(ctx, client, config.Host+"/readyz")
-		if why == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the API server is not ready after %s: %w", startLimit, why)
-		}
-		time.Sleep(pollPause)
-	}
-}
-
-func answersOK(ctx context.Context, client *http.Client, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s answers %s: %s", url, response.Status, body)
-	}
-	return err
 }
 
 func (c *cluster) nodeArgs(kubeconfig string) []string {
@@ -159,22 +93,45 @@ func (c *cluster) makeGatewayCertificates(ctx context.Context, namespace string)
 	return nil
 }
 
-// run starts one part; that it ends, ends the cluster.
-func (c *cluster) run(tool string, args ...string) error {
+// run starts one part; that it ends, ends the cluster, unless it was meant to.
+func (c *cluster) run(tool string, args ...string) (*part, error) {
 	name := tool
 	if tool == "controlplane" {
 		name = args[0]
 	}
-	log, err := os.Create(c.options.path("logs", name+".log"))
+	log, err := os.OpenFile(c.options.path("logs", name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(c.options.tool(tool), args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("cannot start %s: %w", name, err)
+	p := &part{cmd: exec.Command(c.options.tool(tool), args...), gone: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", name, err)
 	}
-	go func() { c.ended <- fmt.Errorf("%s ended: %v; see %s", name, cmd.Wait(), log.Name()) }()
+	go func() {
+		err := p.cmd.Wait()
+		close(p.gone)
+		if !p.meant.Load() {
+			c.ended <- fmt.Errorf("%s ended: %v; see %s", name, err, log.Name())
+		}
+	}()
+	return p, nil
+}
+
+// part is a process of a cluster.
+type part struct {
+	cmd   *exec.Cmd
+	gone  chan struct{} // closed when it has ended
+	meant atomic.Bool   // whether it is to end
+}
+
+// kill ends it where it is, and returns when it is gone.
+func (p *part) kill() error {
+	p.meant.Store(true)
+	if err := p.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-p.gone
 	return nil
 }

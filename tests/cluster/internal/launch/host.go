@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,7 +21,7 @@ type host struct {
 	conn    *box.Conn
 	answers chan string
 
-	mu sync.Mutex // one expose at a time
+	mu sync.Mutex // one order at a time
 }
 
 // obey does what the inside asks until it is gone.
@@ -33,7 +34,7 @@ func (h *host) obey(readiness chan<- string) {
 		switch packet.Kind {
 		case ready:
 			readiness <- packet.Message
-		case exposed:
+		case done:
 			h.answers <- packet.Message
 		case dial:
 			for _, file := range files {
@@ -58,7 +59,7 @@ func joinHost(file *os.File, port int) {
 	relay.Join(inside, outside)
 }
 
-// serveControl lets other processes of the user expose further ports.
+// serveControl takes the orders of other processes of the user.
 func (h *host) serveControl(path string) error {
 	listener, err := net.Listen("unix", path)
 	if err != nil {
@@ -68,21 +69,21 @@ func (h *host) serveControl(path string) error {
 	return nil
 }
 
-// control answers one line "expose PORT" with "ok" or what went wrong.
+// control answers one line with "ok" or what went wrong.
 func (h *host) control(conn net.Conn) {
 	defer conn.Close()
 	line, err := bufio.NewReader(io.LimitReader(conn, 64)).ReadString('\n')
 	if err != nil {
 		return
 	}
-	port, err := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(line), "expose "))
-	if err != nil || port < 1 || port > 65535 {
-		fmt.Fprintf(conn, "expected \"expose PORT\", found %q\n", line)
+	order, err := parseOrder(strings.TrimSpace(line))
+	if err != nil {
+		fmt.Fprintln(conn, err)
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.conn.Send(box.Packet{Kind: expose, Code: port}); err != nil {
+	if err := h.conn.Send(order); err != nil {
 		fmt.Fprintln(conn, err)
 		return
 	}
@@ -93,15 +94,44 @@ func (h *host) control(conn net.Conn) {
 	fmt.Fprintln(conn, answer)
 }
 
+func parseOrder(line string) (box.Packet, error) {
+	if kind := box.Kind(line); kind == endAPI || kind == startAPI {
+		return box.Packet{Kind: kind}, nil
+	}
+	port, err := strconv.Atoi(strings.TrimPrefix(line, "expose "))
+	if err != nil || port < 1 || port > 65535 {
+		return box.Packet{}, fmt.Errorf("expected \"expose PORT\", %q or %q, found %q", endAPI, startAPI, line)
+	}
+	return box.Packet{Kind: expose, Code: port}, nil
+}
+
 // Expose makes a port of the host reachable inside a running cluster.
 func Expose(state string, port int) error {
+	if err := tell(state, fmt.Sprintf("%s %d", expose, port)); err != nil {
+		return fmt.Errorf("cannot expose port %d: %w", port, err)
+	}
+	return nil
+}
+
+// EndAPI kills the API server of a running cluster; what it has stored stays.
+func EndAPI(state string) error {
+	return tell(state, string(endAPI))
+}
+
+// StartAPI starts it again and waits until it is ready.
+func StartAPI(state string) error {
+	return tell(state, string(startAPI))
+}
+
+// tell gives an order to a running cluster and waits until it is carried out.
+func tell(state, order string) error {
 	path := filepath.Join(state, "control.sock")
 	conn, err := net.Dial("unix", path)
 	if err != nil {
 		return fmt.Errorf("no cluster runs in %s: %w", state, err)
 	}
 	defer conn.Close()
-	if _, err := fmt.Fprintf(conn, "expose %d\n", port); err != nil {
+	if _, err := fmt.Fprintln(conn, order); err != nil {
 		return err
 	}
 	answer, err := bufio.NewReader(conn).ReadString('\n')
@@ -109,7 +139,7 @@ func Expose(state string, port int) error {
 		return fmt.Errorf("the cluster did not answer: %w", err)
 	}
 	if answer = strings.TrimSpace(answer); answer != "ok" {
-		return fmt.Errorf("cannot expose port %d: %s", port, answer)
+		return errors.New(answer)
 	}
 	return nil
 }

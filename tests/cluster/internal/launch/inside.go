@@ -40,13 +40,13 @@ func Inside(state string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	errs := make(chan error, 1)
-	go func() { errs <- obeyHost(conn) }()
+	c := &cluster{options: o, ended: make(chan error, 16)}
+	go func() { errs <- c.obeyHost(ctx, conn) }()
 	for _, port := range o.Expose {
 		if err := exposePort(conn, port); err != nil {
 			return err
 		}
 	}
-	c := &cluster{options: o, ended: make(chan error, 16)}
 	go func() {
 		gateway, err := c.start(ctx)
 		if err == nil {
@@ -82,18 +82,25 @@ func mountOwnProc() error {
 	return nil
 }
 
-// obeyHost exposes ports on request; it ends with the host's side.
-func obeyHost(conn *box.Conn) error {
+// obeyHost carries out orders; it ends with the host's side.
+func (c *cluster) obeyHost(ctx context.Context, conn *box.Conn) error {
 	for {
 		packet, _, err := conn.Receive()
 		if err != nil {
 			return fmt.Errorf("the launcher is gone: %w", err)
 		}
-		if packet.Kind != expose {
+		switch packet.Kind {
+		case expose:
+			err = exposePort(conn, packet.Code)
+		case endAPI:
+			err = c.endAPI()
+		case startAPI:
+			err = c.startAPIAgain(ctx)
+		default:
 			continue
 		}
-		answer := box.Packet{Kind: exposed}
-		if err := exposePort(conn, packet.Code); err != nil {
+		answer := box.Packet{Kind: done}
+		if err != nil {
 			answer.Message = err.Error()
 		}
 		if err := conn.Send(answer); err != nil {

@@ -22,8 +22,12 @@ const (
 	ready box.Kind = "ready"
 	// expose: listen inside on the host address at port Code.
 	expose box.Kind = "expose"
-	// exposed answers expose; Message says what went wrong, or is empty.
-	exposed box.Kind = "exposed"
+	// endAPI: kill the API server; what it has stored stays.
+	endAPI box.Kind = "end-api"
+	// startAPI: start it again, on the same store.
+	startAPI box.Kind = "start-api"
+	// done answers these three; Message says what went wrong, or is empty.
+	done box.Kind = "done"
 	// dial: join the connection that comes along with the host's port Code.
 	dial box.Kind = "dial"
 )

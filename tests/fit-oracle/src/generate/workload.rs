@@ -30,7 +30,7 @@ impl Maker<'_> {
             all.dedup_by(|a, b| a["topologyKey"] == b["topologyKey"]);
             spec["topologySpreadConstraints"] = Value::Array(all);
         }
-        if self.random.percent(8) {
+        if self.random.percent(14) {
             spec["schedulingGates"] = json!([{"name": "oracle.test/hold"}]);
         }
         pod

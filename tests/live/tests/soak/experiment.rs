@@ -6,12 +6,11 @@ use weir_domain::ids::RunId;
 use weir_domain::pipeline::RolloutRule;
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_live::{REPLICAS, Shape, Stage, eventually};
+use weir_live::{REPLICAS, Shape, Stage, eventually, variant};
 
 use crate::cell::{At, Cell, Way};
 use crate::harm::harm;
 use crate::lane::{Ended, GPUS_OF_A_LANE, Lane};
-use crate::sampler::variant;
 
 const TWO: [(&str, u8); 2] = [("model-a", 50), ("model-b", 50)];
 /// Their pods, and nobody else's.

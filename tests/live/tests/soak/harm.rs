@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
-use weir_live::World;
+use weir_live::{World, is_ready};
 
 use crate::cell::{At, Way};
 
@@ -40,14 +40,4 @@ fn fault(way: Way, at: At, ready: bool) -> Option<Value> {
         Way::Crash => Some(json!("crash")),
         Way::OutOfMemory => Some(json!("out_of_memory")),
     }
-}
-
-/// Whether a pod is ready, and stays.
-pub(crate) fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    let ready = conditions.is_some_and(|all| {
-        all.iter()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-    });
-    ready && pod["metadata"]["deletionTimestamp"].is_null()
 }

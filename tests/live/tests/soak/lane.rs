@@ -2,13 +2,12 @@
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use weir_live::{Load, Mix, Stage, rollout};
+use weir_live::{Carriers, Load, Mix, Sampler, Stage, above_warm, backend, rollout};
 
 use crate::cell::{Cell, Strategy};
 use crate::experiment;
 use crate::losses::Counts;
 use crate::rollout as rolled;
-use crate::sampler::{Carriers, Sampler, above_warm, backend};
 use crate::standing::Standing;
 use crate::table::Told;
 

@@ -16,7 +16,6 @@ mod harm;
 mod lane;
 mod losses;
 mod rollout;
-mod sampler;
 mod standing;
 mod streams;
 mod table;

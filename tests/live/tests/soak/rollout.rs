@@ -6,12 +6,11 @@ use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::{Phase, Rollout};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_live::{Stage, effective_ms, raised_after_revert, rollout};
+use weir_live::{Stage, backend, effective_ms, raised_after_revert, rollout};
 
 use crate::cell::{At, Cell, Strategy, Way};
 use crate::harm::harm;
 use crate::lane::{Ended, Lane, defined};
-use crate::sampler::backend;
 
 /// Watched at 100 % for so long: what is bad is noticed within.
 const BAKE: Span = Span::seconds(12);

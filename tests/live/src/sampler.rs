@@ -1,10 +1,10 @@
 //! Who looks on from outside: route and pods, as the API server shows them, all along.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Result;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -12,9 +12,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use weir_cluster::names::revision_name;
 use weir_domain::experiment::variant_revision;
 use weir_domain::ids::{EnvironmentName, LaneKey, RevisionId, ServiceName};
-use weir_live::{Api, World};
 
-use crate::harm::is_ready;
+use crate::api::Api;
+use crate::world::World;
 
 /// Time between two samples.
 const EVERY: Duration = Duration::from_millis(250);
@@ -25,10 +25,11 @@ const CORRECTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What there was at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Sample {
-    pub(crate) at: Instant,
+pub struct Sample {
+    /// When it was taken.
+    pub at: Instant,
     /// GPUs that pods on nodes hold.
-    pub(crate) gpus: u32,
+    pub gpus: u32,
     /// Percent of each backend of the route, copies too.
     shares: BTreeMap<String, u32>,
     /// Ready pods of each.
@@ -37,24 +38,24 @@ pub(crate) struct Sample {
 
 /// Whoever has shares that pods must carry.
 #[derive(Clone, Debug)]
-pub(crate) struct Carriers {
+pub struct Carriers {
     /// Backends that are new.
-    pub(crate) new: Vec<String>,
+    pub new: Vec<String>,
     /// The one that serves; none where the new ones carry everything among them.
-    pub(crate) stable: Option<String>,
+    pub stable: Option<String>,
     /// Replicas that carry everything; of an experiment one, because what a variant cannot carry goes to the others.
-    pub(crate) needed: u32,
+    pub needed: u32,
 }
 
 /// Samples of one service, oldest first, until it is dropped.
-pub(crate) struct Sampler {
-    samples: Rc<RefCell<Vec<Sample>>>,
+pub struct Sampler {
+    samples: Arc<Mutex<Vec<Sample>>>,
     taken: watch::Receiver<Option<Instant>>,
     task: JoinHandle<()>,
 }
 
 /// The lane of all services here.
-pub(crate) fn lane() -> LaneKey {
+pub fn lane() -> LaneKey {
     LaneKey {
         service: ServiceName::new("chat"),
         environment: EnvironmentName::new("Production"),
@@ -62,42 +63,47 @@ pub(crate) fn lane() -> LaneKey {
 }
 
 /// The backend of a revision.
-pub(crate) fn backend(revision: &RevisionId) -> String {
+pub fn backend(revision: &RevisionId) -> String {
     revision_name(&lane(), revision)
 }
 
 /// The backend of a variant.
-pub(crate) fn variant(version: &str) -> String {
+pub fn variant(version: &str) -> String {
     backend(&variant_revision(&lane(), version))
 }
 
 impl Sampler {
     /// Looks on from now on.
-    pub(crate) fn start(world: &World) -> Self {
-        let samples = Rc::new(RefCell::new(Vec::new()));
+    pub fn start(world: &World) -> Self {
+        let samples = Arc::new(Mutex::new(Vec::new()));
         let (admin, route, pods) = (world.admin.clone(), world.route_path(), world.core("pods"));
         let into = samples.clone();
         let (told, taken) = watch::channel(None);
-        let task = tokio::task::spawn_local(async move {
+        let task = tokio::spawn(async move {
             let mut ticks = interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                let sample = sample(&admin, &route, &pods).await;
-                told.send_replace(Some(sample.at));
-                into.borrow_mut().push(sample);
+                // Nothing is seen while nobody answers.
+                if let Ok(sample) = sample(&admin, &route, &pods).await {
+                    told.send_replace(Some(sample.at));
+                    locked(&into).push(sample);
+                }
             }
         });
         Self { samples, taken, task }
     }
 
     /// Forgets what was seen.
-    pub(crate) fn restart(&self) {
-        self.samples.borrow_mut().clear();
+    pub fn restart(&self) {
+        locked(&self.samples).clear();
     }
 
     /// Waits for a sample that began after this.
-    pub(crate) async fn next(&self) {
+    ///
+    /// # Panics
+    /// Never: it looks on until it is dropped.
+    pub async fn next(&self) {
         let now = Instant::now();
         let later = |at: &Option<Instant>| at.is_some_and(|at| at > now);
         let mut taken = self.taken.clone();
@@ -108,9 +114,14 @@ impl Sampler {
     }
 
     /// What was seen.
-    pub(crate) fn samples(&self) -> Vec<Sample> {
-        self.samples.borrow().clone()
+    pub fn samples(&self) -> Vec<Sample> {
+        locked(&self.samples).clone()
     }
+}
+
+fn locked(samples: &Mutex<Vec<Sample>>) -> MutexGuard<'_, Vec<Sample>> {
+    // Nothing in here panics half-way.
+    samples.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Sampler {
@@ -120,10 +131,10 @@ impl Drop for Sampler {
 }
 
 /// The route first: a replica that becomes warm after the write was warm at it, or the write was too early.
-async fn sample(admin: &Api, route: &str, pods: &str) -> Sample {
+async fn sample(admin: &Api, route: &str, pods: &str) -> Result<Sample> {
     let at = Instant::now();
-    let route = admin.get(route).await.ok();
-    let pods = admin.get(pods).await.ok();
+    let route = admin.read(route).await?;
+    let pods = admin.read(pods).await?;
     let mut sample = Sample {
         at,
         gpus: 0,
@@ -145,7 +156,17 @@ async fn sample(admin: &Api, route: &str, pods: &str) -> Sample {
         };
         *sample.warm.entry(backend).or_insert(0) += u32::from(is_ready(pod));
     }
-    sample
+    Ok(sample)
+}
+
+/// Whether a pod is ready, and stays.
+pub fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    let ready = conditions.is_some_and(|all| {
+        all.iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    });
+    ready && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// Percent of each backend of a rule, copies too.
@@ -175,7 +196,7 @@ fn shares(rule: &Value) -> BTreeMap<String, u32> {
 }
 
 /// Moments at which a new backend had more than its warm replicas carry, in words: written so, or left so for too long.
-pub(crate) fn above_warm(samples: &[Sample], carriers: &Carriers) -> Vec<String> {
+pub fn above_warm(samples: &[Sample], carriers: &Carriers) -> Vec<String> {
     let mut found = Vec::new();
     for (i, sample) in samples.iter().enumerate() {
         for new in &carriers.new {
