@@ -491,7 +491,7 @@ async fn what_cannot_be_counted_is_said_before_anything_moves_with_the_hop_and_t
 #[tokio::test]
 async fn without_a_gateway_pods_that_count_nothing_are_said_before_anything_moves() {
     let mut run = sample::run("one", "llm", 1);
-    for stage in &mut run.pipeline.stages {
+    for stage in &mut std::sync::Arc::make_mut(&mut run.pipeline).stages {
         if let StageWork::Steps { steps, .. } = &mut stage.work
             && let StepWork::Rollout(rule) = &mut steps[0].work
         {
