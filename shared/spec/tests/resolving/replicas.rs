@@ -8,7 +8,7 @@ const WORLD: &str = r"
 service:
   name: llm
   spec:
-    containers: [{name: main, image: llm}]
+    containers: [{name: main, image: llm, healthChecks: [{type: HTTP, path: /health}]}]
 environments:
   - name: Production
     spec: {cluster: c2, traffic: replicas}
