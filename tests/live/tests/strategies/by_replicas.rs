@@ -39,16 +39,20 @@ async fn serving(stage: &Stage, revision: &RevisionId) -> usize {
     names.filter(|name| own.iter().any(|pod| pod == name)).count()
 }
 
+/// Lets the rollout go on until the Service has so many pods of each.
 async fn until_serving(stage: &Stage, run: &Rollout, stable: usize, candidate: usize) {
     let old = run.stable.as_ref().expect("it has one").revision.clone();
-    eventually("the Service has so many pods of each", async || {
+    let has = eventually("the Service has so many pods of each", async || {
         let found = (serving(stage, &old).await, serving(stage, &run.candidate).await);
         match found == (stable, candidate) {
             true => Ok(()),
             false => Err(format!("{found:?}")),
         }
-    })
-    .await;
+    });
+    tokio::select! {
+        () = has => {}
+        () = stage.host.go_on() => {}
+    }
 }
 
 #[tokio::test]
