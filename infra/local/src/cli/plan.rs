@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 use weir_cluster::{names, pod_labels};
+use weir_domain::budget::problems;
 use weir_domain::fit::{Ask, Snapshot, stable_pods};
 use weir_domain::ids::ServiceName;
 use weir_domain::ladder::Action as Rung;
@@ -105,7 +106,13 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !plan.other_hardware.is_empty() {
         warnings.push(format!("other hardware: {}", plan.other_hardware));
     }
-    warnings.extend(plan.budgets.iter().cloned());
+    warnings.extend(problems(
+        &ground.snapshot,
+        &ground.ask,
+        &rule.target.service,
+        stable.unwrap_or(0),
+        rule.workload.replicas,
+    ));
     let site = Site {
         snapshot: &ground.snapshot,
         ask: &ground.ask,
