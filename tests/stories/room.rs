@@ -1,5 +1,6 @@
 //! Rollouts on a pool with no room to spare.
 
+mod budgets;
 mod less;
 
 use weir_domain::event::Event;

@@ -131,6 +131,43 @@ fn a_plan_shows_steps_gpus_and_times_before_anything_moves() {
 }
 
 #[test]
+fn budgets_that_are_in_the_way_are_told_with_the_plan_and_no_replica_is_borrowed_past_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fit/cluster.json");
+    let mut cluster: Value = serde_json::from_str(&std::fs::read_to_string(cluster).unwrap()).unwrap();
+    let pods = cluster["items"].as_array_mut().unwrap();
+    let stable = pods
+        .iter()
+        .find(|object| object["metadata"]["labels"]["app"] == "llm");
+    let namespace = stable.unwrap()["metadata"]["namespace"].clone();
+    pods.push(json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {"name": "llm", "namespace": namespace},
+        "spec": {"maxUnavailable": "0%", "selector": {"matchLabels": {"app": "llm"}}},
+    }));
+    let path = file(&folder, "cluster.json", &cluster.to_string());
+    let mut words = PLAN;
+    words[2] = &path;
+    let answer = json_of(&with(&words, &["--replicas", "4"]));
+    assert!(
+        warns(&answer, "(maxUnavailable 0 %) lets none of 3 pods go: draining"),
+        "{answer:#}"
+    );
+    let mut words = FIT;
+    words[2] = &path;
+    let answer = json_of(&with(&words, &["--replicas", "1", "--load", "50"]));
+    let borrow = &answer["ladder"][2];
+    assert_eq!(borrow["possible"], json!(false), "{borrow}");
+    assert!(
+        borrow["why"]
+            .as_str()
+            .unwrap()
+            .contains("(maxUnavailable 0 %) asks for 3"),
+        "{borrow}"
+    );
+}
+
+#[test]
 fn what_was_measured_of_the_cluster_is_what_the_plan_counts_on_and_prints() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, said: Value| {

@@ -8,7 +8,7 @@ use weir_domain::seen::{Ground, GroundSeen};
 use crate::api::Api;
 use crate::fault::Fault;
 use crate::names;
-use crate::render::selector;
+use crate::render::{pod_labels, selector};
 use crate::snapshot::{SnapshotError, read_cluster};
 
 /// What is used where it is there and may be seen; where not, the answer says less.
@@ -28,6 +28,7 @@ const MORE: [(&str, &str); 9] = [
 ];
 /// The same within the namespace of the service.
 const MORE_INSIDE: [(&str, &str); 2] = [("ResourceQuota", "resourcequotas"), ("LimitRange", "limitranges")];
+const BUDGETS: &str = "PodDisruptionBudget";
 /// Pods that have ended hold nothing and are not sent.
 const ALIVE: &str = "&fieldSelector=status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed";
 
@@ -62,10 +63,31 @@ pub(crate) async fn look(api: &Api, rule: &RolloutRule, stable: Option<&StableSi
             Err(fault) => return GroundSeen::Unreachable(format!("cannot list {kind}: {fault}")),
         }
     }
+    let mut budgets_hidden = None;
+    match budgets(api, rule).await {
+        Ok(objects) => lists.push(objects),
+        Err(Fault::Denied(why)) => {
+            budgets_hidden = Some(format!(
+                "{why}; apply infra/cluster/ground.yaml so that a plan keeps what they ask for"
+            ));
+        }
+        Err(Fault::Missing(_) | Fault::Refused(_)) => {}
+        Err(fault) => return GroundSeen::Unreachable(format!("cannot list {BUDGETS}: {fault}")),
+    }
     match read(&Value::Array(lists), rule, stable) {
-        Ok(ground) => GroundSeen::Known(Box::new(ground)),
+        Ok(mut ground) => {
+            ground.snapshot.budgets_hidden = budgets_hidden;
+            GroundSeen::Known(Box::new(ground))
+        }
         Err(error) => GroundSeen::Hidden(format!("the cluster cannot be read: {error}")),
     }
+}
+
+/// The budgets of the service's namespace: they select within it.
+async fn budgets(api: &Api, rule: &RolloutRule) -> Result<Value, Fault> {
+    let namespace = &rule.target.namespace;
+    let path = format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets");
+    list(api, BUDGETS, &path, "").await
 }
 
 async fn list(api: &Api, kind: &str, path: &str, query: &str) -> Result<Value, Fault> {
@@ -88,10 +110,8 @@ fn read(lists: &Value, rule: &RolloutRule, stable: Option<&StableSide>) -> Resul
 fn as_deployment(rule: &RolloutRule, stable: Option<&StableSide>) -> Value {
     let candidate = rule.workload.revision();
     let mut template = rule.workload.template.clone();
-    if let Value::Object(own) = selector(&rule.lane, &candidate) {
-        for (key, value) in own {
-            template["metadata"]["labels"][key] = value;
-        }
+    for (key, value) in pod_labels(&rule.lane, &candidate) {
+        template["metadata"]["labels"][key] = value;
     }
     let places = match stable {
         Some(StableSide {

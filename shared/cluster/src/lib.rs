@@ -51,7 +51,7 @@ mod variant;
 
 pub use connect::{Access, ConnectError, Gate, Pass, Places};
 pub use fleet::Fleet;
-pub use render::SERVICE_PORT;
+pub use render::{SERVICE_PORT, pod_labels};
 
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]

@@ -82,23 +82,23 @@ pub(crate) fn selector_query(lane: &LaneKey, revisions: &[&RevisionId]) -> Strin
     )
 }
 
+/// What the pods of a revision carry beside their template's own labels. The run is not among it: pods must not differ because
+/// another run asks for the same revision.
+pub fn pod_labels(lane: &LaneKey, revision: &RevisionId) -> Map<String, Value> {
+    let all = [
+        ("app.kubernetes.io/managed-by", "weir".to_owned()),
+        (names::LANE, names::lane_label(lane)),
+        (names::REVISION, names::label_value(revision.as_str())),
+        (names::SERVICE, names::label_value(lane.service.as_str())),
+        (names::ENVIRONMENT, names::label_value(lane.environment.as_str())),
+    ];
+    let owned = all.map(|(key, value)| (key.to_owned(), json!(value)));
+    owned.into_iter().collect()
+}
+
 impl Subject<'_> {
     fn labels(&self) -> Map<String, Value> {
-        let mut labels = Map::new();
-        labels.insert("app.kubernetes.io/managed-by".into(), json!("weir"));
-        labels.insert(names::LANE.into(), json!(names::lane_label(self.lane)));
-        labels.insert(
-            names::REVISION.into(),
-            json!(names::label_value(self.revision.as_str())),
-        );
-        labels.insert(
-            names::SERVICE.into(),
-            json!(names::label_value(self.lane.service.as_str())),
-        );
-        labels.insert(
-            names::ENVIRONMENT.into(),
-            json!(names::label_value(self.lane.environment.as_str())),
-        );
+        let mut labels = pod_labels(self.lane, self.revision);
         labels.insert(names::RUN.into(), json!(names::label_value(self.run.as_str())));
         labels
     }
@@ -125,8 +125,7 @@ impl Subject<'_> {
         if !labels.is_object() {
             *labels = json!({});
         }
-        // The run is left out here: pods must not differ because another run asks for the same revision.
-        for (key, value) in self.labels().into_iter().filter(|(key, _)| key != names::RUN) {
+        for (key, value) in pod_labels(self.lane, self.revision) {
             labels[key] = value;
         }
         leave_slowly(&mut template["spec"]);

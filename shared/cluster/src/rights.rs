@@ -24,7 +24,7 @@ pub(crate) const TO_ADOPT: [Right; 1] = [("discovery.k8s.io", "endpointslices", 
 /// What the admission policy asks for where somebody gives a candidate more.
 const TO_RAISE: [Right; 1] = [("weir.dev", "traffic", &["raise"])];
 
-const GROUND: [Right; 13] = [
+const GROUND: [Right; 14] = [
     ("", "nodes", &["list"]),
     ("", "pods", &["list"]),
     ("", "namespaces", &["list"]),
@@ -32,6 +32,7 @@ const GROUND: [Right; 13] = [
     ("", "limitranges", &["list"]),
     ("", "persistentvolumes", &["list"]),
     ("", "persistentvolumeclaims", &["list"]),
+    ("policy", "poddisruptionbudgets", &["list"]),
     ("scheduling.k8s.io", "priorityclasses", &["list"]),
     ("node.k8s.io", "runtimeclasses", &["list"]),
     ("resource.k8s.io", "deviceclasses", &["list"]),

@@ -13,6 +13,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod budget;
 pub mod condition;
 pub mod deadlines;
 mod decide;

@@ -62,6 +62,7 @@ pub(crate) async fn answer(pod: Arc<Pod>, request: Request<Incoming>) -> Result<
     let mut response = match (method, path) {
         ("GET", "/health") => return Ok(finish(&pod, health(&pod))),
         ("GET", "/metrics") => return Ok(finish(&pod, metrics(&pod))),
+        ("GET", "/v1/models") => return Ok(finish(&pod, models(&pod))),
         ("POST", "/fault") => return Ok(finish(&pod, spoil(&pod, request).await)),
         ("POST", "/v1/completions" | "/inference") => generate(pod.clone(), request).await,
         (_, "other") => refusal(StatusCode::NOT_FOUND, "no such path"),
@@ -86,10 +87,17 @@ fn method(method: &Method) -> &'static str {
 }
 
 fn path(path: &str) -> &'static str {
-    ["/health", "/metrics", "/fault", "/v1/completions", "/inference"]
-        .into_iter()
-        .find(|known| *known == path)
-        .unwrap_or("other")
+    [
+        "/health",
+        "/metrics",
+        "/fault",
+        "/v1/models",
+        "/v1/completions",
+        "/inference",
+    ]
+    .into_iter()
+    .find(|known| *known == path)
+    .unwrap_or("other")
 }
 
 /// Headers that every answer carries. While draining, connections are closed after their answer, so that a
@@ -117,6 +125,16 @@ fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>)
 fn refusal(status: StatusCode, message: &str) -> Response<Reply> {
     let body = json!({"error": {"message": message, "code": status.as_u16()}});
     whole(status, "application/json", body.to_string())
+}
+
+/// What the server calls its model, once it is there.
+fn models(pod: &Pod) -> Response<Reply> {
+    if *pod.phase.borrow() != Phase::Serving {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the model is not ready");
+    }
+    let model = json!({"object": "model", "id": pod.model.name});
+    let body = json!({"object": "list", "data": [model]});
+    whole(StatusCode::OK, "application/json", body.to_string())
 }
 
 fn health(pod: &Pod) -> Response<Reply> {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use weir_cluster::names;
+use weir_cluster::{names, pod_labels};
+use weir_domain::budget::problems;
 use weir_domain::fit::{Ask, Snapshot, stable_pods};
 use weir_domain::ids::ServiceName;
 use weir_domain::ladder::Action as Rung;
@@ -105,6 +106,13 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !plan.other_hardware.is_empty() {
         warnings.push(format!("other hardware: {}", plan.other_hardware));
     }
+    warnings.extend(problems(
+        &ground.snapshot,
+        &ground.ask,
+        &rule.target.service,
+        stable.unwrap_or(0),
+        rule.workload.replicas,
+    ));
     let site = Site {
         snapshot: &ground.snapshot,
         ask: &ground.ask,
@@ -136,13 +144,17 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// The workload of the step as an object like any other, with the labels that tell its pods.
 fn of_rule(rule: &RolloutRule, snapshot: &Snapshot) -> Value {
+    let mut template = rule.workload.template.clone();
+    for (key, value) in pod_labels(&rule.lane, &rule.workload.revision()) {
+        template["metadata"]["labels"][key] = value;
+    }
     json!({
         "kind": "Deployment",
         "metadata": {"name": rule.lane.service.as_str(), "namespace": rule.target.namespace.as_str()},
         "spec": {
             "replicas": rule.workload.replicas,
             "selector": {"matchLabels": labels_of_pods(rule, snapshot)},
-            "template": rule.workload.template,
+            "template": template,
         },
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weir_domain::budget::{Asks, Budget};
 use weir_domain::fit::{
     Ask, Hardware, Hold, Labels, Node, Pod as FitPod, Requirement, Resources, Selector, Snapshot, Test,
 };
@@ -68,6 +69,8 @@ pub(super) struct Pool {
     foreign: Vec<(usize, Option<Timestamp>)>,
     /// Pods of somebody else that each take the next place that comes free.
     pub(super) thieves: usize,
+    /// What a budget asks of the pods of all revisions of a service, if there is one.
+    pub(super) asks: Option<Asks>,
 }
 
 impl Pool {
@@ -230,11 +233,13 @@ impl Pool {
                     })
                     .collect(),
                 pods: own.chain(foreign).collect(),
+                budgets: self.asks.map(|asks| scene.budget(asks)).into_iter().collect(),
                 ..Snapshot::default()
             },
             ask: Ask {
                 name: rule.lane.service.to_string(),
                 namespace: rule.lane.environment.to_string(),
+                labels: Labels::from([(REVISION.to_owned(), rule.workload.revision().to_string())]),
                 requests: scene.holds(1, rule.workload.gpus as usize),
                 stable,
                 ..Ask::default()
@@ -259,6 +264,21 @@ impl Scene<'_> {
             ready: true,
             allocatable: self.holds(10_000, gpus),
             ..Node::default()
+        }
+    }
+
+    /// A budget over the pods of all revisions.
+    fn budget(self, asks: Asks) -> Budget {
+        let ours = Requirement {
+            key: REVISION.into(),
+            test: Test::Exists,
+        };
+        Budget {
+            namespace: self.0.lane.environment.to_string(),
+            name: self.0.target.service.clone(),
+            selector: Some(Selector(vec![ours])),
+            asks,
+            allowed: None,
         }
     }
 

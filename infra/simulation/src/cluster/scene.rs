@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use weir_app::Clock;
+use weir_domain::budget::Asks;
 use weir_domain::condition::Reading;
 use weir_domain::experiment::variant_revision;
 use weir_domain::ids::{ClusterName, Commit, EnvironmentName, Fence, LaneKey, RevisionId};
@@ -38,6 +39,11 @@ impl SimulatedCluster {
     /// Whether pods that are told to leave stay for good.
     pub fn hold_pods(&self, held: bool) {
         self.inside().pool.held = held;
+    }
+
+    /// What a budget asks of the pods of a service, whatever their revision; nothing: there is none.
+    pub fn set_budget(&self, asks: Option<Asks>) {
+        self.inside().pool.asks = asks;
     }
 
     /// A node has this label.

@@ -1,9 +1,10 @@
 //! A cluster as `kubectl get -o json` prints it, in the domain's words.
 //!
-//! Nodes and pods are what a snapshot needs; Namespaces, ResourceQuotas, PriorityClasses, LimitRanges, RuntimeClasses,
+//! Nodes and pods are what a snapshot needs; Namespaces, ResourceQuotas, PodDisruptionBudgets, PriorityClasses, LimitRanges, RuntimeClasses,
 //! volumes and claims, and the objects of device claims are used where they are present. Other kinds are ignored.
 
 mod ask;
+mod budget;
 mod devices;
 mod pod;
 mod quantity;
@@ -117,6 +118,10 @@ pub fn read_cluster(list: &Value) -> Result<ClusterFile, SnapshotError> {
         quotas: context
             .of_kind("ResourceQuota")
             .map(quota)
+            .collect::<Result<_, _>>()?,
+        budgets: context
+            .of_kind("PodDisruptionBudget")
+            .map(budget::budget)
             .collect::<Result<_, _>>()?,
         unknown: context.devices.unknown.iter().cloned().collect(),
         ..Snapshot::default()

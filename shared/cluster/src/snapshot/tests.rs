@@ -332,3 +332,52 @@ fn a_workload_whose_parts_are_of_another_kind_is_read_as_if_they_were_not_there(
     let workload = cluster.workload(&object, None).unwrap();
     assert_eq!(workload.ask.requests.get("cpu"), 2_000);
 }
+
+fn budget(spec: &Value) -> Value {
+    json!({"kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": "prod", "generation": 2}, "spec": spec})
+}
+
+#[test]
+fn budgets_are_read_with_what_the_cluster_has_counted_for_their_present_form() {
+    use weir_domain::budget::{Asks, Part};
+    let read = |object: Value| {
+        let cluster = read_cluster(&list(&[node("n", "1"), object]));
+        cluster.map(|cluster| cluster.snapshot.budgets[0].clone())
+    };
+    let table = [
+        (json!({"minAvailable": 2}), Asks::Available(Part::Count(2))),
+        (json!({"minAvailable": "50%"}), Asks::Available(Part::Percent(50))),
+        (json!({"maxUnavailable": 0}), Asks::Unavailable(Part::Count(0))),
+        (
+            json!({"maxUnavailable": "1%"}),
+            Asks::Unavailable(Part::Percent(1)),
+        ),
+        (json!({}), Asks::Nothing),
+    ];
+    for (spec, asks) in table {
+        assert_eq!(read(budget(&spec)).unwrap().asks, asks, "{spec}");
+    }
+    let selects = read(budget(&json!({"selector": {"matchLabels": {"app": "web"}}}))).unwrap();
+    let selector = selects.selector.unwrap();
+    assert!(selector.matches(&[("app".to_owned(), "web".to_owned())].into()));
+    assert!(!selector.matches(&Default::default()));
+    // Absent selects nothing, empty everything.
+    assert_eq!(read(budget(&json!({}))).unwrap().selector, None);
+    let all = read(budget(&json!({"selector": {}}))).unwrap();
+    assert!(all.selector.unwrap().matches(&Default::default()));
+
+    let mut counted = budget(&json!({"minAvailable": 1}));
+    counted["status"] = json!({"observedGeneration": 2, "disruptionsAllowed": 0});
+    assert_eq!(read(counted.clone()).unwrap().allowed, Some(0));
+    counted["status"]["observedGeneration"] = json!(1);
+    assert_eq!(read(counted).unwrap().allowed, None);
+
+    let bad = read(budget(&json!({"minAvailable": "half"})))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        bad,
+        "cannot read \"half\" as an amount of minAvailable of PodDisruptionBudget web: expected a number of pods, or a percentage \
+         such as 50%"
+    );
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::ask::Ask;
 use super::resources::Resources;
 use super::selector::{Labels, NodeTerm, PodTerm};
+use crate::budget::Budget;
 
 /// Nodes, and what holds their resources.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -19,6 +20,10 @@ pub struct Snapshot {
     pub namespaces: BTreeMap<String, Labels>,
     /// Quotas of all namespaces.
     pub quotas: Vec<Quota>,
+    /// PodDisruptionBudgets that are known.
+    pub budgets: Vec<Budget>,
+    /// Why budgets cannot be seen, with the right that is missing.
+    pub budgets_hidden: Option<String>,
     /// What the snapshot holds and nobody here understands, in words.
     pub unknown: Vec<String>,
 }

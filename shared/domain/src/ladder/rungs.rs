@@ -1,6 +1,7 @@
 //! The rungs, each looked at by itself.
 
 use super::{Action, Load, Rung};
+use crate::budget::{Floor, floor};
 use crate::fit::{Ask, Fit, Fits, Hold, Pod, Snapshot, What, empty_room, fit, fit_if, most_if, stable_pods};
 
 /// Stable pods that are tried one after another for the best one to borrow.
@@ -183,19 +184,32 @@ impl<'a> View<'a> {
                 format!("the nodes of the {stable} stable replicas do not take the new ones"),
             );
         };
-        let (count, reserve) = (gone.len() as u64, self.load.reserve(stable));
+        let (count, reserve, floor) = (gone.len() as u64, self.load.reserve(stable), self.floor());
         let told = format!(
             "{count} of {stable} stable replicas, from {}",
             self.nodes_of(&gone)
         );
         let reserve_told = format!("a way back needs {reserve} at {}", self.load.words());
         match stable - count >= reserve {
+            true if stable - count < u64::from(floor.replicas) => rung(
+                false,
+                format!(
+                    "it would take {told}, but {} asks for {}",
+                    floor.by, floor.replicas
+                ),
+            ),
             true => rung(true, format!("{told}; {reserve_told}")),
             false => rung(
                 false,
                 format!("it would take {told}, but {reserve_told}: going back would not be instant"),
             ),
         }
+    }
+
+    /// What budgets ask of the replicas that serve.
+    fn floor(&self) -> Floor {
+        let stable = u32::try_from(self.stable.len()).unwrap_or(u32::MAX);
+        floor(self.snapshot, self.ask, stable)
     }
 
     fn nodes_of(&self, pods: &[usize]) -> String {
@@ -329,7 +343,7 @@ impl<'a> View<'a> {
         if self.fits() {
             return rung(false, "not needed".into());
         }
-        let stable = self.stable.len();
+        let (stable, floor) = (self.stable.len(), self.floor());
         let opens = |number: &&usize| {
             let what = What {
                 without: vec![**number],
@@ -342,6 +356,13 @@ impl<'a> View<'a> {
             (_, None) => rung(
                 false,
                 "the place of a stable replica does not take a new one".into(),
+            ),
+            (count, Some(_)) if floor.replicas as usize >= count => rung(
+                false,
+                format!(
+                    "one of {count} stable replicas would be missing, but {} asks for {}",
+                    floor.by, floor.replicas
+                ),
             ),
             (1, Some(_)) => rung(
                 true,

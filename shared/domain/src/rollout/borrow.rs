@@ -28,12 +28,23 @@ pub(super) fn borrowing(lending: &Lending<'_>) -> Result<Plan, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Floor;
     use crate::ladder::Load;
     use crate::rollout::plan;
-    use crate::rollout::testing::{pool, rule, sides};
+    use crate::rollout::testing::{asks_for, pool, rule, sides};
     use crate::units::Weight;
 
     fn made(beside: u64, stable: u32, full: u32, weights: &[u8]) -> Result<Plan, String> {
+        made_within(Floor::default(), beside, stable, full, weights)
+    }
+
+    fn made_within(
+        floor: Floor,
+        beside: u64,
+        stable: u32,
+        full: u32,
+        weights: &[u8],
+    ) -> Result<Plan, String> {
         let rule = rule(weights, full);
         borrowing(&Lending {
             roomy: &plan(&rule, Some(stable)),
@@ -41,6 +52,7 @@ mod tests {
             stable,
             room: pool(beside, stable),
             load: Load::default(),
+            floor,
         })
     }
 
@@ -61,6 +73,48 @@ mod tests {
     fn a_judged_step_that_would_take_the_way_back_is_refused_with_the_numbers() {
         let why = made(0, 2, 2, &[5]).unwrap_err();
         assert!(why.contains("leave 1 of stable, and a way back needs 2"), "{why}");
+    }
+
+    #[test]
+    fn what_a_budget_asks_for_stays_ready_and_what_carries_everything_sets_the_shares() {
+        // Three of four carry everything, and a budget asks for as many: nothing changes.
+        assert_eq!(made_within(asks_for(3), 0, 4, 4, &[5]), made(0, 4, 4, &[5]));
+        let why = made_within(asks_for(4), 0, 4, 4, &[5]).unwrap_err();
+        assert_eq!(
+            why,
+            "1 of the candidate would leave 3 of stable, and PodDisruptionBudget prod/llm (minAvailable 4) asks for 4"
+        );
+        // Room for one beside them: its replica is ready before one of stable leaves.
+        let plan = made_within(asks_for(4), 1, 4, 4, &[5]).unwrap();
+        assert_eq!(
+            sides(&plan),
+            [(5, 1, 4), (33, 1, 4), (66, 2, 3), (100, 3, 2), (100, 4, 1)]
+        );
+        assert_eq!((plan.carries, plan.instant_revert), (3, false));
+        assert_eq!(
+            plan.why,
+            "1 fit beside 4 stable replicas, of which 3 carry everything at 70 % load (assumed); at least 4 stay ready, as \
+             PodDisruptionBudget prod/llm (minAvailable 4) asks; they give up their places one after another"
+        );
+    }
+
+    #[test]
+    fn no_step_takes_both_sides_below_what_a_budget_asks_for() {
+        for (beside, stable, asked) in
+            (0..4).flat_map(|b| (3..16).flat_map(move |s| (1..=s).map(move |a| (b, s, a))))
+        {
+            let Ok(plan) = made_within(asks_for(asked), beside, stable, stable, &[5, 20]) else {
+                continue;
+            };
+            let mut warm = 0;
+            for step in &plan.steps {
+                assert!(
+                    step.stable_replicas + warm >= asked,
+                    "{asked} of {stable}: {plan:?}"
+                );
+                warm = step.candidate_replicas;
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::plan::{Plan, plan};
 use super::rolling::Limits;
 use super::smaller::{fewer_copies, smaller};
 use super::swap::swapping;
+use crate::budget::{self, Floor, problems};
 use crate::fit::{Counted, Fit, Fits, fit, other_hardware, stable_pods};
 use crate::ladder::{Action, Ladder, Load, Rung, ladder, room};
 use crate::pipeline::{Parity, RolloutRule, Strategy};
@@ -59,6 +60,7 @@ pub fn choose(question: &Question<'_>) -> Choice {
         )),
         found => Choice::Go(Plan {
             other_hardware: found.unwrap_or_default(),
+            budgets: question.budgets(),
             bounds: ground.bounds,
             ..plan
         }),
@@ -156,6 +158,23 @@ impl Question<'_> {
     fn fit(&self, replicas: u64) -> Fit {
         fit(&self.ground.snapshot, &self.ground.ask, replicas)
     }
+
+    /// What budgets ask of the service, no more than will serve.
+    fn floor(&self) -> Floor {
+        let (ground, stable) = (self.ground, self.stable.unwrap_or(0));
+        let Floor { replicas, by } = budget::floor(&ground.snapshot, &ground.ask, stable);
+        Floor {
+            replicas: replicas.min(self.rule.workload.replicas),
+            by,
+        }
+    }
+
+    /// What is wrong with the budgets of the service, in words.
+    fn budgets(&self) -> Vec<String> {
+        let Ground { snapshot, ask, .. } = self.ground;
+        let (service, replicas) = (&self.rule.target.service, self.rule.workload.replicas);
+        problems(snapshot, ask, service, self.stable.unwrap_or(0), replicas)
+    }
 }
 
 /// What a rollout needs where it has all the room it wants.
@@ -231,7 +250,7 @@ impl Needs {
         let others = self.given_way + self.unseen;
         let wanted = u64::from(rule.workload.replicas) + others;
         let places = room(&ground.snapshot, &ground.ask, wanted).less(others);
-        limits.plan_in(rule, &places)
+        limits.plan_in(rule, &places, &question.floor())
     }
 
     /// What stable could lend, if all of it is here and the pool alone sets the limit.
@@ -247,6 +266,7 @@ impl Needs {
             stable,
             room: room(&ground.snapshot, &ground.ask, wanted).less(self.given_way),
             load: question.load,
+            floor: question.floor(),
         })
     }
 

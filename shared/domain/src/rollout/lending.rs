@@ -4,6 +4,7 @@
 //! stable gives up as much, then the candidate grows into the places.
 
 use super::plan::{Plan, PlannedStep, StepKind, ramp_hold};
+use crate::budget::Floor;
 use crate::ladder::{Load, Room};
 use crate::pipeline::RolloutRule;
 use crate::time::Span;
@@ -19,6 +20,8 @@ pub(super) struct Lending<'a> {
     /// Room beside them and in their places.
     pub(super) room: Room,
     pub(super) load: Load,
+    /// What budgets ask of both sides together.
+    pub(super) floor: Floor,
 }
 
 impl Lending<'_> {
@@ -34,19 +37,24 @@ impl Lending<'_> {
             room: &self.room,
             stable: self.stable,
             reserve,
+            floor: &self.floor,
             steps: Vec::new(),
         }
     }
 
     /// `0 fit beside 4 stable replicas, of which 3 carry everything at 70 % load (assumed)`
     pub(super) fn words(&self) -> String {
-        format!(
+        let mut words = format!(
             "{} fit beside {} stable replicas, of which {} carry everything at {}",
             self.room.beside,
             self.stable,
             self.reserve(),
             self.load.words()
-        )
+        );
+        if self.floor.replicas > self.reserve() {
+            words.push_str(&format!("; {}", self.floor.words()));
+        }
+        words
     }
 }
 
@@ -57,26 +65,41 @@ pub(super) struct Making<'a> {
     pub(super) stable: u32,
     /// Replicas that carry all traffic.
     pub(super) reserve: u32,
+    /// What budgets ask of both sides together.
+    pub(super) floor: &'a Floor,
     pub(super) steps: Vec<PlannedStep>,
 }
 
 impl Making<'_> {
+    /// Replicas that must be warm at any time, on whichever side.
+    pub(super) fn stays(&self) -> u32 {
+        self.reserve.max(self.floor.replicas)
+    }
+
+    /// Who asks for them: `a way back needs 3`
+    pub(super) fn asked(&self) -> String {
+        match self.floor.replicas > self.reserve {
+            true => format!("{} asks for {}", self.floor.by, self.floor.replicas),
+            false => format!("a way back needs {}", self.reserve),
+        }
+    }
+
     /// What stays of stable when the candidate holds so many.
     pub(super) fn left(&self, candidate: u32) -> Option<u32> {
         let borrowed = self.room.borrowed_for(u64::from(candidate))?;
         self.stable.checked_sub(u32::try_from(borrowed).ok()?)
     }
 
-    /// A judged step as it is asked for, if stable keeps what carries all traffic.
+    /// A judged step as it is asked for, if stable keeps what carries all traffic and what budgets ask for.
     pub(super) fn judged(&mut self, step: &PlannedStep) -> Result<(), String> {
         let replicas = step.candidate_replicas;
         let left = self
             .left(replicas)
             .ok_or_else(|| format!("the places of stable do not take {replicas} of the candidate"))?;
-        if left < self.reserve {
+        if left < self.stays() {
             return Err(format!(
-                "{replicas} of the candidate would leave {left} of stable, and a way back needs {}",
-                self.reserve
+                "{replicas} of the candidate would leave {left} of stable, and {}",
+                self.asked()
             ));
         }
         self.push(StepKind::Stepping, step.weight, replicas, left, step.hold);
@@ -115,16 +138,22 @@ impl Making<'_> {
             if grown >= full {
                 return Ok(());
             }
-            let stays = self.reserve.saturating_sub(grown);
+            let stays = self.stays().saturating_sub(grown);
             let most = (grown * 2).clamp(grown + 1, full);
             let next = (grown + 1..=most)
                 .rev()
                 .find_map(|next| Some((next, self.left(next).filter(|left| *left >= stays)?)));
             let Some((next, left)) = next else {
-                return Err(format!(
-                    "stable would keep too little for its share while replica {} of the candidate takes a place",
-                    grown + 1
-                ));
+                let first = grown + 1;
+                return Err(match self.floor.replicas > self.reserve {
+                    true => format!(
+                        "fewer than that would be ready while replica {first} of the candidate takes a place, and {}",
+                        self.asked()
+                    ),
+                    false => format!(
+                        "stable would keep too little for its share while replica {first} of the candidate takes a place"
+                    ),
+                });
             };
             (grown, weight) = (next, Weight::carried_by(next, self.reserve));
             self.push(StepKind::Ramping, weight, grown, left, hold);

@@ -34,6 +34,8 @@ pub(super) fn start(draft: &mut Draft, rollout: &mut Rollout, id: StepId, rule: 
         already_serves(draft, rollout, id, rule);
     } else {
         tell_plan(draft, rollout, rule);
+        // What is told once is not stored with every look.
+        rollout.plan.budgets.clear();
         enter_step(draft, rollout, id, 0);
     }
 }

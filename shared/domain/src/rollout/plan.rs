@@ -48,6 +48,9 @@ pub struct Plan {
     /// Where the candidate could go that is other hardware than stable's, in words; empty where there is no such place.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub other_hardware: String,
+    /// What is wrong with PodDisruptionBudgets of the service, each with what it means and the fix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<String>,
     /// What was measured of the cluster beforehand, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
@@ -75,6 +78,7 @@ impl Default for Plan {
             gives_first: false,
             why: String::new(),
             other_hardware: String::new(),
+            budgets: Vec::new(),
             bounds: None,
         }
     }
@@ -287,6 +291,7 @@ pub(super) fn made_of(
         gives_first: false,
         why,
         other_hardware: String::new(),
+        budgets: Vec::new(),
         bounds: None,
     };
     // A first release has no way back to lose, and a stable side that keeps everything is all the way back there is.

@@ -5,6 +5,7 @@
 
 use super::lending::Making;
 use super::plan::{Plan, made_of};
+use crate::budget::Floor;
 use crate::ladder::{Action, Place, Room};
 use crate::pipeline::RolloutRule;
 
@@ -48,16 +49,17 @@ impl Limits {
             beside: u64::MAX,
             places: Vec::new(),
         };
-        let made = self.plan_in(rule, &endless);
+        let made = self.plan_in(rule, &endless, &Floor::default());
         made.expect("where all pods have a place, each that leaves makes room for the next")
     }
 
-    /// The plan in this room.
-    pub(super) fn plan_in(self, rule: &RolloutRule, room: &Room) -> Result<Plan, String> {
+    /// The plan in this room, with what budgets ask for.
+    pub(super) fn plan_in(self, rule: &RolloutRule, room: &Room, floor: &Floor) -> Result<Plan, String> {
         let mut making = Making {
             room: &self.within(room),
             stable: self.stable,
             reserve: self.carries,
+            floor,
             steps: Vec::new(),
         };
         making.ramp(rule)?;
@@ -65,10 +67,13 @@ impl Limits {
             0 => (Action::Swap, "none".to_owned()),
             some => (Action::Borrow, some.to_string()),
         };
-        let why = format!(
+        let mut why = format!(
             "at most {surge} more GPUs than stable holds, and {} replicas warm at any time",
             self.carries
         );
+        if floor.replicas > self.carries {
+            why.push_str(&format!("; {}", floor.words()));
+        }
         let plan = made_of(making.steps, rule, self.carries, rung, why);
         let gives_first = room.beside > u64::from(self.beside);
         Ok(Plan { gives_first, ..plan })
@@ -104,7 +109,7 @@ impl Limits {
 mod tests {
     use super::*;
     use crate::rollout::plan;
-    use crate::rollout::testing::{rule_of, sides};
+    use crate::rollout::testing::{asks_for, rule_of, sides};
     use crate::strategy::{Pause, Rolling, Strategy};
     use crate::time::Span;
     use crate::units::Weight;
@@ -133,6 +138,25 @@ mod tests {
         let made = plan(&rolling(0, 1, 4), Some(4));
         assert_eq!(sides(&made), [(33, 1, 3), (66, 2, 2), (100, 3, 1), (100, 4, 0)]);
         assert_eq!((made.gpu_peak, made.rung, made.carries), (4, Action::Swap, 3));
+    }
+
+    #[test]
+    fn fewer_than_a_budget_asks_for_may_not_be_missing_whatever_the_definition_allows() {
+        let rule = rolling(1, 2, 4);
+        let limits = Limits::of(&rule, 4).unwrap();
+        let room = Room {
+            beside: 4,
+            places: Vec::new(),
+        };
+        let free = limits.plan_in(&rule, &room, &asks_for(2)).unwrap();
+        assert_eq!(sides(&free), [(50, 1, 4), (100, 2, 3), (100, 4, 1)]);
+        let kept = limits.plan_in(&rule, &room, &asks_for(4)).unwrap();
+        assert_eq!(sides(&kept), [(50, 1, 4), (100, 2, 3), (100, 3, 2), (100, 4, 1)]);
+        assert!(kept.why.ends_with("(minAvailable 4) asks"), "{}", kept.why);
+        let none = rolling(0, 1, 4);
+        let limits = Limits::of(&none, 4).unwrap();
+        let why = limits.plan_in(&none, &room, &asks_for(4)).unwrap_err();
+        assert!(why.ends_with("(minAvailable 4) asks for 4"), "{why}");
     }
 
     #[test]
@@ -229,7 +253,7 @@ mod tests {
             beside: 0,
             places: (1..=4).map(place).collect(),
         };
-        assert!(limits.plan_in(&rule, &full).is_err());
+        assert!(limits.plan_in(&rule, &full, &Floor::default()).is_err());
         let one = Room {
             beside: 1,
             places: (1..=4)
@@ -239,7 +263,7 @@ mod tests {
                 })
                 .collect(),
         };
-        let made = limits.plan_in(&rule, &one).unwrap();
+        let made = limits.plan_in(&rule, &one, &Floor::default()).unwrap();
         assert_eq!((made.gpu_peak, made.gives_first), (5, false));
         assert_eq!(made.steps[1].leaving, ["p1"]);
     }

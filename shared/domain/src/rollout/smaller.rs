@@ -15,9 +15,10 @@ pub(super) fn smaller(lending: &Lending<'_>) -> Result<Plan, String> {
     let reserve = lending.reserve();
     let mut making = lending.making(reserve);
     for judged in lending.roomy.judged() {
-        if !making.judged_within(judged, reserve) {
+        if !making.judged_within(judged, making.stays()) {
             return Err(format!(
-                "no replica of the candidate that carries a share fits while stable keeps the {reserve} that a way back needs"
+                "no replica of the candidate that carries a share fits while stable keeps what it must: {}",
+                making.asked()
             ));
         }
     }
@@ -81,12 +82,23 @@ fn told(asked: Option<&PlannedStep>, got: Option<&PlannedStep>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Floor;
     use crate::ladder::Load;
-    use crate::rollout::testing::{pool, rule, rule_of, sides};
+    use crate::rollout::testing::{asks_for, pool, rule, rule_of, sides};
     use crate::rollout::{StepKind, plan};
     use crate::strategy::{Shadow, Strategy};
 
     fn made(beside: u64, stable: u32, full: u32, weights: &[u8]) -> Result<Plan, String> {
+        made_within(Floor::default(), beside, stable, full, weights)
+    }
+
+    fn made_within(
+        floor: Floor,
+        beside: u64,
+        stable: u32,
+        full: u32,
+        weights: &[u8],
+    ) -> Result<Plan, String> {
         let rule = rule(weights, full);
         smaller(&Lending {
             roomy: &plan(&rule, Some(stable)),
@@ -94,6 +106,7 @@ mod tests {
             stable,
             room: pool(beside, stable),
             load: Load::default(),
+            floor,
         })
     }
 
@@ -110,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_that_asks_for_more_than_a_way_back_needs_is_kept() {
+        let why = made_within(asks_for(4), 0, 4, 4, &[50]).unwrap_err();
+        assert_eq!(
+            why,
+            "no replica of the candidate that carries a share fits while stable keeps what it must: PodDisruptionBudget prod/llm \
+             (minAvailable 4) asks for 4"
+        );
+        let plan = made_within(asks_for(4), 1, 4, 4, &[50]).unwrap();
+        assert_eq!(sides(&plan), [(33, 1, 4), (66, 2, 3), (100, 3, 2), (100, 4, 1)]);
+    }
+
+    #[test]
     fn every_step_that_is_asked_for_is_judged_with_its_pause() {
         let mut rule = rule(&[5, 50, 75], 4);
         if let Strategy::Canary(canary) = &mut rule.strategy {
@@ -121,6 +146,7 @@ mod tests {
             stable: 4,
             room: pool(1, 4),
             load: Load::default(),
+            floor: Floor::default(),
         });
         let plan = made.unwrap();
         assert_eq!(sides(&plan), [(5, 1, 4), (50, 2, 3), (66, 2, 3), (100, 4, 1)]);
@@ -139,7 +165,7 @@ mod tests {
         for stable in 1..4 {
             let why = made(0, stable, stable, &[50]).unwrap_err();
             assert!(
-                why.contains(&format!("keeps the {stable} that a way back needs")),
+                why.contains(&format!("keeps what it must: a way back needs {stable}")),
                 "{why}"
             );
         }
@@ -194,6 +220,7 @@ mod tests {
                 stable: 4,
                 room: pool(beside, 4),
                 load: Load::default(),
+                floor: Floor::default(),
             })
         };
         let plan = made(2).unwrap();

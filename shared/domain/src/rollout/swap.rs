@@ -17,9 +17,16 @@ fn swapped(lending: &Lending<'_>) -> Result<Plan, String> {
     if left == 0 {
         return Err("nobody would answer while the first of the candidate becomes warm".to_owned());
     }
+    let floor = &lending.floor;
+    if left < floor.replicas {
+        return Err(format!(
+            "{left} would be ready while the first of the candidate becomes warm, and {} asks for {}",
+            floor.by, floor.replicas
+        ));
+    }
     let most = left.min(lending.rule.workload.replicas);
     let mut not = String::new();
-    for warm in (1..=most).rev() {
+    for warm in (floor.replicas.max(1)..=most).rev() {
         match with(lending, warm, left) {
             Ok(plan) => return Ok(plan),
             Err(why) => not = why,
@@ -65,20 +72,26 @@ pub(super) fn swapping(lending: &Lending<'_>) -> Result<Plan, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Floor;
     use crate::ladder::Load;
     use crate::pipeline::RolloutRule;
-    use crate::rollout::testing::{pool, rule, rule_of, sides};
+    use crate::rollout::testing::{asks_for, pool, rule, rule_of, sides};
     use crate::rollout::{StepKind, plan};
     use crate::strategy::{Rolling, Strategy};
     use crate::units::Weight;
 
     fn made_for(rule: &RolloutRule, beside: u64, stable: u32) -> Result<Plan, String> {
+        made_within(Floor::default(), rule, beside, stable)
+    }
+
+    fn made_within(floor: Floor, rule: &RolloutRule, beside: u64, stable: u32) -> Result<Plan, String> {
         swapping(&Lending {
             roomy: &plan(rule, Some(stable)),
             rule,
             stable,
             room: pool(beside, stable),
             load: Load::default(),
+            floor,
         })
     }
 
@@ -122,6 +135,21 @@ mod tests {
             "stable replicas are replaced one after another, so that 1 of 2 answer everything meanwhile and going back is not \
              instant: that needs 2 at 70 % load (assumed); write `allow: swap` beside the strategy to allow it"
         );
+    }
+
+    #[test]
+    fn consent_to_a_swap_is_none_to_less_than_a_budget_asks_for() {
+        let rule = RolloutRule {
+            may_swap: true,
+            ..rule(&[5], 3)
+        };
+        let why = made_within(asks_for(3), &rule, 0, 3).unwrap_err();
+        assert_eq!(
+            why,
+            "2 would be ready while the first of the candidate becomes warm, and PodDisruptionBudget prod/llm (minAvailable 3) asks for 3"
+        );
+        let two = made_within(asks_for(2), &rule, 0, 3).unwrap();
+        assert_eq!(sides(&two), [(5, 1, 2), (50, 1, 2), (100, 2, 1), (100, 3, 0)]);
     }
 
     #[test]

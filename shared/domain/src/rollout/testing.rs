@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::plan::Plan;
+use crate::budget::Floor;
 use crate::ladder::{Place, Room};
 use crate::pipeline::{RolloutRule, Strategy};
 
@@ -45,6 +46,14 @@ pub(crate) fn pool(beside: u64, stable: u32) -> Room {
     Room {
         beside,
         places: (1..=u64::from(stable)).map(place).collect(),
+    }
+}
+
+/// What a budget asks for.
+pub(crate) fn asks_for(replicas: u32) -> Floor {
+    Floor {
+        replicas,
+        by: format!("PodDisruptionBudget prod/llm (minAvailable {replicas})"),
     }
 }
 

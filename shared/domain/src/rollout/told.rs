@@ -50,6 +50,9 @@ pub fn told(plan: &Plan, rule: &RolloutRule) -> String {
     if !plan.other_hardware.is_empty() {
         words.push_str(&format!("; other hardware: {}", plan.other_hardware));
     }
+    for budget in &plan.budgets {
+        words.push_str(&format!("; {budget}"));
+    }
     if let Some(bounds) = &plan.bounds {
         words.push_str(&format!("; {}", bounds.words()));
     }

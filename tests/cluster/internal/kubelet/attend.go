@@ -28,8 +28,7 @@ func (c *container) attend(ctx context.Context, proc *process) {
 	watching, endWatch := context.WithCancel(ctx)
 	defer endWatch()
 	unhealthy := make(chan time.Duration, 1)
-	giveUp := func(probe *v1.Probe, kind, why string) {
-		c.pod.event(v1.EventTypeWarning, "Unhealthy", kind+" probe failed: "+why)
+	giveUp := func(probe *v1.Probe) {
 		grace := c.pod.grace()
 		if s := probe.TerminationGracePeriodSeconds; s != nil {
 			grace = time.Duration(*s) * time.Second
@@ -66,12 +65,12 @@ func (c *container) attend(ctx context.Context, proc *process) {
 }
 
 // watch runs the startup probe to its success, then the others side by side.
-func (c *container) watch(ctx context.Context, proc *process, giveUp func(*v1.Probe, string, string)) {
+func (c *container) watch(ctx context.Context, proc *process, giveUp func(*v1.Probe)) {
 	if probe := c.spec.StartupProbe; probe != nil {
 		started := false
-		c.pod.watchProbe(ctx, c.spec, probe, proc, true, func(ok bool, why string) {
+		c.pod.watchProbe(ctx, c.spec, probe, proc, true, func(ok bool, _ string) {
 			if started = ok; !ok {
-				giveUp(probe, "Startup", why)
+				giveUp(probe)
 			}
 		})
 		if !started {
@@ -86,7 +85,8 @@ func (c *container) watch(ctx context.Context, proc *process, giveUp func(*v1.Pr
 	if probe := c.spec.LivenessProbe; probe != nil {
 		go c.pod.watchProbe(ctx, c.spec, probe, proc, false, func(ok bool, why string) {
 			if !ok {
-				giveUp(probe, "Liveness", why)
+				c.pod.event(v1.EventTypeWarning, "Unhealthy", "Liveness probe failed: "+why)
+				giveUp(probe)
 			}
 		})
 	}

@@ -1,8 +1,10 @@
 package kubelet
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -50,6 +52,10 @@ func (p *pod) watchProbe(ctx context.Context, c *v1.Container, probe *v1.Probe, 
 			}
 		} else {
 			successes, failures = 0, failures+1
+			if once {
+				// Whoever waits for a pod to start is told each time.
+				p.event(v1.EventTypeWarning, "Unhealthy", "Startup probe failed: "+err.Error())
+			}
 			if failures >= max(probe.FailureThreshold, 1) {
 				result(false, err.Error())
 			}
@@ -82,11 +88,15 @@ func (p *pod) probe(ctx context.Context, c *v1.Container, probe *v1.Probe, proc 
 	case probe.HTTPGet != nil:
 		return p.httpGet(ctx, c, probe.HTTPGet)
 	case probe.Exec != nil:
-		ended, err := proc.exec(ctx, probe.Exec.Command, streams{})
-		if err == nil && ended.code != 0 {
-			err = fmt.Errorf("command exited with code %d %s", ended.code, ended.message)
+		var out, errs bytes.Buffer
+		ended, err := proc.exec(ctx, probe.Exec.Command, streams{out: &out, err: &errs})
+		if err != nil || ended.code == 0 {
+			return err
 		}
-		return err
+		if said := out.String() + errs.String(); said != "" {
+			return errors.New(said)
+		}
+		return fmt.Errorf("command exited with code %d %s", ended.code, ended.message)
 	case probe.TCPSocket != nil:
 		port, err := portOf(c, probe.TCPSocket.Port)
 		if err != nil {

@@ -2,6 +2,8 @@
 //! real gateway.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod budgets;
+
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use weir_app::Clusters;
