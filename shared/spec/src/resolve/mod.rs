@@ -16,6 +16,7 @@ mod stages;
 mod strategy;
 mod template;
 mod variants;
+mod warm_up;
 
 use std::collections::BTreeMap;
 
