@@ -326,6 +326,22 @@ fn what_cannot_fit_is_refused_with_the_reason_before_anything_moves() {
 }
 
 #[test]
+fn what_is_not_in_the_way_and_may_cost_requests_is_told_once_and_it_goes_on() {
+    replay(async |world| {
+        const WORDS: &str = "HTTPRoute production/llm lets a request take 10m";
+        world.cluster.advise(WORDS);
+        world.good_model_serves().await;
+        let run = push(&world, Behaviour::default()).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let log = world.log(&run).await;
+        let told = log.iter().filter(|entry| entry.detail == WORDS);
+        assert_eq!(told.count(), 1);
+        world
+    });
+}
+
+#[test]
 fn what_a_rollout_needs_and_does_not_find_is_told_by_name_before_anything_moves() {
     replay(async |world| {
         world

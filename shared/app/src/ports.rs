@@ -144,6 +144,7 @@ pub trait Clusters: Send + Sync {
         let _ = (run, step);
         SiteSeen::Seen {
             problems: Vec::new(),
+            advice: Vec::new(),
             adopts: None,
             scaled: None,
         }

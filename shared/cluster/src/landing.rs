@@ -57,7 +57,7 @@ pub(crate) async fn look(
 /// the last look.
 async fn lost(api: &Api, rollout: &Rollout, candidate: &[&Value]) -> Result<BTreeMap<String, String>, Fault> {
     let mut lost = BTreeMap::new();
-    let serves = |pod: &&&Value| stands(pod).0 == PodPhase::Serving && !is_terminating(pod);
+    let serves = |pod: &&&Value| stands(pod, None).0 == PodPhase::Serving && !is_terminating(pod);
     let warm: Vec<&Value> = candidate.iter().filter(serves).copied().collect();
     let fewer = warm.len() < rollout.candidate_seen.warm as usize;
     if !fewer || rollout.weight == Weight::ZERO {

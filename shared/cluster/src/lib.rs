@@ -28,6 +28,7 @@ mod connect;
 mod execution;
 mod fault;
 mod fleet;
+mod grace;
 mod ground;
 mod landing;
 mod ledger;
@@ -48,6 +49,7 @@ mod split;
 mod sticky;
 mod traffic;
 mod variant;
+mod warm_up;
 
 pub use connect::{Access, ConnectError, Gate, Pass, Places};
 pub use fleet::Fleet;

@@ -3,11 +3,19 @@
 use serde_json::Value;
 use weir_domain::seen::{PodPhase, RevisionSeen};
 
+use crate::warm_up::{self, Said};
+
 /// Longest message of a pod that is passed on.
 const WORDS_LIMIT: usize = 300;
 
-/// Sums up the pods of a revision. `deployment` is its Deployment, if there is one.
-pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_resource: &str) -> RevisionSeen {
+/// Sums up the pods of a revision. `deployment` is its Deployment, if there is one; `said` is what probes said that wait for a
+/// first answer.
+pub(crate) fn revision_seen(
+    pods: &[&Value],
+    deployment: Option<&Value>,
+    gpu_resource: &str,
+    said: &Said,
+) -> RevisionSeen {
     let mut seen = RevisionSeen {
         desired: deployment.map_or(0, |object| count(&object["spec"]["replicas"])),
         ..RevisionSeen::default()
@@ -30,7 +38,8 @@ pub(crate) fn revision_seen(pods: &[&Value], deployment: Option<&Value>, gpu_res
             continue;
         }
         seen.pods += 1;
-        let (phase, words) = stands(pod);
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let (phase, words) = stands(pod, said.get(name).map(String::as_str));
         seen.warm += u32::from(phase == PodPhase::Serving);
         *seen.phases.entry(phase).or_insert(0) += 1;
         if slowest.as_ref().is_none_or(|(other, _)| phase < *other) {
@@ -90,8 +99,8 @@ pub(crate) fn is_over(pod: &Value) -> bool {
     matches!(pod["status"]["phase"].as_str(), Some("Failed" | "Succeeded"))
 }
 
-/// Where a pod stands, and why it stands there.
-pub(crate) fn stands(pod: &Value) -> (PodPhase, String) {
+/// Where a pod stands, and why it stands there. `said`: the last words of the probe that waits for its first answer.
+pub(crate) fn stands(pod: &Value, said: Option<&str>) -> (PodPhase, String) {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let say = |words: &str| format!("pod {name} {}", cut(words));
     if pod["spec"]["nodeName"].is_null() {
@@ -105,22 +114,42 @@ pub(crate) fn stands(pod: &Value) -> (PodPhase, String) {
         return (PodPhase::Serving, "serving".into());
     }
     let statuses = statuses(pod, "initContainerStatuses").chain(statuses(pod, "containerStatuses"));
-    let mut phase = (PodPhase::Warming, say("is loaded and not ready yet"));
     let mut any = false;
+    let mut slowest: Option<(PodPhase, String)> = None;
     for status in statuses {
         any = true;
-        let next = container_stands(status, &say);
-        if next.0 < phase.0 {
-            phase = next;
+        let name = status["name"].as_str().unwrap_or_default();
+        let waits = status["started"] != true && !status["state"]["running"].is_null();
+        let next = match waits && warm_up::is_asked(pod, name) {
+            true => generates(said, &say),
+            false => container_stands(status, &say),
+        };
+        let slower = slowest.as_ref().is_none_or(|(phase, _)| next.0 < *phase);
+        if slower && next.0 <= PodPhase::Warming {
+            slowest = Some(next);
         }
     }
-    if any {
-        phase
-    } else {
-        (
+    match slowest {
+        Some(slowest) => slowest,
+        None if any => (PodPhase::Warming, say("is loaded and not ready yet")),
+        None => (
             PodPhase::Provisioning,
             say("has a node; its sandbox and volumes are made"),
-        )
+        ),
+    }
+}
+
+/// Where a container stands that runs and has not given its first answer.
+fn generates(said: Option<&str>, say: &dyn Fn(&str) -> String) -> (PodPhase, String) {
+    match said.filter(|said| !said.is_empty() && !warm_up::loads(said)) {
+        Some(said) => (
+            PodPhase::Warming,
+            say(&format!("does not answer its warm-up: {said}")),
+        ),
+        None => (
+            PodPhase::Loading,
+            say("loads, or does not answer its warm-up yet"),
+        ),
     }
 }
 

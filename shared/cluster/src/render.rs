@@ -184,13 +184,21 @@ impl Subject<'_> {
     }
 }
 
+/// The grace period of a pod spec, in seconds.
+pub(crate) fn grace_of(spec: &Value) -> u64 {
+    let grace = spec["terminationGracePeriodSeconds"].as_u64();
+    grace.unwrap_or(DEFAULT_GRACE_S)
+}
+
+/// Seconds of a grace period in which a pod that leaves is still asked.
+pub(crate) fn leave_after(grace: u64) -> u64 {
+    LEAVE_S.min(grace / 3)
+}
+
 /// Lets every container that says nothing about its end wait before it is told: meanwhile gateways stop sending to it. The
 /// wait is part of the grace period, most of which belongs to requests that are under way.
 fn leave_slowly(spec: &mut Value) {
-    let grace = spec["terminationGracePeriodSeconds"]
-        .as_u64()
-        .unwrap_or(DEFAULT_GRACE_S);
-    let seconds = LEAVE_S.min(grace / 3);
+    let seconds = leave_after(grace_of(spec));
     if seconds == 0 {
         return;
     }

@@ -21,6 +21,9 @@ pub(crate) const TRAFFIC: [Right; 7] = [
 /// What else it must be allowed where it adopts a Deployment, or splits traffic without a gateway.
 pub(crate) const TO_ADOPT: [Right; 1] = [("discovery.k8s.io", "endpointslices", &["list"])];
 
+/// What it may be allowed, to say why a pod does not become warm.
+const TO_EXPLAIN: [Right; 1] = [("", "events", &["list"])];
+
 /// What the admission policy asks for where somebody gives a candidate more.
 const TO_RAISE: [Right; 1] = [("weir.dev", "traffic", &["raise"])];
 
@@ -93,7 +96,7 @@ pub(crate) const ROLES: [Role; 7] = [
         about: "moves traffic",
         reach: Reach::Services,
         file: "namespace.yaml",
-        rights: &[&TRAFFIC, &TO_ADOPT, &TO_RAISE],
+        rights: &[&TRAFFIC, &TO_ADOPT, &TO_EXPLAIN, &TO_RAISE],
     },
     Role {
         name: "weir-steps",

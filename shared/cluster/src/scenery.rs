@@ -18,6 +18,7 @@ use crate::pods::{is_over, is_terminating, revision_seen};
 use crate::revision::deployment_path;
 use crate::route::route_seen;
 use crate::traffic::{no_route, route_path};
+use crate::warm_up::{self, Said};
 use crate::{adopt, autoscaler, landing, names, ratio};
 
 /// Where Envoy Gateway puts its data plane unless it is told otherwise; the Gateway's own namespace is tried next.
@@ -118,7 +119,7 @@ pub(crate) async fn look(
 /// or not all warm: a pod that cannot be made is none.
 async fn seen(api: &Api, rule: &RolloutRule, all: &[Value], side: &Side<'_>) -> Result<RevisionSeen, String> {
     let (pods, resource) = (pods_of(all, &rule.lane, side), &rule.workload.gpu_resource);
-    let seen = revision_seen(&pods, None, resource);
+    let seen = revision_seen(&pods, None, resource, &Said::new());
     let asked = side.asked;
     if asked > 0 && (seen.pods, seen.warm, seen.terminating) == (asked, asked, 0) {
         return Ok(RevisionSeen {
@@ -126,8 +127,11 @@ async fn seen(api: &Api, rule: &RolloutRule, all: &[Value], side: &Side<'_>) -> 
             ..seen
         });
     }
-    let deployment = find_deployment(api, rule, side).await?;
-    Ok(revision_seen(&pods, deployment.as_ref(), resource))
+    let (deployment, said) = tokio::join!(
+        find_deployment(api, rule, side),
+        warm_up::listen(api, rule, &pods)
+    );
+    Ok(revision_seen(&pods, deployment?.as_ref(), resource, &said?))
 }
 
 /// What was ordered before there is a candidate, and does not stand yet.

@@ -17,7 +17,7 @@ use crate::rights::{Right, TO_ADOPT, TRAFFIC};
 use crate::route::route_seen;
 use crate::split::{Wanted, change, fence_of};
 use crate::traffic::{no_route, route_path};
-use crate::{adopt, autoscaler, class, names, sticky};
+use crate::{adopt, autoscaler, class, grace, names, sticky};
 
 /// The group of routes.
 const GATEWAY_API: &str = "gateway.networking.k8s.io";
@@ -30,7 +30,7 @@ pub(crate) async fn look(
     rollout: Option<&Rollout>,
     variants: usize,
 ) -> SiteSeen {
-    let (mut problems, mut adopts, mut scaled) = (Vec::new(), None, None);
+    let (mut problems, mut advice, mut adopts, mut scaled) = (Vec::new(), Vec::new(), None, None);
     let adopted = to_adopt(rule, rollout);
     let sees_endpoints = adopted.is_some() || rule.target.is_by_replicas();
     let more = if sees_endpoints { &TO_ADOPT[..] } else { &[] };
@@ -42,7 +42,7 @@ pub(crate) async fn look(
     if problems.is_empty() {
         let adoption = adoption(api, rule, rollout, adopted);
         let (route, service, adoption, scales) = tokio::join!(
-            route(api, rule, variants),
+            route(api, rule, variants, &mut advice),
             service(api, rule),
             adoption,
             scales(api, rule, rollout)
@@ -70,6 +70,7 @@ pub(crate) async fn look(
     }
     SiteSeen::Seen {
         problems,
+        advice,
         adopts,
         scaled,
     }
@@ -179,8 +180,13 @@ fn missing_rights(rules: &Value, more: &[Right]) -> Vec<String> {
     missing
 }
 
-/// What is wrong with the route, if anything.
-async fn route(api: &Api, rule: &RolloutRule, variants: usize) -> Result<Vec<String>, String> {
+/// What is wrong with the route, if anything; `advice`: what is not in the way.
+async fn route(
+    api: &Api,
+    rule: &RolloutRule,
+    variants: usize,
+    advice: &mut Vec<String>,
+) -> Result<Vec<String>, String> {
     if rule.target.is_by_replicas() {
         return Ok(Vec::new());
     }
@@ -188,6 +194,7 @@ async fn route(api: &Api, rule: &RolloutRule, variants: usize) -> Result<Vec<Str
     match api.find(&route_path(rule)).await {
         Ok(Some(route)) => {
             let mut problems = route_problems(&object, &route, rule);
+            advice.extend(grace::too_short(&route, rule));
             if let Some(shadow) = rule.strategy.mirrored() {
                 let needs = Needs::Copies(shadow.percent(&rule.workload));
                 problems.extend(class::problems(api, rule, &route, needs).await?);

@@ -18,6 +18,7 @@ use crate::route::route_seen;
 use crate::scenery::{failed, find_route, gateway_pods, running};
 use crate::split::is_service;
 use crate::traffic::{no_route, route_path};
+use crate::warm_up::Said;
 
 /// The label that tells variants apart.
 const VERSION: &str = "version";
@@ -119,7 +120,7 @@ pub(crate) async fn look(
         let seen = match &pods {
             Some(pods) => {
                 let pods: Vec<&Value> = pods.iter().collect();
-                revision_seen(&pods, None, &rule.workload.gpu_resource)
+                revision_seen(&pods, None, &rule.workload.gpu_resource, &Said::new())
             }
             None => RevisionSeen {
                 words: "its Service is being made".into(),

@@ -110,6 +110,8 @@ pub enum SiteSeen {
     Seen {
         /// What is in the way, each with the object's name and the fix; nothing: the rollout may begin.
         problems: Vec<String>,
+        /// What is not in the way and may cost requests, each with the fix.
+        advice: Vec<String>,
         /// The Deployment that serves and that the rollout is to adopt, as it is.
         adopts: Option<Box<Workload>>,
         /// What scales the Deployment that serves, if that is not Weir.

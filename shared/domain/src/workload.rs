@@ -43,6 +43,9 @@ pub struct Adopted {
     pub selector: BTreeMap<String, String>,
 }
 
+/// The name under which a startup probe asks a server for its first answer: a word of its command.
+pub const WARM_UP: &str = "weir-warm-up";
+
 /// The label by which Kubernetes tells pods of one template from those of another of the same Deployment.
 pub const TEMPLATE_HASH: &str = "pod-template-hash";
 

@@ -383,8 +383,29 @@ pub struct ServiceDef {
     pub tolerations: Vec<serde_json::Value>,
     /// Time to finish requests.
     pub termination_grace: Option<Span>,
+    /// Time that the longest answer takes.
+    pub longest_generation: Option<Span>,
+    /// What its startup probe asks for.
+    pub first_generation: Option<WarmUpDef>,
     /// Volumes, in Kubernetes' words.
     pub volumes: Vec<Located<serde_json::Value>>,
+}
+
+/// One answer that a server is asked for before its pod is ready, as written.
+#[derive(Clone, Debug)]
+pub struct WarmUpDef {
+    /// Where it stands.
+    pub place: Place,
+    /// What serves.
+    pub preset: Option<String>,
+    /// Path that is posted to.
+    pub path: Option<Located<String>>,
+    /// What is posted.
+    pub body: Option<Located<String>>,
+    /// Time for the answer.
+    pub timeout: Option<Span>,
+    /// Program of the image that asks.
+    pub tool: Option<String>,
 }
 
 /// A container as written.

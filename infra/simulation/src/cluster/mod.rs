@@ -43,6 +43,8 @@ struct Inside {
     silent_metrics: bool,
     /// What is in the way of a rollout before it begins.
     obstacles: Vec<String>,
+    /// What the site's look tells beside them.
+    advice: Vec<String>,
     /// Why counters could not be read, if anything asks beforehand.
     blocked: Vec<String>,
     values: BTreeMap<String, Reading>,

@@ -142,6 +142,7 @@ impl Clusters for SimulatedCluster {
             .and_then(|(place, serves)| place.scaled(&serves));
         SiteSeen::Seen {
             problems,
+            advice: inside.advice.clone(),
             adopts,
             scaled,
         }

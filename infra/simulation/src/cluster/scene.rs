@@ -92,6 +92,11 @@ impl SimulatedCluster {
         self.inside().obstacles.push(problem.to_owned());
     }
 
+    /// Something is not in the way of a rollout and may cost requests, in these words.
+    pub fn advise(&self, words: &str) {
+        self.inside().advice.push(words.to_owned());
+    }
+
     /// Counters cannot be read, for this reason.
     pub fn block_metrics(&self, why: &str) {
         self.inside().blocked.push(why.to_owned());

@@ -114,7 +114,7 @@ fn waiting(pod: &Value, now: Timestamp) -> Standing {
     let reasons: Vec<&str> = all
         .filter_map(|status| status["state"]["waiting"]["reason"].as_str())
         .collect();
-    let (phase, words) = stands(pod);
+    let (phase, words) = stands(pod, None);
     let since = pod["metadata"]["creationTimestamp"]
         .as_str()
         .and_then(unix_millis)

@@ -38,6 +38,7 @@ fn seen(pods: &[Value]) -> RevisionSeen {
         &pods.iter().collect::<Vec<_>>(),
         Some(&deployment),
         "nvidia.com/gpu",
+        &Said::new(),
     )
 }
 
@@ -122,7 +123,7 @@ fn each_phase_has_its_words() {
         (ready("p"), PodPhase::Serving, "serving"),
     ];
     for (pod, phase, words) in table {
-        assert_eq!(stands(&pod), (phase, words.to_owned()));
+        assert_eq!(stands(&pod, None), (phase, words.to_owned()));
     }
 }
 
@@ -229,7 +230,7 @@ fn a_quota_that_forbids_pods_is_told() {
         "spec": {"replicas": 2},
         "status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}]},
     });
-    let seen = revision_seen(&[], Some(&deployment), "nvidia.com/gpu");
+    let seen = revision_seen(&[], Some(&deployment), "nvidia.com/gpu", &Said::new());
     assert_eq!(seen.words, "no pod can be made: exceeded quota: gpus");
 }
 

@@ -19,7 +19,8 @@ pub use ask::WorkloadFile;
 use devices::Devices;
 use pod::Seen;
 use quantity::amount;
-use terms::{items, labels, taints, text};
+pub(crate) use terms::items;
+use terms::{labels, taints, text};
 
 /// Why a snapshot or a workload cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -43,12 +43,16 @@ pub(crate) fn sited(draft: &mut Draft, id: StepId, seen: &SiteSeen) {
     let mut refused = None;
     if let SiteSeen::Seen {
         problems,
+        advice,
         adopts,
         scaled,
     } = seen
         && problems.is_empty()
         && rollout.lacks_site()
     {
+        for words in advice {
+            draft.note(Did::Foreseen, words.clone());
+        }
         adopt::found(&mut rollout, adopts.as_deref());
         autoscaler::found(&mut rollout, scaled.as_ref());
     }

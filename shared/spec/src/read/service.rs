@@ -1,7 +1,7 @@
 //! The `service` section.
 
 use super::{count, env, plain, raw, span, text, texts};
-use crate::definition::{ContainerDef, HealthDef, ServiceDef};
+use crate::definition::{ContainerDef, HealthDef, ServiceDef, WarmUpDef};
 use crate::yaml::{Node, to_json};
 
 pub(crate) fn service(node: &Node) -> Option<ServiceDef> {
@@ -25,8 +25,21 @@ pub(crate) fn service(node: &Node) -> Option<ServiceDef> {
             .collect(),
         tolerations: list("tolerations").iter().map(|item| to_json(item)).collect(),
         termination_grace: span(spec, "termination_grace"),
+        longest_generation: span(spec, "longest_generation"),
+        first_generation: spec.get("first_generation").map(warm_up),
         volumes: raw(spec, "volumes"),
     })
+}
+
+fn warm_up(node: &Node) -> WarmUpDef {
+    WarmUpDef {
+        place: node.place.clone(),
+        preset: plain(node, "preset"),
+        path: text(node, "path"),
+        body: text(node, "body"),
+        timeout: span(node, "timeout"),
+        tool: plain(node, "tool"),
+    }
 }
 
 fn container(node: &Node) -> Option<ContainerDef> {

@@ -17,6 +17,7 @@ mod stages;
 mod strategy;
 mod template;
 mod variants;
+mod warm_up;
 
 use std::collections::BTreeMap;
 

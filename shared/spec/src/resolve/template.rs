@@ -10,6 +10,7 @@ use super::manifest::complaint;
 use super::pod::{self, Settings};
 use super::rollout::DEFAULT_WARM;
 use super::rules::refusals;
+use super::warm_up;
 use crate::definition::{ContainerDef, Definition, EnvironmentDef, HealthDef, RolloutDef, ServiceDef};
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::render::short;
@@ -18,6 +19,8 @@ use crate::variables::{Names, Use, Variables};
 
 /// A pod that is told to stop may finish its requests for this long.
 const DEFAULT_GRACE: Span = Span::seconds(60);
+/// What a pod needs to leave beside its longest answer: 5 s in which it is still asked, and time for its process to end.
+const BESIDE_GENERATION: Span = Span::seconds(15);
 /// Time between two probes when nobody says otherwise; Kubernetes' own default.
 const DEFAULT_INTERVAL: Span = Span::seconds(10);
 /// A probe has failed after this time; Kubernetes' own default.
@@ -100,7 +103,7 @@ impl Origin<'_> {
             )
         };
         let containers: Vec<Value> = service.containers.iter().enumerate().map(one).collect();
-        let grace = service.termination_grace.unwrap_or(DEFAULT_GRACE);
+        let grace = grace(service, sink);
         let mut spec = Map::new();
         spec.insert("containers".into(), Value::Array(containers));
         spec.insert("terminationGracePeriodSeconds".into(), json!(seconds(grace)));
@@ -195,7 +198,18 @@ impl Origin<'_> {
             warm_within,
             sink,
         );
-        if index == 0 && container.health.is_empty() {
+        let asked = service.first_generation.as_ref().filter(|_| index == 0);
+        if let Some(asked) = asked {
+            let mut put =
+                |text: &Option<Located<String>>| text.as_ref().map(|text| field.put(text, Use::Field, sink));
+            let written = [put(&asked.path), put(&asked.body)];
+            if let Some(mut probe) = warm_up::probe(asked, serving_port(service), written, sink) {
+                let interval = container.health.first().and_then(|health| health.interval);
+                patient(&mut probe, interval, warm_within);
+                out.insert("startupProbe".into(), probe);
+            }
+        }
+        if index == 0 && container.health.is_empty() && asked.is_none() {
             let found = format!("container `{}` has no healthChecks", short(&container.name.value));
             let help = "without one, a pod counts as warm as soon as its process runs";
             sink.push(Diagnostic::warning(&container.name.place, found).help(help));
@@ -297,21 +311,44 @@ fn probes(
         let found = format!("path `{}`", short(&health.path.value));
         sink.push(Diagnostic::error(&health.path.place, found).expected("one that begins with `/`"));
     }
-    let interval = seconds(health.interval.unwrap_or(DEFAULT_INTERVAL));
-    let patience = seconds(warm_within.max(DEFAULT_WARM));
-    let often = interval.min(STARTUP_PERIOD_S);
-    let mut startup = probe(health, port, often);
-    startup["failureThreshold"] = json!(patience.div_ceil(often));
+    let (mut startup, mut ready) = (probe(health, port), probe(health, port));
+    patient(&mut startup, health.interval, warm_within);
+    ready["periodSeconds"] = json!(seconds(health.interval.unwrap_or(DEFAULT_INTERVAL)));
     out.insert("startupProbe".into(), startup);
-    out.insert("readinessProbe".into(), probe(health, port, interval));
+    out.insert("readinessProbe".into(), ready);
 }
 
-fn probe(health: &HealthDef, port: u16, period_s: u64) -> Value {
+fn probe(health: &HealthDef, port: u16) -> Value {
     json!({
         "httpGet": {"path": health.path.value, "port": health.port.unwrap_or(port)},
-        "periodSeconds": period_s,
         "timeoutSeconds": seconds(health.timeout.unwrap_or(DEFAULT_TIMEOUT)),
     })
+}
+
+/// Asks often, and for as long as the rollout waits.
+fn patient(startup: &mut Value, interval: Option<Span>, warm_within: Span) {
+    let often = seconds(interval.unwrap_or(DEFAULT_INTERVAL)).min(STARTUP_PERIOD_S);
+    let patience = seconds(warm_within.max(DEFAULT_WARM));
+    startup["periodSeconds"] = json!(often);
+    startup["failureThreshold"] = json!(patience.div_ceil(often));
+}
+
+/// How long a pod may finish its requests: as written, else for its longest answer.
+fn grace(service: &ServiceDef, sink: &mut Sink) -> Span {
+    let needed = service
+        .longest_generation
+        .map(|longest| longest + BESIDE_GENERATION);
+    let Some(written) = service.termination_grace else {
+        return needed.unwrap_or(DEFAULT_GRACE);
+    };
+    if let Some(needed) = needed.filter(|needed| written < *needed) {
+        let name = short(&service.name.value);
+        let found =
+            format!("service `{name}` gives a pod {written} to end, and its longest answer needs {needed}");
+        let help = "a drain cuts answers that take longer; leave `termination_grace` out, so that it follows from `longest_generation`";
+        sink.push(Diagnostic::warning(&service.name.place, found).help(help));
+    }
+    written
 }
 
 /// Whole seconds as Kubernetes takes them, at least one.

@@ -49,14 +49,44 @@ const SERVICE_SPEC: &[Key] = &[
     Key::new(
         "termination_grace",
         &Span(true),
-        "How long a pod that is told to stop may finish its requests; 60s without it.",
+        "How long a pod that is told to stop may finish its requests; without it what `longest_generation` needs, or 60s.",
+    ),
+    Key::new(
+        "longest_generation",
+        &Span(true),
+        "How long the longest answer takes; a pod that is told to stop has 15s more, unless `termination_grace` says otherwise.",
     ),
     Key::new("volumes", &List(&Kubernetes), "Volumes of the pod."),
+    Key::new(
+        "first_generation",
+        &Object(FIRST_GENERATION),
+        "One answer that the first container's startup probe asks for: a pod is Ready once it has generated.",
+    ),
 ];
 
 const ENDPOINT: &[Key] = &[
     Key::new("port", &PORT, "Port."),
     Key::new("path", &Text, "Path, beginning with `/`."),
+];
+
+const FIRST_GENERATION: &[Key] = &[
+    Key::new(
+        "preset",
+        &Choice(&["vllm", "sglang", "triton"]),
+        "What serves: gives path and body, of which Triton needs the `path`.",
+    ),
+    Key::new("path", &Text, "Path that is posted to, beginning with `/`."),
+    Key::new("body", &Text, "JSON that is posted."),
+    Key::new(
+        "timeout",
+        &Span(true),
+        "How long the answer may take; 60s without it.",
+    ),
+    Key::new(
+        "tool",
+        &Choice(&["python3", "curl"]),
+        "Program of the image that asks; python3 without it.",
+    ),
 ];
 
 const CONTAINER: &[Key] = &[

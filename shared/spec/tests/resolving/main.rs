@@ -10,6 +10,7 @@ mod commands;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod manifests;
+mod pods;
 mod releases;
 mod replicas;
 mod strategies;

@@ -157,7 +157,7 @@ async fn rights_that_are_missing_and_a_pod_that_is_not_reached_are_told_with_the
         .map(|lack| (lack.role, lack.rights.join(", ")))
         .collect();
     let traffic = "get/create/patch/delete deployments, patch services, get/list/create/patch/delete configmaps, list/patch pods, \
-                   get/list/patch horizontalpodautoscalers, get/list/patch scaledobjects, raise traffic";
+                   get/list/patch horizontalpodautoscalers, get/list/patch scaledobjects, list events, raise traffic";
     assert_eq!(lacks[0], ("weir-traffic", traffic.to_owned()));
     let roles: Vec<&str> = lacks.iter().map(|(role, _)| *role).collect();
     // What runs steps may do so in their namespace.
