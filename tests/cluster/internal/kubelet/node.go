@@ -70,14 +70,43 @@ func (n *Node) run(ctx context.Context, k *Kubelet) error {
 	if err := n.register(ctx, k); err != nil {
 		return fmt.Errorf("cannot register node %s: %w", n.Name, err)
 	}
+	renewed := time.Now()
 	for {
-		if err := n.renew(ctx, k); err != nil && ctx.Err() == nil {
+		next := leaseRenewal
+		if err := n.renewAnew(ctx, k, renewed); err == nil {
+			renewed = time.Now()
+		} else if ctx.Err() == nil {
 			k.log.Warn("cannot renew a node's lease", "node", n.Name, "error", err)
+			next = retryPause
 		}
-		if !pause(ctx, leaseRenewal) {
+		if !pause(ctx, next) {
 			return nil
 		}
 	}
+}
+
+// renewAnew renews the lease. A node that could not for longer than it counts
+// as alive may have been given up, and its pods with it: it says anew how they
+// all stand.
+func (n *Node) renewAnew(ctx context.Context, k *Kubelet, renewed time.Time) error {
+	if err := n.renew(ctx, k); err != nil {
+		return err
+	}
+	if time.Since(renewed) < leaseSeconds*time.Second {
+		return nil
+	}
+	if err := n.register(ctx, k); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.pods {
+		if p.node == n {
+			p.anew.Store(true)
+			p.notify()
+		}
+	}
+	return nil
 }
 
 func (n *Node) register(ctx context.Context, k *Kubelet) error {

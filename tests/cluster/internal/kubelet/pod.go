@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -34,6 +35,9 @@ type pod struct {
 	doomOnce sync.Once
 	// changed asks for a status patch.
 	changed chan struct{}
+	// anew asks for one even if nothing changed: somebody else may have
+	// written another.
+	anew atomic.Bool
 
 	mu         sync.Mutex
 	latest     *v1.Pod

@@ -36,13 +36,14 @@ func (p *pod) keepStatus(over <-chan struct{}) {
 			p.kubelet.log.Error("cannot encode a pod's status", "pod", p.name, "error", err)
 			return
 		}
-		if string(body) != sent {
+		if p.anew.Swap(false) || string(body) != sent {
 			gone, err := p.patchStatus(body)
 			if gone {
 				return
 			}
 			if err != nil {
 				p.kubelet.log.Warn("cannot write a pod's status", "pod", p.name, "error", err)
+				sent = ""
 				time.Sleep(statusRetry)
 				continue
 			}
