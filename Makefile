@@ -1,7 +1,7 @@
 # What people and CI call. `make help` lists it.
 # Each of these has a cluster of its own.
 LIVE := live-variants live-strategies live-disturbed live-room live-release live-adapter live-bare
-STAGES := live-variants demo-aws demo live-strategies live-disturbed live-room live-release live-adapter live-bare cluster-check fit
+STAGES := live-variants demo-aws demo live-strategies live-room live-release live-adapter live-bare cluster-check fit
 .PHONY: help demo demo-aws local-aws soak soak-kills soak-matrix soak-streams package test doctor doctor-demo lint unit cluster cluster-check live $(LIVE) fit fit-oracle bench-judge bench bench-cold bench-cost bench-storm bench-breach plots prometheus
 
 help: ## lists the targets
@@ -25,7 +25,7 @@ demo-aws: doctor ## the functions' own programs on a local AWS: the same pushes;
 local-aws: ## the table and the queues of infra/aws/template.yaml on this machine, for functions run by hand (docs/aws.md), until Ctrl-C
 	cargo run -p weir-lambda-host --bin local-aws
 
-soak: soak-kills soak-matrix soak-streams fit-oracle ## all that takes hours, one after another, on a machine that does nothing else
+soak: soak-kills soak-matrix soak-streams live-disturbed fit-oracle ## all that takes hours, one after another, on a machine that does nothing else
 
 soak-kills: doctor ## demo-aws until KILL=1000 functions were killed and CUTS=100 reverts cut short; the API server is away for minutes
 	cargo build -p weir-functions -p weir-simulator -p weir-aws-demo --bins

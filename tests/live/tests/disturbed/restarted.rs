@@ -1,12 +1,12 @@
 //! The API server ends in the middle of a step, and another starts on what it has stored.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use weir_app::Clock;
 use weir_domain::audit::Action;
 use weir_domain::rollout::Rollout;
 use weir_live::{
-    Carriers, Sampler, Stage, WallClock, above_warm, backend, first_step_in_effect, raised_after_revert,
-    rollout,
+    Carriers, Sampler, Stage, WallClock, World, above_warm, backend, eventually, first_step_in_effect,
+    raised_after_revert, rollout,
 };
 
 use crate::alone;
@@ -83,4 +83,21 @@ async fn a_rollout_goes_on_and_comes_back_although_the_api_server_ends_meanwhile
     load.expect_nothing_lost("and back").await;
     drop(load);
     stage.clear().await;
+    until_routes_are_taken().await;
+}
+
+/// The gateway's controller takes its time to find the API server again; until then it knows no new namespace.
+async fn until_routes_are_taken() {
+    let world = World::new("restarted-after").await;
+    eventually("the gateway takes a new route", async || {
+        let route = world.admin.get(&world.route_path()).await.ok();
+        let conditions = route["status"]["parents"][0]["conditions"].as_array();
+        let accepted = |condition: &Value| condition["type"] == "Accepted" && condition["status"] == "True";
+        match conditions.is_some_and(|all| all.iter().any(accepted)) {
+            true => Ok(()),
+            false => Err(route["status"].to_string()),
+        }
+    })
+    .await;
+    world.clear().await;
 }

@@ -16,4 +16,3 @@ mod rights;
 mod rollout;
 mod site;
 mod storm;
-mod warm_up;
