@@ -281,6 +281,15 @@ impl World {
         ])
     }
 
+    /// Waits until users are answered by a version.
+    pub async fn until_answered(&self, version: &str) {
+        eventually("users are answered", async || match self.ask().await {
+            Ok(answered) if answered == version => Ok(()),
+            other => Err(format!("{other:?}, not {version}")),
+        })
+        .await;
+    }
+
     /// The version that answers one request through the gateway.
     ///
     /// # Errors

@@ -29,9 +29,7 @@ pub(super) fn borrowing(lending: &Lending<'_>) -> Result<Plan, String> {
 mod tests {
     use super::*;
     use crate::budget::Floor;
-    use crate::ladder::Load;
-    use crate::rollout::plan;
-    use crate::rollout::testing::{asks_for, pool, rule, sides};
+    use crate::rollout::testing::{asks_for, lent, rule, sides};
     use crate::units::Weight;
 
     fn made(beside: u64, stable: u32, full: u32, weights: &[u8]) -> Result<Plan, String> {
@@ -45,15 +43,7 @@ mod tests {
         full: u32,
         weights: &[u8],
     ) -> Result<Plan, String> {
-        let rule = rule(weights, full);
-        borrowing(&Lending {
-            roomy: &plan(&rule, Some(stable)),
-            rule: &rule,
-            stable,
-            room: pool(beside, stable),
-            load: Load::default(),
-            floor,
-        })
+        lent(borrowing, &rule(weights, full), floor, beside, stable)
     }
 
     #[test]

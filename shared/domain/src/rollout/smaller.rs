@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use crate::budget::Floor;
     use crate::ladder::Load;
-    use crate::rollout::testing::{asks_for, pool, rule, rule_of, sides};
+    use crate::rollout::testing::{asks_for, lent, pool, rule, rule_of, sides};
     use crate::rollout::{StepKind, plan};
     use crate::strategy::{Shadow, Strategy};
 
@@ -99,15 +99,7 @@ mod tests {
         full: u32,
         weights: &[u8],
     ) -> Result<Plan, String> {
-        let rule = rule(weights, full);
-        smaller(&Lending {
-            roomy: &plan(&rule, Some(stable)),
-            rule: &rule,
-            stable,
-            room: pool(beside, stable),
-            load: Load::default(),
-            floor,
-        })
+        lent(smaller, &rule(weights, full), floor, beside, stable)
     }
 
     #[test]

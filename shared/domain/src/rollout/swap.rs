@@ -73,10 +73,9 @@ pub(super) fn swapping(lending: &Lending<'_>) -> Result<Plan, String> {
 mod tests {
     use super::*;
     use crate::budget::Floor;
-    use crate::ladder::Load;
     use crate::pipeline::RolloutRule;
-    use crate::rollout::testing::{asks_for, pool, rule, rule_of, sides};
-    use crate::rollout::{StepKind, plan};
+    use crate::rollout::StepKind;
+    use crate::rollout::testing::{asks_for, lent, rule, rule_of, sides};
     use crate::strategy::{Rolling, Strategy};
     use crate::units::Weight;
 
@@ -85,14 +84,7 @@ mod tests {
     }
 
     fn made_within(floor: Floor, rule: &RolloutRule, beside: u64, stable: u32) -> Result<Plan, String> {
-        swapping(&Lending {
-            roomy: &plan(rule, Some(stable)),
-            rule,
-            stable,
-            room: pool(beside, stable),
-            load: Load::default(),
-            floor,
-        })
+        lent(swapping, rule, floor, beside, stable)
     }
 
     fn made(beside: u64, stable: u32, full: u32, weights: &[u8]) -> Result<Plan, String> {

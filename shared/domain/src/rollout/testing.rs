@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::plan::Plan;
+use super::lending::Lending;
+use super::plan::{Plan, plan};
 use crate::budget::Floor;
-use crate::ladder::{Place, Room};
+use crate::ladder::{Load, Place, Room};
 use crate::pipeline::{RolloutRule, Strategy};
 
 /// A canary with these steps of ten minutes, of a service with so many replicas of one GPU.
@@ -47,6 +48,24 @@ pub(crate) fn pool(beside: u64, stable: u32) -> Room {
         beside,
         places: (1..=u64::from(stable)).map(place).collect(),
     }
+}
+
+/// What one way to lend makes of a rule beside so many stable replicas.
+pub(super) fn lent(
+    by: fn(&Lending<'_>) -> Result<Plan, String>,
+    rule: &RolloutRule,
+    floor: Floor,
+    beside: u64,
+    stable: u32,
+) -> Result<Plan, String> {
+    by(&Lending {
+        roomy: &plan(rule, Some(stable)),
+        rule,
+        stable,
+        room: pool(beside, stable),
+        load: Load::default(),
+        floor,
+    })
 }
 
 /// What a budget asks for.

@@ -6,7 +6,7 @@ use weir_domain::ids::{RunId, ServiceName};
 use weir_domain::rollout::Phase;
 use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
-use weir_live::{Host, Load, Mix, Sampler, Shape, World, change_rules, eventually, rollout};
+use weir_live::{Host, Load, Mix, Sampler, Shape, World, change_rules, rollout};
 
 use crate::alone;
 use crate::nodes::{foreign, holds, leaves, open_all, shrink_pool};
@@ -44,11 +44,7 @@ impl Service {
     }
 
     async fn users(&self) -> Load {
-        eventually("users are answered", async || match self.world.ask().await {
-            Ok(version) if version == "v1" => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
+        self.world.until_answered("v1").await;
         Load::start(&self.world.host(), Mix::of(RPS)).await
     }
 

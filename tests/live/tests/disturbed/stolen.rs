@@ -5,7 +5,7 @@ use std::sync::Arc;
 use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::seen::PodPhase;
-use weir_live::{Host, Load, Mix, Sampler, Shape, ShiftedClock, World, eventually, rollout};
+use weir_live::{Host, Load, Mix, Sampler, Shape, ShiftedClock, World, rollout};
 
 use crate::alone;
 use crate::nodes::{foreign, holds, leaves, open_all, shrink_pool};
@@ -31,11 +31,7 @@ async fn a_place_that_a_foreign_pod_takes_is_told_and_stable_is_whole_again_once
     let first = pushed("v1").await;
     let run = host.until("the first release", &first, Run::is_over).await;
     assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
-    eventually("users are answered", async || match world.ask().await {
-        Ok(version) if version == "v1" => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    world.until_answered("v1").await;
     let load = Load::start(&world.host(), Mix::of(RPS)).await;
     let sampler = Sampler::start(&world);
 

@@ -61,11 +61,7 @@ impl Both {
 
     async fn expect_serving(&self, version: &str) {
         for world in &self.worlds {
-            eventually("users are answered", async || match world.ask().await {
-                Ok(answered) if answered == version => Ok(()),
-                other => Err(format!("{other:?}, not {version}")),
-            })
-            .await;
+            world.until_answered(version).await;
         }
     }
 

@@ -85,11 +85,7 @@ impl Trip {
         let first = self.roll_out(&host, &world, "v1").await;
         let run = host.until("the first release", &first, Run::is_over).await;
         assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
-        eventually("users are answered", async || match world.ask().await {
-            Ok(version) if version == "v1" => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
+        world.until_answered("v1").await;
         let load = Load::start(&world.host(), Mix::of(RPS)).await;
 
         // There: the candidate grows in the places of stable.
