@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,9 +97,87 @@ impl fmt::Display for Span {
     }
 }
 
+/// What keeps a text from being a span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotASpan {
+    /// It is not numbers that each have a unit.
+    Shape,
+    /// A unit is none of ms, s, m, h, d and w.
+    Unit,
+    /// It is longer than can be counted.
+    TooLong,
+}
+
+impl FromStr for Span {
+    type Err = NotASpan;
+
+    /// Whole numbers with a unit each: `10m`, `1h30m`, `1h 30m`, `500ms`.
+    fn from_str(text: &str) -> Result<Self, NotASpan> {
+        let mut rest = text.trim();
+        let mut total: u64 = 0;
+        if rest.is_empty() {
+            return Err(NotASpan::Shape);
+        }
+        while !rest.is_empty() {
+            let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
+            let (unit, after) = split_where(after, |c| !c.is_ascii_lowercase());
+            if number.is_empty() {
+                return Err(NotASpan::Shape);
+            }
+            let unit = unit_ms(unit).ok_or(NotASpan::Unit)?;
+            let part = number.parse().ok().and_then(|n: u64| n.checked_mul(unit));
+            total = part
+                .and_then(|part| total.checked_add(part))
+                .ok_or(NotASpan::TooLong)?;
+            rest = after.trim_start();
+        }
+        Ok(Self(total))
+    }
+}
+
+fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
+/// Milliseconds of a unit of time: ms, s, m, h, d or w.
+pub fn unit_ms(unit: &str) -> Option<u64> {
+    Some(match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 7 * 86_400_000,
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_with_units_are_a_span() {
+        let table = [
+            ("10s", Ok(10_000)),
+            ("500ms", Ok(500)),
+            ("1h2m3s4ms", Ok(3_723_004)),
+            (" 1h 30m ", Ok(5_400_000)),
+            ("1w", Ok(604_800_000)),
+            ("0s", Ok(0)),
+            ("", Err(NotASpan::Shape)),
+            ("s", Err(NotASpan::Shape)),
+            ("-1s", Err(NotASpan::Shape)),
+            ("1.5h", Err(NotASpan::Unit)),
+            ("10", Err(NotASpan::Unit)),
+            ("10y", Err(NotASpan::Unit)),
+            ("99999999999999999999s", Err(NotASpan::TooLong)),
+            ("18446744073709551615w", Err(NotASpan::TooLong)),
+        ];
+        for (text, span) in table {
+            assert_eq!(text.parse(), span.map(Span), "{text}");
+        }
+    }
 
     #[test]
     fn spans_read_in_two_units_at_most() {

@@ -1,6 +1,6 @@
 //! Words of a condition and where they begin, in characters.
 
-use crate::shape::unit_ms;
+use weir_domain::time::unit_ms;
 
 /// What a word is.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ mod values;
 pub(crate) use check::check;
 pub(crate) use check::is_variable_name;
 pub(crate) use sections::{ISOLATION, SECTIONS};
-pub(crate) use values::{parse_chance, parse_percent, parse_span, unit_ms};
+pub(crate) use values::{parse_chance, parse_percent, parse_span};
 
 pub use reference::reference;
 pub use schema::schema;

@@ -1,47 +1,20 @@
 //! Values with a unit.
 
 use weir_domain::judge::Alpha;
-use weir_domain::time::Span;
+use weir_domain::time::{NotASpan, Span};
 
-/// The longest time that a definition may ask for, in milliseconds: a year.
-const LONGEST: u64 = 366 * 86_400_000;
+/// The longest time that a definition may ask for: a year.
+const LONGEST: Span = Span::hours(366 * 24);
 
-/// A length of time: `10m`, `1h30m`, `1h 30m`, `500ms`. Units: w, d, h, m, s, ms.
+/// A length of time as a definition may ask for: a year at most.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
     let wanted = "a time with a unit, for example 30s, 10m, 24h or 7d";
-    let mut rest = text.trim();
-    let mut total: u64 = 0;
-    if rest.is_empty() {
-        return Err(wanted.into());
+    match text.parse() {
+        Ok(span) if span <= LONGEST => Ok(span),
+        Ok(_) | Err(NotASpan::TooLong) => Err("a time of a year at most".to_owned()),
+        Err(NotASpan::Unit) => Err(format!("{wanted} (units: ms, s, m, h, d, w)")),
+        Err(NotASpan::Shape) => Err(wanted.to_owned()),
     }
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, after) = rest.split_at(digits);
-        let letters = after.len() - after.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
-        let (unit, after) = after.split_at(letters);
-        let number: u64 = number.parse().map_err(|_| wanted.to_owned())?;
-        let factor = unit_ms(unit).ok_or_else(|| format!("{wanted} (units: ms, s, m, h, d, w)"))?;
-        total = number
-            .checked_mul(factor)
-            .and_then(|part| total.checked_add(part))
-            .filter(|sum| *sum <= LONGEST)
-            .ok_or("a time of a year at most")?;
-        rest = after.trim_start();
-    }
-    Ok(Span::millis(total))
-}
-
-/// Milliseconds of a unit of time.
-pub(crate) fn unit_ms(unit: &str) -> Option<u64> {
-    Some(match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 7 * 86_400_000,
-        _ => return None,
-    })
 }
 
 /// A percentage: `5`, `98.5`, `70%`.
