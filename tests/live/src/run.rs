@@ -236,7 +236,6 @@ impl Shape {
                         "name": "server",
                         "image": format!("{SIMULATOR}:{version}"),
                         "env": [
-                            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
                             {"name": "MODEL_JSON", "value": model.to_string()},
                         ],
                         "envFrom": [{"configMapRef": {"name": "settings"}}],

@@ -16,3 +16,4 @@ mod rights;
 mod rollout;
 mod site;
 mod storm;
+mod warm_up;

@@ -1,6 +1,6 @@
-//! One GPU pod: serves a model that behaves as its file says, on the pod's own address.
+//! One GPU pod: serves a model that behaves as its file says.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -14,13 +14,9 @@ const STOPPED: i32 = 143;
 #[derive(Parser)]
 #[command(version, about = "An inference server that behaves as a model file says")]
 struct Args {
-    /// Address and port to bind; without it, the pod's address and port
+    /// Address and port to bind; without it, the port on every address, as inference servers do
     #[arg(long, env = "LISTEN")]
     listen: Option<SocketAddr>,
-    /// The pod's own address; without it, that of its host name, which Kubernetes writes into every pod
-    #[arg(long, env = "POD_IP")]
-    pod_ip: Option<IpAddr>,
-    /// Port on the pod's own address
     #[arg(long, env = "PORT", default_value_t = 8000)]
     port: u16,
     /// Model file (JSON)
@@ -35,18 +31,9 @@ struct Args {
 }
 
 impl Args {
-    fn address(&self) -> Result<SocketAddr> {
-        let address = match (self.listen, self.pod_ip) {
-            (Some(address), _) => address,
-            (None, Some(ip)) => SocketAddr::new(ip, self.port),
-            (None, None) => own_address(self.port)?,
-        };
-        // Many pods share a network namespace here, each with its own address: one that binds them all would
-        // answer for the others.
-        if address.ip().is_unspecified() {
-            bail!("{address} would bind every address of the machine; give the pod's own");
-        }
-        Ok(address)
+    fn address(&self) -> SocketAddr {
+        let port = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port));
+        self.listen.unwrap_or(port)
     }
 
     fn model(&self) -> Result<Model> {
@@ -60,22 +47,10 @@ impl Args {
     }
 }
 
-/// The address of this pod's host name.
-fn own_address(port: u16) -> Result<SocketAddr> {
-    let name = std::fs::read_to_string("/etc/hostname").context("give --listen or --pod-ip")?;
-    let mut addresses = (name.trim(), port).to_socket_addrs().with_context(|| {
-        format!(
-            "host name {} has no address; give --listen or --pod-ip",
-            name.trim()
-        )
-    })?;
-    addresses.next().context("give --listen or --pod-ip")
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let (address, model) = (args.address()?, args.model()?);
+    let (address, model) = (args.address(), args.model()?);
     let simulator = Simulator::bind(address, model)
         .await
         .with_context(|| format!("could not bind {address}"))?;
