@@ -13,7 +13,7 @@ use weir_live::{Role, SIMULATOR, World, eventually};
 
 /// Longest that any of it may take on a machine that has other things to do.
 const LONGEST: Span = Span::minutes(1);
-/// A server that binds the pod's own address: here all pods share a network.
+/// What answers in an image that has no httpd.
 const SERVE: &str = r#"weir-simulator --port 8080 --model-json '{"version":"probe","warm_up_generations":0,"load_seconds":0.0}'"#;
 
 fn probe(world: &World) -> Probe {
