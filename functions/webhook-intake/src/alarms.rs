@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 use weir_alarms::{Refused, Told, Verified, authenticate, read, vouched};
 use weir_app::door::{Request, Response};
-use weir_app::{Engine, Headers, Secret};
+use weir_app::{Engine, Headers, Secret, with_causes};
 use weir_domain::Reply;
 use weir_domain::event::{Alarm, Event};
 use weir_domain::ids::LaneKey;
 
 use crate::intake::problem;
-use crate::patience::chain;
 
 /// The door for alarms. What comes through it can only send traffic back.
 #[derive(Clone)]
@@ -42,7 +41,7 @@ impl Alarms {
         let told = match read(verified) {
             Ok(told) => told,
             Err(error) => {
-                let why = chain(&error);
+                let why = with_causes(&error);
                 tracing::warn!(why, "an alarm cannot be read");
                 return problem(400, &why);
             }
@@ -68,7 +67,7 @@ impl Alarms {
     async fn raised(&self, lane: &LaneKey, alarm: Alarm) -> Result<Reply, String> {
         let store = &self.engine.ports.store;
         let lanes = store.lanes(std::slice::from_ref(lane)).await;
-        let lanes = lanes.map_err(|error| chain(&error))?;
+        let lanes = lanes.map_err(|error| with_causes(&error))?;
         let Some(mover) = lanes.into_iter().find_map(|(lane, _)| lane.mover) else {
             return Ok(Reply::Refused(format!("nothing is being rolled out to {lane}")));
         };
@@ -77,7 +76,7 @@ impl Alarms {
             alarm,
         };
         let handled = self.engine.handle(&mover.run, &event).await;
-        let handled = handled.map_err(|error| chain(&error))?;
+        let handled = handled.map_err(|error| with_causes(&error))?;
         Ok(handled
             .reply
             .unwrap_or_else(|| Reply::Refused("nothing followed from it".into())))

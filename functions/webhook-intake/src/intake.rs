@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use weir_app::door::{Request, Response};
-use weir_app::{Engine, Start, StartError, Started};
+use weir_app::{Engine, Start, StartError, Started, with_causes};
 use weir_domain::ids::{Commit, PushKey};
 use weir_domain::people::{Actor, Identity};
 use weir_domain::run::{Cause, Repository};
 use weir_github::{Delivery, DeliveryError, Event, GitRef, Headers, Key, Push, Refused, delivery, verify};
 
 use crate::matching::matching;
-use crate::patience::{Patience, Trouble, chain};
+use crate::patience::{Patience, Trouble};
 use crate::prepare::{At, Chosen, Prepared, prepare};
 
 /// Stands for a pusher whom the payload does not name; no GitHub login looks like this.
@@ -52,7 +52,7 @@ impl Intake {
                 problem(401, "unauthorized")
             }
             Err(error) => {
-                let why = chain(&error);
+                let why = with_causes(&error);
                 let delivery = headers.first("x-github-delivery").unwrap_or(NOBODY);
                 tracing::warn!(github.delivery = ?delivery, why, "a signed delivery cannot be read");
                 problem(400, &why)
@@ -191,7 +191,7 @@ pub(crate) async fn start(
     };
     let started = patience.ask(|| engine.start(start.clone())).await;
     started.map_err(|trouble: Trouble<StartError>| match trouble {
-        Trouble::Lasting(error) => chain(&error),
+        Trouble::Lasting(error) => with_causes(&error),
         Trouble::Late(said) => said,
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
-use weir_app::{Classified, Retry};
+use weir_app::{Classified, Retry, with_causes};
 
 /// The whole of reading and starting. GitHub waits 10 s and never delivers again by itself; the rest is for the way
 /// there and back, and for a cold start.
@@ -57,7 +57,7 @@ impl Patience {
                 Retry::After(span) => Duration::from_millis(span.0),
                 Retry::Now | Retry::Conflict => Duration::ZERO,
             };
-            said = chain(&error);
+            said = with_causes(&error);
             let next = Instant::now() + pause.max(wanted);
             if next >= self.until {
                 return Err(Trouble::Late(said));
@@ -66,18 +66,6 @@ impl Patience {
             pause *= 2;
         }
     }
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weir_app::{Source, SourceError};
+use weir_app::{Source, SourceError, with_causes};
 use weir_domain::Refused;
 use weir_domain::ids::{Commit, PushKey};
 use weir_domain::people::Group;
@@ -11,7 +11,7 @@ use weir_domain::run::Repository;
 use weir_github::{Answer, GitRef};
 use weir_spec::{Definition, Diagnostic, ResourceFiles, Scope, Severity, SourceFile, Variables};
 
-use crate::patience::{Patience, Trouble, chain};
+use crate::patience::{Patience, Trouble};
 
 /// Names the run of a definition whose pipelines cannot be read.
 pub const UNNAMED: &str = ".weir";
@@ -71,7 +71,9 @@ pub(crate) async fn prepare(
         Ok(files) if files.is_empty() => return Ok(None),
         Ok(files) => files,
         Err(Trouble::Late(said)) => return Err(said),
-        Err(Trouble::Lasting(error)) => return Ok(Some(Prepared::unnamed(Vec::new(), at, chain(&error)))),
+        Err(Trouble::Lasting(error)) => {
+            return Ok(Some(Prepared::unnamed(Vec::new(), at, with_causes(&error))));
+        }
     };
     // References may point to manifests that were not fetched yet: with those, the whole is judged below.
     let first = weir_spec::load(&files, Scope::OneFile);
@@ -84,7 +86,9 @@ pub(crate) async fn prepare(
     let resources = match manifests(source, patience, at, &first.definition, &files).await {
         Ok(resources) => resources,
         Err(Trouble::Late(said)) => return Err(said),
-        Err(Trouble::Lasting(error)) => return Ok(Some(Prepared::refused(groups, answers, &chain(&error)))),
+        Err(Trouble::Lasting(error)) => {
+            return Ok(Some(Prepared::refused(groups, answers, &with_causes(&error))));
+        }
     };
     let loaded = weir_spec::load_with(&files, &resources, Scope::Whole);
     if loaded.is_valid() {

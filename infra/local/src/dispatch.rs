@@ -12,13 +12,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
-use weir_app::{Clock, HandleError, Store};
+use weir_app::{Clock, HandleError, Store, with_causes};
 use weir_domain::Duty;
 use weir_domain::ids::RunId;
 use weir_domain::time::{Span, Timestamp};
 
 use crate::queue::{Line, LocalQueue};
-use crate::words::chain;
 
 /// Looks at once, per duty. They wait for clusters most of the time.
 const WORKERS: usize = 16;
@@ -127,7 +126,7 @@ impl Worker {
     fn ended(&mut self, line: &Line, end: Result<(Id, Outcome), JoinError>) {
         let (id, why) = match end {
             Ok((id, Ok(Ok(())))) => (id, None),
-            Ok((id, Ok(Err(error)))) => (id, Some(chain(&error))),
+            Ok((id, Ok(Err(error)))) => (id, Some(with_causes(&error))),
             Ok((id, Err(_))) => (id, Some("it took too long and was broken off".to_owned())),
             Err(error) => (error.id(), Some(panic_words(error))),
         };
@@ -174,7 +173,7 @@ async fn bring(queue: &LocalQueue, store: &dyn Store, until: Timestamp) {
         Ok(due) => due
             .into_iter()
             .for_each(|lookout| queue.line(lookout.duty).offer(&lookout.run, lookout.at)),
-        Err(error) => tracing::error!(why = chain(&error), "the store could not say what is due"),
+        Err(error) => tracing::error!(why = with_causes(&error), "the store could not say what is due"),
     }
 }
 

@@ -17,7 +17,6 @@ mod protocol;
 mod queue;
 mod store;
 mod view;
-mod words;
 
 pub use dispatch::{Look, Looked, sweep, work};
 pub use host::up;

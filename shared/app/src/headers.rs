@@ -36,6 +36,13 @@ impl Headers {
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map(|(_, v)| v.trim())
     }
+
+    /// What the body says it is, in lower case and without parameters; empty where nothing is said.
+    pub fn media_type(&self) -> String {
+        let said = self.first("content-type").unwrap_or_default();
+        let kind = said.split(';').next().unwrap_or_default();
+        kind.trim().to_ascii_lowercase()
+    }
 }
 
 #[cfg(test)]
@@ -48,5 +55,13 @@ mod tests {
         assert_eq!(headers.first("x-github-event"), Some("push"));
         assert_eq!(headers.all("X-a"), ["1", "2"]);
         assert_eq!(headers.first("x-b"), None);
+    }
+
+    #[test]
+    fn a_media_type_is_without_parameters() {
+        let of = |said| Headers::from_pairs([("Content-Type", said)]).media_type();
+        assert_eq!(of("Application/JSON; charset=utf-8"), "application/json");
+        assert_eq!(of(" text/plain ;"), "text/plain");
+        assert_eq!(Headers::default().media_type(), "");
     }
 }

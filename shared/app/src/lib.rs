@@ -9,6 +9,7 @@
 //! performed at once by whoever may, and again by the next who looks, until it is settled. So a crash anywhere costs
 //! time and nothing else (invariants 6 to 8).
 
+mod causes;
 mod changed;
 pub mod door;
 mod engine;
@@ -16,6 +17,7 @@ mod experiment;
 mod hand;
 mod headers;
 mod machine;
+pub mod names;
 mod perform;
 mod ports;
 mod retry;
@@ -26,6 +28,7 @@ mod store;
 mod together;
 mod undo;
 
+pub use causes::with_causes;
 pub use engine::{Engine, HandleError, Handled};
 pub use headers::Headers;
 pub use machine::{RandomIds, SystemClock};

@@ -16,7 +16,7 @@ pub enum Retry {
 }
 
 /// An error that knows what to do about it.
-pub trait Classified: std::error::Error {
+pub trait Classified: std::error::Error + 'static {
     /// What to do.
     fn retry(&self) -> Retry;
 }

@@ -11,7 +11,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use weir_app::Together;
+use weir_app::{Together, with_causes};
 
 use crate::fault::{Fault, NO_KIND, sort};
 use crate::names;
@@ -306,13 +306,13 @@ impl Api {
                         self.doubt(Doubt::Place);
                     }
                 })
-                .map_err(|error| NoAnswer::Away(words(&error)))?;
+                .map_err(|error| NoAnswer::Away(with_causes(&error)))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, limit).collect().await.map_err(|error| {
                 if error.is::<http_body_util::LengthLimitError>() {
                     NoAnswer::TooLarge
                 } else {
-                    NoAnswer::Away(words(error.as_ref()))
+                    NoAnswer::Away(with_causes(error.as_ref()))
                 }
             })?;
             let body = body.to_bytes();
@@ -352,20 +352,6 @@ fn never_connected(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Whether an answer is the API server's own, and not that of a pod behind its proxy.
 pub(crate) fn is_status(said: &Value) -> bool {
     said["kind"] == "Status" && said["apiVersion"] == "v1"
-}
-
-/// An error with its causes: the innermost says what happened.
-fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut at = Some(error);
-    while let Some(error) = at {
-        let text = error.to_string();
-        if parts.last().is_none_or(|last| !last.contains(&text)) {
-            parts.push(text);
-        }
-        at = error.source();
-    }
-    parts.join(": ")
 }
 
 /// Text as part of a query.

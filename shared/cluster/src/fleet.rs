@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use weir_app::{Clock, Clusters, EffectError, Scenery, VariantScenery};
+use weir_app::{Clock, Clusters, EffectError, Scenery, VariantScenery, with_causes};
 use weir_domain::effect::Effect;
 use weir_domain::ids::{ClusterName, StepId};
 use weir_domain::pipeline::{Plugin, RolloutRule, Strategy};
@@ -98,8 +98,8 @@ impl Fleet {
         let object = format!("cluster {cluster}");
         self.api(cluster).await.map_err(|error| match error {
             // Who gives passes may be away, or the cluster be on its way.
-            ConnectError::Gate { .. } => EffectError::later("enter", object, chain(&error)),
-            _ => EffectError::never("enter", object, chain(&error)),
+            ConnectError::Gate { .. } => EffectError::later("enter", object, with_causes(&error)),
+            _ => EffectError::never("enter", object, with_causes(&error)),
         })
     }
 }
@@ -110,17 +110,6 @@ fn wrong_step(run: &Run, step: StepId) -> EffectError {
         format!("step {step} of run {}", run.id),
         "it is of another kind",
     )
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut at = error.source();
-    while let Some(cause) = at {
-        words.push_str(&format!(": {cause}"));
-        at = cause.source();
-    }
-    words
 }
 
 #[async_trait]

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use weir_app::{PodRef, Proxy, ProxyError};
+use weir_app::{PodRef, Proxy, ProxyError, with_causes};
 use weir_domain::ids::ClusterName;
 
 use crate::api::{Answer, NoAnswer, is_status};
-use crate::fleet::{Fleet, chain};
+use crate::fleet::Fleet;
 use crate::pods::cut;
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl Proxy for Fleet {
         let api = self
             .api(cluster)
             .await
-            .map_err(|error| ProxyError::Cluster(chain(&error)))?;
+            .map_err(|error| ProxyError::Cluster(with_causes(&error)))?;
         let path = format!(
             "/api/v1/namespaces/{}/pods/{}:{port}/proxy/{}",
             pod.namespace,

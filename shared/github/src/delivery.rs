@@ -129,14 +129,7 @@ fn is_name(text: &str) -> bool {
 
 /// The JSON inside the body. In the form variant the signature covers the form, not the JSON.
 fn payload<'a>(headers: &Headers, body: &'a [u8]) -> Result<std::borrow::Cow<'a, [u8]>, DeliveryError> {
-    let content_type = headers.first("content-type").unwrap_or_default();
-    let media_type = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match media_type.as_str() {
+    match headers.media_type().as_str() {
         "application/json" => Ok(body.into()),
         "application/x-www-form-urlencoded" => {
             let fields: Vec<(String, String)> =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use weir_app::{Source, SourceFile};
+use weir_app::{Source, SourceFile, with_causes};
 use weir_domain::effect::CommitState as Wanted;
 use weir_domain::ids::Commit;
 use weir_domain::run::{Cause, Repository};
@@ -164,7 +164,7 @@ impl Source for Repositories {
                 // A status that is refused is a status less; its run goes on.
                 written.map_err(|error| weir_app::SourceError {
                     operation: OPERATION,
-                    why: chain(&error),
+                    why: with_causes(&error),
                     retry: match error.retry() {
                         Retry::After(pause) => weir_app::Retry::After(span(pause)),
                         Retry::Never => weir_app::Retry::Never,
@@ -222,7 +222,7 @@ fn failed(operation: &'static str, error: &SourceError) -> weir_app::SourceError
     };
     weir_app::SourceError {
         operation,
-        why: chain(error),
+        why: with_causes(error),
         retry,
     }
 }
@@ -250,17 +250,6 @@ fn colour(state: Wanted) -> CommitState {
 
 fn span(pause: Duration) -> Span {
     Span::millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
 }
 
 #[cfg(test)]

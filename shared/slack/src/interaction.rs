@@ -186,14 +186,7 @@ pub fn read(
     request: &Verified<'_>,
     addressee: &Addressee,
 ) -> Result<Interaction, InteractionError> {
-    let content_type = headers.first("content-type").unwrap_or_default();
-    let media_type = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match media_type.as_str() {
+    match headers.media_type().as_str() {
         "application/json" => read::event(request.body(), addressee),
         "application/x-www-form-urlencoded" => read::form(request.body(), addressee),
         _ => Err(InteractionError::ContentType),

@@ -9,12 +9,12 @@ pub(super) async fn redrive(args: &Redrive, out: &mut Output) -> Result<Exit, Fa
     use serde_json::json;
     use weir_aws::queue::DeadLetters;
 
-    use crate::words::chain;
+    use weir_app::with_causes;
 
     let client = aws_sdk_sqs::Client::new(&weir_aws::config::load().await);
     let letters = DeadLetters::new(client, args.from.as_str());
     let redriven = letters.redrive(&args.to, args.limit).await;
-    let redriven = redriven.map_err(|error| Failure::new(chain(&error)))?;
+    let redriven = redriven.map_err(|error| Failure::new(with_causes(&error)))?;
     let answer = json!({ "moved": redriven.moved, "reasons": redriven.reasons });
     out.answer(&answer, || {
         let reasons = redriven.reasons.iter();

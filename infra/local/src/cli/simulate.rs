@@ -6,7 +6,7 @@ use weir_simulation::{Told, WorldFile, simulate};
 use super::args::Simulate as Args;
 use super::definition::{read_text, sound};
 use super::output::{Exit, Failure, Output};
-use crate::words::chain;
+use weir_app::with_causes;
 
 /// Exit code 1: the candidate did not come through.
 pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -28,7 +28,7 @@ pub(super) fn answer(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(format!("the simulation could not start: {error}")))?;
     let told = runtime
         .block_on(simulate(pipeline, &world))
-        .map_err(|error| Failure::new(chain(&error)))?;
+        .map_err(|error| Failure::new(with_causes(&error)))?;
     let value = serde_json::to_value(&told).map_err(|error| Failure::new(error.to_string()))?;
     out.answer(&value, || text(&told));
     Ok(Exit::Answered)

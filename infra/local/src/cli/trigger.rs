@@ -8,7 +8,7 @@ use weir_webhook_intake::matching::matching;
 use super::args::{Kind, Trigger};
 use super::definition::{read_text, sound};
 use super::output::{Exit, Failure, Output};
-use crate::words::chain;
+use weir_app::with_causes;
 
 #[derive(Serialize)]
 struct Report {
@@ -65,7 +65,7 @@ pub(super) fn trigger(args: &Trigger, out: &mut Output) -> Result<Exit, Failure>
 fn malformed(error: &PushError) -> Failure {
     match error {
         PushError::Json(source) => Failure::json("the event is no push", source),
-        _ => Failure::new(chain(error)),
+        _ => Failure::new(with_causes(error)),
     }
 }
 

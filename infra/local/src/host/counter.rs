@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use weir_app::{Engine, Store, UndoError};
+use weir_app::{Engine, Store, UndoError, with_causes};
 use weir_domain::approval::{Answer as ApprovalAnswer, ApprovalState};
 use weir_domain::event::Event;
 use weir_domain::ids::ApprovalToken;
@@ -14,7 +14,6 @@ use weir_domain::{Reply, ids::StepId};
 use super::{names, start};
 use crate::protocol::{Act, Answer, Request};
 use crate::store::SqliteStore;
-use crate::words::chain;
 
 /// Most runs in one answer.
 const RUNS_LIMIT: usize = 500;
@@ -146,7 +145,7 @@ impl Counter {
 
 /// An error as an answer, with its causes.
 pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Answer {
-    Answer::Failed(chain(error))
+    Answer::Failed(with_causes(error))
 }
 
 /// Whether a rollout asks a person to let an undecided step pass.

@@ -18,13 +18,12 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use weir_app::{Clock, Ports, SystemClock};
+use weir_app::{Clock, Ports, SystemClock, with_causes};
 
 use crate::cli::{Exit, Failure, Format, Output, Up};
 use crate::dispatch::{Look, sweep, work};
 use crate::queue::LocalQueue;
 use crate::store::SqliteStore;
-use crate::words::chain;
 use folder::StateFolder;
 use secrets::Secrets;
 
@@ -40,13 +39,17 @@ pub async fn up(
     let secrets = Secrets::read(variable).map_err(Failure::new)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let servers = sources::servers(&args.sources, variable, &clock).map_err(Failure::new)?;
-    let folder = StateFolder::open(&args.state).map_err(|error| Failure::new(chain(&error)))?;
-    let database = folder.database().map_err(|error| Failure::new(chain(&error)))?;
-    let store = SqliteStore::open(&database).map_err(|error| Failure::new(chain(&error)))?;
+    let folder = StateFolder::open(&args.state).map_err(|error| Failure::new(with_causes(&error)))?;
+    let database = folder
+        .database()
+        .map_err(|error| Failure::new(with_causes(&error)))?;
+    let store = SqliteStore::open(&database).map_err(|error| Failure::new(with_causes(&error)))?;
     let (store, queue) = (Arc::new(store), Arc::new(LocalQueue::default()));
     let ports = ports::ports(args, &secrets, servers, store.clone(), queue.clone())?;
     let (listener, address) = http::listen(args.listen).await.map_err(Failure::new)?;
-    let path = folder.socket().map_err(|error| Failure::new(chain(&error)))?;
+    let path = folder
+        .socket()
+        .map_err(|error| Failure::new(with_causes(&error)))?;
     let socket = socket::listen(&path, args.socket_mode).map_err(Failure::new)?;
     let counter = Arc::new(counter::Counter {
         engine: weir_webhook_intake::engine(ports.clone()),

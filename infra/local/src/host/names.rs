@@ -1,12 +1,11 @@
 //! Which run is meant.
 
-use weir_app::{Store, StoreError};
+use weir_app::{Store, StoreError, with_causes};
 use weir_domain::ids::RunId;
 use weir_domain::run::Run;
 
 use crate::protocol::Answer;
 use crate::store::SqliteStore;
-use crate::words::chain;
 
 /// Finds the run that a person names: `42`, `LLM-Model-Update#42`, or `run-9f2c…`.
 ///
@@ -16,7 +15,7 @@ pub(crate) async fn find(store: &SqliteStore, name: &str) -> Result<Run, Answer>
     let name = name.trim();
     let mut found = candidates(store, name)
         .await
-        .map_err(|error| Answer::Failed(chain(&error)))?;
+        .map_err(|error| Answer::Failed(with_causes(&error)))?;
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Answer::Failed(format!(

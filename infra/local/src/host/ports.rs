@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use weir_app::door::Request;
-use weir_app::{People, Ports, RandomIds, SystemClock};
+use weir_app::{People, Ports, RandomIds, SystemClock, with_causes};
 use weir_approval_callback::Callback;
 use weir_cluster::{Access, Fleet, Places};
 use weir_domain::event::Limits;
@@ -22,7 +22,6 @@ use super::start::Starts;
 use crate::cli::{Failure, Up, bounds};
 use crate::queue::LocalQueue;
 use crate::store::SqliteStore;
-use crate::words::chain;
 
 /// Slack's answers go to this host; those of a stand-in for Slack go to the stand-in's.
 const SLACK_API: &str = "https://slack.com/api";
@@ -83,7 +82,13 @@ fn repositories(args: &Up, secrets: &Secrets) -> Result<Repositories, Failure> {
     let api = GitHubApi::new(&args.github_api, token);
     // A host has time while it starts, and none when it answers.
     let prepared = api.and_then(|api| api.prepare().map(|()| api));
-    let unusable = |error| Failure::new(format!("--github-api {}: {}", args.github_api, chain(&error)));
+    let unusable = |error| {
+        Failure::new(format!(
+            "--github-api {}: {}",
+            args.github_api,
+            with_causes(&error)
+        ))
+    };
     Ok(Repositories::new(local, Some(prepared.map_err(unusable)?)))
 }
 
@@ -114,7 +119,7 @@ fn client(args: &Up, secrets: &Secrets) -> Result<Option<SlackClient>, Failure> 
     };
     let client = SlackClient::new(&args.slack_api, token);
     let prepared = client.and_then(|client| client.prepare().map(|()| client));
-    let unusable = |error| Failure::new(format!("--slack-api {}: {}", args.slack_api, chain(&error)));
+    let unusable = |error| Failure::new(format!("--slack-api {}: {}", args.slack_api, with_causes(&error)));
     prepared.map(Some).map_err(unusable)
 }
 

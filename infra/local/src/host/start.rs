@@ -118,7 +118,7 @@ impl Starts {
 fn head(folder: &Path, git_ref: &str) -> Result<Head, String> {
     let git_ref = GitRef::parse(git_ref).map_err(|error| format!("{git_ref}: {error}"))?;
     let head = LocalRepository::new(folder).head_of(&git_ref);
-    let commit = head.map_err(|error| crate::words::chain(&error))?;
+    let commit = head.map_err(|error| weir_app::with_causes(&error))?;
     let commit = commit.ok_or_else(|| format!("{} has no {}", folder.display(), git_ref.full()))?;
     // Who wrote what is for people alone; a run starts without it too.
     let told = told(folder, &commit).unwrap_or_default();

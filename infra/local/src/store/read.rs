@@ -7,7 +7,7 @@ use weir_domain::audit::Entry;
 use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
-use weir_domain::run::{Run, State};
+use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
 use super::desk::unavailable;
@@ -36,32 +36,12 @@ pub(super) fn load(sp: &Savepoint<'_>, id: &RunId) -> Result<Option<Loaded>, Sto
         return Ok(None);
     };
     let run = decode::run(&pk, &body)?;
-    let found = lanes(sp, &run.lanes())?;
-    let versions = found
-        .iter()
-        .map(|(lane, version)| (lane.key.clone(), *version))
-        .collect();
-    let lanes = found
-        .into_iter()
-        .map(|(lane, _)| (lane.key.clone(), lane))
-        .collect();
-    let found = pools(sp, &run.pools())?;
-    let of_pools = found
-        .iter()
-        .map(|(pool, version)| (pool.key.clone(), *version))
-        .collect();
-    let pools = found
-        .into_iter()
-        .map(|(pool, _)| (pool.key.clone(), pool))
-        .collect();
+    let (lanes, pools) = (lanes(sp, &run.lanes())?, pools(sp, &run.pools())?);
     Ok(Some(Loaded {
-        version: decode::version(&pk, version)?,
         looks: looks(sp, &pk)?,
         outbox: outbox(sp, id)?,
         scrapes: scrapes(sp, &pk)?,
-        state: State { run, lanes, pools },
-        lanes: versions,
-        pools: of_pools,
+        ..Loaded::new(run, decode::version(&pk, version)?, lanes, pools)
     }))
 }
 

@@ -10,7 +10,7 @@ use weir_domain::audit::Entry;
 use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
-use weir_domain::run::{Run, State};
+use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
 use super::{Commit, EffectKey, Loaded, Lookout, OutboxRow, Scrape, Store, StoreError};
@@ -133,20 +133,15 @@ impl Store for MemoryStore {
         let Some((run, version)) = table.runs.get(id).cloned() else {
             return Ok(None);
         };
-        let found = run
+        let lanes = run
             .lanes()
             .into_iter()
             .filter_map(|key| table.lanes.get(&key).cloned());
-        let (lanes, versions) = found
-            .map(|(lane, version)| ((lane.key.clone(), lane.clone()), (lane.key, version)))
-            .unzip();
-        let found = run
+        let pools = run
             .pools()
             .into_iter()
             .filter_map(|key| table.pools.get(&key).cloned());
-        let (pools, of_pools) = found
-            .map(|(pool, version)| ((pool.key.clone(), pool.clone()), (pool.key, version)))
-            .unzip();
+        let (lanes, pools) = (lanes.collect(), pools.collect());
         let due = |duty| table.looks.get(&(id.clone(), duty)).map(|at| (duty, *at));
         let looks = Duty::ALL.into_iter().filter_map(due).collect();
         let rows = table.outbox.values().filter(|row| row.key.run == *id);
@@ -156,13 +151,10 @@ impl Store for MemoryStore {
             value: value.clone(),
         });
         Ok(Some(Loaded {
-            state: State { run, lanes, pools },
-            version,
-            lanes: versions,
-            pools: of_pools,
             looks,
             outbox: rows.cloned().collect(),
             scrapes: scrapes.collect(),
+            ..Loaded::new(run, version, lanes, pools)
         }))
     }
 

@@ -37,6 +37,31 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A run with its lanes and pools, each with the version it was read at. Nothing of it is due or not settled.
+    pub fn new(run: Run, version: u64, lanes: Vec<(Lane, u64)>, pools: Vec<(Pool, u64)>) -> Self {
+        let of_lanes = lanes.iter().map(|(lane, at)| (lane.key.clone(), *at));
+        let of_pools = pools.iter().map(|(pool, at)| (pool.key.clone(), *at));
+        Self {
+            version,
+            lanes: of_lanes.collect(),
+            pools: of_pools.collect(),
+            looks: Vec::new(),
+            outbox: Vec::new(),
+            scrapes: Vec::new(),
+            state: State {
+                run,
+                lanes: lanes
+                    .into_iter()
+                    .map(|(lane, _)| (lane.key.clone(), lane))
+                    .collect(),
+                pools: pools
+                    .into_iter()
+                    .map(|(pool, _)| (pool.key.clone(), pool))
+                    .collect(),
+            },
+        }
+    }
+
     /// When a duty is due.
     pub fn due(&self, duty: Duty) -> Option<Timestamp> {
         self.looks.iter().find(|(own, _)| *own == duty).map(|(_, at)| *at)

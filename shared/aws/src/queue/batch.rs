@@ -135,7 +135,7 @@ where
             match attempt.await {
                 Ok(Ok(())) => Vec::new(),
                 Ok(Err(error)) => {
-                    let why = words(&error);
+                    let why = weir_app::with_causes(&error);
                     tracing::error!(why, "a look failed");
                     let never = error.retry() == Retry::Never;
                     again(parking, records, never.then_some(why)).await
@@ -170,12 +170,6 @@ async fn again(parking: &dyn Parking, records: Vec<Record>, reason: Option<Strin
         }
     }
     failures
-}
-
-/// An error with everything that caused it.
-fn words(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
-//! Names of items and attributes. Parts that users chose are escaped, so that no name can reach into another item's.
+//! Names of items, those of every store among them, and of attributes.
 
-use weir_app::EffectKey;
+use weir_app::names::escaped;
+pub(crate) use weir_app::names::{
+    EFFECTS, EVENTS, STATE, approval, event, lane, number, numbers, outbox, outbox_of, pool, push, run,
+    run_of,
+};
 use weir_domain::Duty;
 use weir_domain::digest::sha256_hex;
-use weir_domain::ids::{ApprovalToken, LaneKey, PipelineName, PoolKey, PushKey, RunId, StepId};
+use weir_domain::ids::{RunId, StepId};
 use weir_domain::time::{Span, Timestamp};
 
 /// Partition key.
@@ -31,39 +35,10 @@ pub(super) const BORN_SHARD: &str = "born_shard";
 /// When DynamoDB may remove an item, seconds since 1970.
 pub(super) const EXPIRES: &str = "expires";
 
-/// Sort key of an item that stands alone under its partition key, and of a run itself.
-pub(crate) const STATE: &str = "STATE";
 /// Sort key of a run's closed stages: next to the run, so that one query reads all of it and nothing else.
 pub(super) const CLOSED_STAGES: &str = "STATE#CLOSED";
 /// Sort key of a run's pipeline, after these.
 pub(super) const PIPELINE: &str = "STATE#PIPELINE";
-/// What the sort keys of entries begin with.
-pub(super) const EVENTS: &str = "EVENT#";
-/// What the sort keys of effects begin with.
-pub(super) const EFFECTS: &str = "OUTBOX#";
-
-pub(super) fn run(id: &RunId) -> String {
-    format!("RUN#{}", escaped(id.as_str()))
-}
-
-/// The run that a partition key names.
-pub(super) fn run_of(pk: &str) -> Option<RunId> {
-    unescaped(pk.strip_prefix("RUN#")?).map(RunId::new)
-}
-
-pub(super) fn event(n: u64) -> String {
-    format!("{EVENTS}{n:012}")
-}
-
-pub(super) fn outbox(key: &EffectKey) -> String {
-    format!("{EFFECTS}{:012}#{:06}", key.version, key.n)
-}
-
-/// Version and place that a sort key of the outbox names.
-pub(super) fn outbox_of(sk: &str) -> Option<(u64, u32)> {
-    let (version, n) = sk.strip_prefix(EFFECTS)?.split_once('#')?;
-    Some((version.parse().ok()?, n.parse().ok()?))
-}
 
 /// The attribute of a run that says when a duty is due.
 pub(super) fn look(duty: Duty) -> &'static str {
@@ -87,41 +62,9 @@ pub(super) fn scrape_of(attribute: &str) -> Option<StepId> {
     attribute.strip_prefix("scrape#")?.parse().ok()
 }
 
-pub(super) fn lane(key: &LaneKey) -> String {
-    format!(
-        "LANE#{}#{}",
-        escaped(key.service.as_str()),
-        escaped(key.environment.as_str())
-    )
-}
-
-pub(super) fn pool(key: &PoolKey) -> String {
-    format!(
-        "POOL#{}#{}",
-        escaped(key.cluster.as_str()),
-        escaped(&key.resource)
-    )
-}
-
-pub(super) fn push(pipeline: &PipelineName, key: &PushKey) -> String {
-    format!("PUSH#{}#{}", escaped(pipeline.as_str()), escaped(key.as_str()))
-}
-
-pub(super) fn approval(token: &ApprovalToken) -> String {
-    format!("APPROVAL#{}", escaped(token.as_str()))
-}
-
-pub(super) fn numbers(pipeline: &PipelineName) -> String {
-    format!("NUMBER#{}", escaped(pipeline.as_str()))
-}
-
 /// Where a cluster is, as its owner keeps it.
 pub(crate) fn cluster(owner: &str, region: &str, name: &str) -> String {
     format!("CLUSTER#{}#{}#{}", escaped(owner), escaped(region), escaped(name))
-}
-
-pub(super) fn number(n: u64) -> String {
-    format!("{n:012}")
 }
 
 /// Partition key of a sparse index.
@@ -136,39 +79,10 @@ pub(super) fn shard_of(run: &RunId, shards: u64) -> String {
     shard(spread % shards)
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('%', "%25").replace('#', "%23")
-}
-
-fn unescaped(text: &str) -> Option<String> {
-    let text = text.replace("%23", "#");
-    (!text.replace("%25", "").contains('%')).then(|| text.replace("%25", "%"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_domain::ids::{EnvironmentName, ServiceName};
-
-    #[test]
-    fn names_with_separators_stay_apart() {
-        let key = |service: &str, environment: &str| {
-            lane(&LaneKey {
-                service: ServiceName::new(service),
-                environment: EnvironmentName::new(environment),
-            })
-        };
-        assert_ne!(key("a#b", "c"), key("a", "b#c"));
-        assert_ne!(key("a%23b", "c"), key("a#b", "c"));
-    }
-
-    #[test]
-    fn a_run_is_read_back_from_its_key() {
-        for id in ["run-1", "a#b", "a%b", "%23", "%25#%"] {
-            let id = RunId::new(id);
-            assert_eq!(run_of(&run(&id)), Some(id));
-        }
-    }
+    use weir_app::EffectKey;
 
     #[test]
     fn effects_a_run_and_its_pipeline_are_neighbours() {

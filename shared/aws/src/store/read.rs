@@ -8,7 +8,7 @@ use weir_domain::audit::Entry;
 use weir_domain::ids::{LaneKey, PipelineName, PoolKey, RunId};
 use weir_domain::lane::Lane;
 use weir_domain::pool::Pool;
-use weir_domain::run::{Run, State};
+use weir_domain::run::Run;
 use weir_domain::time::Timestamp;
 
 use super::decode::{self, Parts, decode};
@@ -108,31 +108,12 @@ pub(super) async fn load(store: &DynamoStore, id: &RunId) -> Result<Option<Loade
         .map(|item| decode::outbox(id, item))
         .collect::<Result<_, _>>()?;
     let (lanes_wanted, pools_wanted) = (run.lanes(), run.pools());
-    let (found, found_pools) = try_join(lanes(store, &lanes_wanted), pools(store, &pools_wanted)).await?;
-    let of_pools = found_pools
-        .iter()
-        .map(|(pool, version)| (pool.key.clone(), *version))
-        .collect();
-    let pools = found_pools
-        .into_iter()
-        .map(|(pool, _)| (pool.key.clone(), pool))
-        .collect();
-    let versions = found
-        .iter()
-        .map(|(lane, version)| (lane.key.clone(), *version))
-        .collect();
-    let lanes = found
-        .into_iter()
-        .map(|(lane, _)| (lane.key.clone(), lane))
-        .collect();
+    let (lanes, pools) = try_join(lanes(store, &lanes_wanted), pools(store, &pools_wanted)).await?;
     Ok(Some(Loaded {
-        version: decode::version(state)?,
         looks: decode::looks(state)?,
         outbox,
         scrapes: decode::scrapes(state)?,
-        state: State { run, lanes, pools },
-        lanes: versions,
-        pools: of_pools,
+        ..Loaded::new(run, decode::version(state)?, lanes, pools)
     }))
 }
 

@@ -15,14 +15,13 @@ mod weights;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weir_app::Clock;
+use weir_app::{Clock, with_causes};
 use weir_domain::ids::ClusterName;
 use weir_domain::time::{Span, Timestamp};
 
 use crate::Fleet;
 use crate::api::Api;
 use crate::fault::Fault;
-use crate::fleet::chain;
 
 pub use lacks::{Lack, Rights};
 pub use measured::{Measured, What};
@@ -79,7 +78,7 @@ pub async fn measure(fleet: &Fleet, probe: &Probe) -> Result<Report, String> {
     let api = fleet
         .api(&probe.cluster)
         .await
-        .map_err(|error| format!("cannot enter the cluster: {}", chain(&error)))?;
+        .map_err(|error| format!("cannot enter the cluster: {}", with_causes(&error)))?;
     let site = Site {
         api,
         clock: &*fleet.clock,

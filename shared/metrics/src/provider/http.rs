@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use weir_app::with_causes;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, RequestBuilder, Url, header::HeaderMap, redirect};
@@ -124,13 +125,7 @@ fn words(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return dawdled();
     }
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
+    with_causes(&error)
 }
 
 /// An address that a source is under. Plain `http` is for this machine alone.
