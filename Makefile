@@ -53,6 +53,9 @@ bench-cold: ## how long each function takes to start, 200 times each, beside flo
 	nice -n 10 cargo build --quiet --profile lambda --target x86_64-unknown-linux-gnu -p weir-cold --bins
 	target/x86_64-unknown-linux-gnu/lambda/bench-cold target/x86_64-unknown-linux-gnu/lambda $(RUNS)
 
+# Tests of a binary that run side by side on its cluster: they wait more than they work.
+SIDE_BY_SIDE := 4
+
 # What waits for `unit` where it is told to.
 $(filter-out live-variants,$(STAGES)): | $(AFTER)
 
@@ -103,7 +106,8 @@ cluster-check: ## the test cluster itself
 live: $(LIVE) ## the cluster adapter, its rights, its admission policy and the strategies on a real API server
 
 live-adapter live-bare live-disturbed live-release live-room live-strategies: live-%:
-	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*)$(if $(filter strategies,$*), -- --skip variants::)
+	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test $(subst adapter,live,$*) -- \
+		--test-threads=$(SIDE_BY_SIDE)$(if $(filter strategies,$*), --skip variants::)
 
 live-variants: # waits most of its time
 	WEIR_CLUSTER_BIN=$$(tests/cluster/build.sh) cargo test -p weir-live --test strategies variants::

@@ -36,6 +36,8 @@ pub struct Shape {
     pub commit: String,
     /// How the model behaves, beside what all do.
     pub model: Value,
+    /// The only node that its pods may go to.
+    pub node: Option<&'static str>,
 }
 
 impl Shape {
@@ -49,6 +51,7 @@ impl Shape {
             clone_url: "file:///nowhere".to_owned(),
             commit: "0".repeat(40),
             model: json!({}),
+            node: None,
         }
     }
 
@@ -226,7 +229,7 @@ impl Shape {
         if let (Some(model), Some(more)) = (model.as_object_mut(), self.model.as_object()) {
             model.extend(more.clone());
         }
-        json!({
+        let mut workload = json!({
             "template": {
                 "metadata": {"labels": {"app.kubernetes.io/name": "chat"}},
                 "spec": {
@@ -250,6 +253,10 @@ impl Shape {
             "gpu_resource": "nvidia.com/gpu",
             "port": 8000,
             "metrics": {"port": 8000, "path": "/metrics"},
-        })
+        });
+        if let Some(node) = self.node {
+            workload["template"]["spec"]["nodeSelector"] = json!({"kubernetes.io/hostname": node});
+        }
+        workload
     }
 }

@@ -8,7 +8,7 @@ use weir_domain::run::Run;
 use weir_domain::seen::{Ground, GroundSeen};
 use weir_live::{Host, ROLLOUT, Role, Shape, World, eventually};
 
-use super::POOLED;
+use super::world;
 
 /// A budget over the pods of all revisions of the service.
 fn budget(name: &str, spec: &Value) -> Value {
@@ -61,10 +61,12 @@ async fn evict(world: &World) -> (StatusCode, String) {
 
 #[tokio::test]
 async fn budgets_are_seen_as_the_cluster_counts_them_and_what_is_said_of_them_is_what_it_does() {
-    let _pool = POOLED.lock().await;
-    let world = World::new("budgets").await;
+    let world = world("budgets").await;
     let host = Host::of_admin(&world);
-    let shape = Shape::rollout("v1", None);
+    let shape = Shape {
+        node: Some("gpu-4"),
+        ..Shape::rollout("v1", None)
+    };
     let first = host
         .start("v1", shape.canary(&world.namespace, &world.builds, 1))
         .await;

@@ -1,11 +1,10 @@
-//! Rollouts on a pool of four GPUs that four replicas hold, with users who ask all along: a real scheduler, real pods, a
+//! Rollouts on pools of four GPUs that a service holds all of, with users who ask all along: a real scheduler, real pods, a
 //! real gateway.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod budgets;
 
-use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use serde_json::json;
 use weir_app::Clusters;
 use weir_domain::event::Event;
 use weir_domain::ids::RunId;
@@ -13,40 +12,32 @@ use weir_domain::people::Identity;
 use weir_domain::run::Run;
 use weir_domain::seen::{Bounds, GroundSeen};
 use weir_domain::time::Span;
-use weir_live::{Host, Load, Mix, ROLLOUT, Role, Shape, World, change_rules, eventually, rollout};
+use weir_live::{
+    Host, Load, Mix, Nodes, ROLLOUT, Role, Shape, World, change_rules, eventually, rollout, shared_with,
+};
 
 /// GPUs of the pool, and replicas that hold them.
 const POOL: u32 = 4;
 /// Requests a second.
 const RPS: u32 = 40;
 
-/// Leaves one node with GPUs open.
-async fn shrink_pool(world: &World) {
-    let nodes = world.admin.get("/api/v1/nodes").await.ok();
-    let gpus = |node: &&Value| {
-        let count = node["status"]["allocatable"]["nvidia.com/gpu"].as_str();
-        count.is_some_and(|count| count != "0")
-    };
-    let all = nodes["items"].as_array().unwrap();
-    let mut with: Vec<&Value> = all.iter().filter(gpus).collect();
-    let kept = with.pop().expect("the cluster has GPUs");
-    assert_eq!(kept["status"]["allocatable"]["nvidia.com/gpu"], POOL.to_string());
-    for node in with {
-        let path = format!("/api/v1/nodes/{}", node["metadata"]["name"].as_str().unwrap());
-        world
-            .admin
-            .merge(&path, &json!({"spec": {"unschedulable": true}}))
-            .await
-            .ok();
-    }
-}
+/// A pool for each service that fills one.
+const NODES: Nodes = Nodes {
+    with_gpus: 4,
+    pretended: 0,
+};
 
-/// Who has the pool: its GPUs are enough for one service.
-static POOLED: Mutex<()> = Mutex::const_new(());
+/// The surroundings of a service.
+async fn world(name: &str) -> World {
+    shared_with(NODES);
+    World::new(name).await
+}
 
 /// A service that holds the whole pool, the way on which a new model finds its places, and where it is taken back.
 struct Trip {
     name: &'static str,
+    /// Its pool: the GPUs of this node.
+    node: &'static str,
     /// GPUs of a replica.
     gpus: u32,
     /// The share that is to be judged.
@@ -66,6 +57,7 @@ impl Trip {
     async fn roll_out(&self, host: &Host, world: &World, version: &str) -> RunId {
         let shape = Shape {
             gpus: self.gpus,
+            node: Some(self.node),
             ..Shape::rollout(version, None)
         };
         let strategy = json!({"canary": {
@@ -77,9 +69,7 @@ impl Trip {
     }
 
     async fn there_and_back(&self) {
-        let _pool = POOLED.lock().await;
-        let world = World::new(self.name).await;
-        shrink_pool(&world).await;
+        let world = world(self.name).await;
         let host = Host::of_admin(&world);
 
         let first = self.roll_out(&host, &world, "v1").await;
@@ -132,6 +122,7 @@ impl Trip {
 async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
     let trip = Trip {
         name: "room",
+        node: "gpu-1",
         gpus: 1,
         judged: 10,
         may_swap: false,
@@ -146,6 +137,7 @@ async fn without_a_free_gpu_it_goes_there_and_back_and_no_request_is_lost() {
 async fn a_share_that_needs_more_than_fits_is_judged_at_less_there_and_back_and_no_request_is_lost() {
     let trip = Trip {
         name: "smaller",
+        node: "gpu-2",
         gpus: 1,
         judged: 50,
         may_swap: false,
@@ -160,6 +152,7 @@ async fn a_share_that_needs_more_than_fits_is_judged_at_less_there_and_back_and_
 async fn two_replicas_are_swapped_there_and_back_and_no_request_is_lost() {
     let trip = Trip {
         name: "swap",
+        node: "gpu-3",
         gpus: 2,
         judged: 10,
         may_swap: true,
@@ -172,7 +165,7 @@ async fn two_replicas_are_swapped_there_and_back_and_no_request_is_lost() {
 
 #[tokio::test]
 async fn who_runs_steps_sees_what_fits_and_who_may_not_is_told_the_fix() {
-    let world = World::new("ground").await;
+    let world = world("ground").await;
     let run = world.run(&Shape::rollout("v1", None));
     let executor = world.fleet(Role::StageExecutor);
     match executor.ground(&run, ROLLOUT, None).await {
