@@ -57,8 +57,7 @@ struct Run {
 
 fn one(scenario: Scenario, rate: f64, seed: u64) -> Run {
     let mut random = Random::new(seed.wrapping_mul(0x5851_F42D_4C95_7F2D) ^ scenario as u64 ^ rate.to_bits());
-    let before = traffic::before(rate, &mut random);
-    let blocks = traffic::run(scenario, rate, &mut random);
+    let (before, blocks) = traffic::run(scenario, rate, &mut random);
     let [candidate, extra, stable] = minutes(&blocks, &mut random);
     // The end of a minute, in blocks.
     let end = |minute: Option<usize>| minute.map(|minute| (minute + 1) * MINUTE);

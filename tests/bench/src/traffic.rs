@@ -184,16 +184,8 @@ const HEALTHY: Behaviour = Behaviour {
     tail: 1.0,
 };
 
-/// What the stable revision shows while the candidate loads.
-pub(crate) fn before(rate: f64, random: &mut Random) -> Vec<Seen> {
-    let requests = rate * BLOCK_SECONDS;
-    (0..BEFORE)
-        .map(|_| draw_arm(random.poisson(requests), HEALTHY, ERRORS, false, random))
-        .collect()
-}
-
-/// A run of half an hour.
-pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> Vec<Block> {
+/// A run of half an hour, and what the stable revision showed before it, while the candidate loaded.
+pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> (Vec<Seen>, Vec<Block>) {
     let harm = match scenario {
         Scenario::Errors2 => Behaviour {
             errors: 2.0,
@@ -231,9 +223,9 @@ pub(crate) fn run(scenario: Scenario, rate: f64, random: &mut Random) -> Vec<Blo
         _ => candidates.fill(harm),
     }
     let mut bursts = vec![0_usize; candidates.len() + stables.len()];
-    (0..BLOCKS)
-        .map(|block| one(scenario, rate, block, &candidates, &stables, &mut bursts, random))
-        .collect()
+    let mut one = |block| one(scenario, rate, block, &candidates, &stables, &mut bursts, random);
+    let before = (0..BEFORE).map(|_| one(0).stable).collect();
+    (before, (0..BLOCKS).map(one).collect())
 }
 
 fn one(

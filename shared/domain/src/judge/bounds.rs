@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::Arms;
+use super::root::last_wrong;
 use super::special::ln_mean;
 
 /// Ratios on either side of 1 at which the sum is kept.
@@ -18,6 +19,8 @@ const SIDE: usize = 20;
 const POINTS: usize = 2 * SIDE + 1;
 /// ln of the greatest ratio: 20 times.
 const REACH: f64 = 3.0;
+/// Halvings of the way between two places, which is 0.15 in ln: to 4 digits.
+const HALVINGS: u32 = 12;
 /// A sum is kept in whole multiples of this: it is stored at every look, and digits that say nothing cost. A block is off by
 /// half of it at most, so 10,000 of them by 0.05, of the 5.3 that a bound needs at alpha 1 %.
 const UNIT: f64 = 1e-5;
@@ -146,10 +149,10 @@ impl RatioBounds {
         let high = |ln| self.ln_e_smaller(ln) >= enough;
         let lows = prefix(|place| low(ln_ratio(place)));
         let highs = prefix(|place| high(ln_ratio(POINTS - 1 - place)));
-        let lowest = lows.map_or(0.0, |place| last(low, place, place + 1).exp());
+        let lowest = lows.map_or(0.0, |place| edge(low, place, place + 1).exp());
         let highest = highs.map(|place| {
             let place = POINTS - 1 - place;
-            last(high, place, place - 1).exp()
+            edge(high, place, place - 1).exp()
         });
         (lowest, highest)
     }
@@ -173,17 +176,8 @@ fn prefix(wrong: impl Fn(usize) -> bool) -> Option<usize> {
 }
 
 /// The last ratio on the way from one place to the next that is still shown to be wrong.
-fn last(wrong: impl Fn(f64) -> bool, from: usize, to: usize) -> f64 {
-    let (mut out, mut inside) = (ln_ratio(from), ln_ratio(to));
-    for _ in 0..12 {
-        let middle = f64::midpoint(out, inside);
-        if wrong(middle) {
-            out = middle;
-        } else {
-            inside = middle;
-        }
-    }
-    out
+fn edge(wrong: impl Fn(f64) -> bool, from: usize, to: usize) -> f64 {
+    last_wrong(ln_ratio(from), ln_ratio(to), HALVINGS, wrong)
 }
 
 #[cfg(test)]

@@ -4,16 +4,16 @@
 //! as much, so its evidence is taken to the power 1/factor, where the factor is how much wider than chance its counts
 //! then spread. The power of an e-value below 1 is an e-value again (Jensen): honest requests lose a little, never gain.
 //!
-//! Clumps may last longer than a block, so the jumps are looked at over 1, 4 and 16 blocks, and the widest counts.
+//! Clumps may last longer than a block, so the jumps are looked at over 1, 4 and 8 blocks, and the widest counts. A single jump is
+//! believed as far as it is beyond chance: most good versions that are sent back for a clump are sent back before stable has shown
+//! a second one.
 
 use serde::{Deserialize, Serialize};
 
 use super::Tally;
 
 /// Blocks that are looked at together.
-const SCALES: [u32; 3] = [1, 4, 16];
-/// Jumps of a longer scale that must have been seen before it is believed.
-const ENOUGH: f32 = 3.0;
+const SCALES: [u32; 3] = [1, 4, 8];
 
 /// What the stable arm's jumps showed so far.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -28,9 +28,8 @@ struct Scale {
     blocks: u32,
     /// The last full part.
     before: Tally,
-    /// Half the digits: every look stores them, and chance moves the first.
-    jumps: f32,
-    /// Sum of squared jumps beyond chance, of the chance's own variance, and of the squared level.
+    /// Sum of squared jumps beyond chance, of the chance's own variance, and of the squared level. Half the digits: every look
+    /// stores them, and chance moves the first.
     beyond: f32,
     noise: f32,
     level: f32,
@@ -48,7 +47,7 @@ impl Bursts {
     /// jumps `times` as much as stable's (variance; the fewer replicas, the less they even out).
     pub fn factor(&self, share: f64, total: u64, times: f64) -> f64 {
         let requests = times * total as f64 * share / (1.0 - share).max(0.01);
-        let of = |(scale, length): (&Scale, u32)| requests * f64::from(length) * scale.spread(length);
+        let of = |(scale, length): (&Scale, u32)| requests * f64::from(length) * scale.spread();
         1.0 + self.scales.iter().zip(SCALES).map(of).fold(0.0, f64::max)
     }
 }
@@ -66,15 +65,14 @@ impl Scale {
             return;
         };
         let chance = level * (1.0 - level) * (1.0 / one.total as f64 + 1.0 / two.total as f64);
-        self.jumps += 1.0;
         self.beyond += ((b - a) * (b - a) - chance) as f32;
         self.noise += (2.0 * chance * chance) as f32;
         self.level += (2.0 * level * level) as f32;
     }
 
     /// Squared coefficient of variation of the share beyond chance, less one standard error of it.
-    fn spread(&self, length: u32) -> f64 {
-        if self.level <= 0.0 || (length > 1 && self.jumps < ENOUGH) {
+    fn spread(&self) -> f64 {
+        if self.level <= 0.0 {
             return 0.0;
         }
         f64::from((self.beyond - self.noise.sqrt()) / self.level).max(0.0)

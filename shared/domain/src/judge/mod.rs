@@ -33,7 +33,6 @@ mod ratio;
 mod recent;
 mod relative;
 mod root;
-mod rows;
 mod said;
 pub mod series;
 mod share;

@@ -31,6 +31,20 @@ pub(super) fn root(from: f64, to: f64, close: f64, f: impl Fn(f64) -> f64) -> f6
     search.best.0
 }
 
+/// The last place on the way from `far` to `near` that is still wrong, after so many halvings of the way.
+pub(super) fn last_wrong(far: f64, near: f64, halvings: u32, wrong: impl Fn(f64) -> bool) -> f64 {
+    let (mut out, mut inside) = (far, near);
+    for _ in 0..halvings {
+        let middle = f64::midpoint(out, inside);
+        if wrong(middle) {
+            out = middle;
+        } else {
+            inside = middle;
+        }
+    }
+    out
+}
+
 /// Three places with their values.
 struct Search {
     /// The last one, and after [`Search::step`] the one with the smallest value.

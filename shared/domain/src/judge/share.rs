@@ -5,12 +5,15 @@
 //! at most alpha, however often one looks (Ville 1939).
 
 use super::Tally;
+use super::root::last_wrong;
 use super::special::ln_mean;
 
 /// Shares that the evidence of a breach is averaged over: the line times these.
 const TIMES_OVER: [f64; 8] = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0];
 /// The same for evidence that the share is under the line.
 const TIMES_UNDER: [f64; 8] = [0.95, 0.9, 0.8, 0.65, 0.5, 0.3, 0.1, 0.01];
+/// Halvings of the way from 0 or 1 to a share: to the last digit.
+const HALVINGS: u32 = 48;
 /// A line of 0 or 1 has no likelihood; these are as near as matters.
 const NEAREST: f64 = 1e-6;
 
@@ -19,7 +22,7 @@ pub fn ln_e_over(tally: Tally, line: f64) -> f64 {
     ln_e_over_parts(tally.bad as f64, tally.total as f64, line)
 }
 
-/// The same on weighted counts, as bursts leave them (see [`super::burst`]).
+/// The same on weighted counts, as bursts leave them (see [`super::Bursts`]).
 pub(super) fn ln_e_over_parts(bad: f64, total: f64, line: f64) -> f64 {
     let line = line.clamp(NEAREST, 1.0 - NEAREST);
     let shares = TIMES_OVER
@@ -60,23 +63,13 @@ pub(super) fn bounds_of_parts(bad: f64, total: f64, alpha: f64) -> (f64, f64) {
     }
     let enough = (2.0 / alpha).ln();
     let at = bad / total;
-    let low = edge(0.0, at, |line| ln_e_over_parts(bad, total, line) >= enough);
-    let high = edge(1.0, at, |line| ln_e_under_parts(bad, total, line) >= enough);
+    let low = last_wrong(0.0, at, HALVINGS, |line| {
+        ln_e_over_parts(bad, total, line) >= enough
+    });
+    let high = last_wrong(1.0, at, HALVINGS, |line| {
+        ln_e_under_parts(bad, total, line) >= enough
+    });
     (low, high)
-}
-
-/// The last line, from `far` towards `near`, that is still shown to be wrong.
-fn edge(far: f64, near: f64, wrong: impl Fn(f64) -> bool) -> f64 {
-    let (mut out, mut inside) = (far, near);
-    for _ in 0..48 {
-        let middle = f64::midpoint(out, inside);
-        if wrong(middle) {
-            out = middle;
-        } else {
-            inside = middle;
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tally;
-use super::carried::Compared;
+use super::question::Compared;
+use crate::judge::Tally;
 use crate::seen::Counts;
 
 /// For each comparison of the condition, in its order, and each edge of stable's latencies: the bad ones of all.
