@@ -242,3 +242,24 @@ fn without_room_for_two_colours_it_is_refused_and_says_what_would_do() {
         world
     });
 }
+
+#[test]
+fn a_colour_that_loses_its_nodes_is_switched_back_and_once_more_when_it_is_whole_again() {
+    replay(async |world| {
+        world.cluster.set_pool(12);
+        world.good_model_serves().await;
+        let run = push(&world, Behaviour::default(), &BlueGreen::default()).await;
+        let switched = |run: &Run| phase(run).is_some_and(|(_, weight)| weight == 100);
+        world.run_until_run(&run, switched).await;
+        (4..8).for_each(|node| world.cluster.lose_node(node));
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        assert_eq!(world.rollout(&run).await.shares(), [100, 0, 100]);
+        let log = world.log(&run).await;
+        let told = log
+            .iter()
+            .filter(|entry| entry.detail.starts_with("a node and not the version: "));
+        assert_eq!(told.count(), 1);
+        world
+    });
+}

@@ -6,7 +6,9 @@ use weir_domain::ids::RunId;
 use weir_domain::pipeline::{Pipeline, SplitBy, Strategy};
 use weir_domain::run::Run;
 use weir_domain::time::Span;
-use weir_tests::{Behaviour, World, canary_with, commit, replay};
+use weir_tests::{Behaviour, World, canary_with, commit, once, replay, slack_press, with_rules};
+
+use crate::doors::raised;
 
 /// A canary of 5 %, where nothing but the number of pods splits the traffic.
 fn without_gateway(n: u32) -> Pipeline {
@@ -44,6 +46,12 @@ fn a_canary_gets_the_least_share_that_replicas_can_give_and_says_what_was_asked(
             let words = told(&world, &run, action).await;
             assert!(words[0].contains(achieved), "{words:?}");
         }
+        let observed = told(&world, &run, Action::WeightObserved).await;
+        let by = "observed by the Service's endpoints";
+        assert!(
+            !observed.is_empty() && observed.iter().all(|words| words.contains(by)),
+            "{observed:?}"
+        );
         world.run_until_idle().await;
         let revision = world.revision(&run).await;
         world.expect_serving("Production", &revision);
@@ -81,6 +89,76 @@ fn rolling_within_limits_is_replica_by_replica() {
         let run = push(&world, 2, Behaviour::default(), rolling).await;
         world.expect_status(&run, "succeeded").await;
         assert_eq!(world.rollout(&run).await.shares(), [25, 50, 75, 100]);
+        world
+    });
+}
+
+/// The first share has been served for a minute.
+async fn a_minute_at_its_first_share(world: &World, pipeline: Pipeline) -> RunId {
+    serves(world).await;
+    let run = world.push(&commit(2), Behaviour::default(), pipeline).await;
+    let at_a_share = |run: &Run| {
+        let rollout = run.steps().find_map(|(.., state)| state.rollout.as_deref());
+        rollout.is_some_and(|rollout| rollout.weight.percent() == 20)
+    };
+    world.run_until_run(&run, at_a_share).await;
+    world.pass(Span::minutes(1)).await;
+    run
+}
+
+#[test]
+fn an_alarm_reaches_the_pods_by_who_may_label_them() {
+    replay(async |world| {
+        let run = a_minute_at_its_first_share(&world, without_gateway(2)).await;
+        let (status, answer) = world.alarm(&raised(world.now())).await;
+        assert_eq!(status, 200, "{answer}");
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(world.rollout(&run).await.shares(), [20, 0]);
+        let why = world.run(&run).await.status.words();
+        assert!(why.contains("alarm LlmErrors"), "{why}");
+        assert_eq!(world.cluster.shares("Production").len(), 1);
+        world
+    });
+}
+
+#[test]
+fn who_takes_an_alarm_in_decides_at_once_and_writes_no_pod() {
+    once(async |world| {
+        let run = a_minute_at_its_first_share(&world, without_gateway(2)).await;
+        let (_, answer) = world.alarm(&raised(world.now())).await;
+        assert_eq!(answer["alarms"][0]["result"], "sent_back", "{answer}");
+        let decided = world.rollout(&run).await.weight.percent();
+        let given = world.cluster.shares("Production").len();
+        assert_eq!((decided, given), (0, 2), "decided, and not written yet");
+        world.run_until_run(&run, Run::is_over).await;
+        assert_eq!(world.cluster.shares("Production").len(), 1);
+        world
+    });
+}
+
+#[test]
+fn a_button_reaches_the_pods_by_who_may_label_them() {
+    replay(async |world| {
+        serves(&world).await;
+        let pausing = with_rules(without_gateway(2), |rule| {
+            if let Strategy::Canary(canary) = &mut rule.strategy {
+                canary.steps[0].pause = Some(Span::hours(2));
+            }
+        });
+        let run = world.push(&commit(2), Behaviour::default(), pausing).await;
+        let is_paused = |run: &Run| {
+            let rollout = run.steps().find_map(|(.., state)| state.rollout.as_deref());
+            rollout.is_some_and(|rollout| rollout.is_paused() && rollout.weight.percent() == 20)
+        };
+        world.run_until_run(&run, is_paused).await;
+        let paused = world.rollout(&run).await.paused;
+        let token = paused.and_then(|paused| paused.token).unwrap();
+        world.press(&slack_press("roll_back", "UBO", &token)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        assert_eq!(world.rollout(&run).await.shares(), [20, 0]);
+        assert_eq!(world.cluster.shares("Production").len(), 1);
         world
     });
 }

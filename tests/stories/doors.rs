@@ -9,6 +9,7 @@ mod pushes;
 mod scenario_one;
 mod slack;
 
+pub(crate) use alarms::raised;
 use serde_json::Value;
 use weir_app::door::{Request, Response};
 use weir_domain::ids::{Commit, RunId};

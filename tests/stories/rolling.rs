@@ -262,3 +262,20 @@ fn a_promoted_run_is_undone_to_exactly_what_served_before() {
         world
     });
 }
+
+#[test]
+fn a_replica_that_loses_its_node_is_not_the_versions_fault() {
+    replay(async |world| {
+        four_serve(&world).await;
+        let run = push(&world, Behaviour::default(), &limits(1, 0)).await;
+        let first = |run: &Run| stands(run) == Some((25, false));
+        world.run_until_run(&run, first).await;
+        world.cluster.lose_node(4);
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let rollout = world.rollout(&run).await;
+        assert_eq!(rollout.shares(), [25, 0, 25, 50, 75, 100]);
+        assert!(rollout.gpus_peak <= rollout.plan.gpu_peak);
+        world
+    });
+}

@@ -1,6 +1,6 @@
-//! On what the pods of both revisions run, where they are compared.
+//! On what the pods of both revisions run, where they are compared, and which nodes the candidate has lost, whatever the strategy.
 //!
-//! A node is asked for once in a rollout: what it is stands in the run from then on.
+//! What a node is, is asked once in a rollout: it stands in the run from then on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::api::Api;
 use crate::fault::Fault;
 use crate::pods::{condition, cut, is_over, is_terminating, stands};
 
-/// Looks at nodes of these pods that the rollout does not know yet.
+/// Looks at nodes of these pods that the rollout does not know yet, and at those that it may have lost.
 pub(crate) async fn look(
     api: &Api,
     rule: &RolloutRule,
@@ -24,16 +24,19 @@ pub(crate) async fn look(
     stable: &[&Value],
 ) -> Result<Landing, String> {
     let mut landing = Landing::default();
+    if !rollout.is_judged() {
+        return Ok(landing);
+    }
+    match lost(api, rollout, candidate).await {
+        Ok(lost) => landing.lost = lost,
+        // A node that nobody may see is not known to be lost.
+        Err(Fault::Denied(_)) => {}
+        Err(fault) => return Err(format!("cannot read a node: {fault}")),
+    }
     if !rollout.is_compared(rule) {
         return Ok(landing);
     }
     landing.stable = nodes(stable);
-    match lost(api, rollout, candidate).await {
-        Ok(lost) => landing.lost = lost,
-        // Said below, where other nodes are asked for; a node that nobody may see is not known to be lost.
-        Err(Fault::Denied(_)) => {}
-        Err(fault) => return Err(format!("cannot read a node: {fault}")),
-    }
     let all: BTreeSet<String> = nodes(candidate).union(&landing.stable).cloned().collect();
     for node in all.into_iter().filter(|node| rollout.landed.lacks(node)) {
         match api.find(&format!("/api/v1/nodes/{node}")).await {
@@ -54,24 +57,31 @@ pub(crate) async fn look(
 }
 
 /// Nodes that are gone, not ready or drained, of those on which the candidate's pods ran, where fewer of them are warm than at
-/// the last look.
+/// the last look; and of the one that a replaced replica is to leave.
 async fn lost(api: &Api, rollout: &Rollout, candidate: &[&Value]) -> Result<BTreeMap<String, String>, Fault> {
+    let stay = nodes(candidate);
+    let mut asked = suspects(rollout, candidate, &stay);
+    asked.extend(rollout.node_to_leave().map(str::to_owned));
     let mut lost = BTreeMap::new();
+    for node in asked {
+        let found = api.find(&format!("/api/v1/nodes/{node}")).await?;
+        if let Some(how) = how_lost(found.as_ref(), stay.contains(&node)) {
+            lost.insert(node, how);
+        }
+    }
+    Ok(lost)
+}
+
+/// Nodes on which no pod of a candidate with traffic is warm any more, where fewer are than at the last look.
+fn suspects(rollout: &Rollout, candidate: &[&Value], stay: &BTreeSet<String>) -> BTreeSet<String> {
     let serves = |pod: &&&Value| stands(pod, None).0 == PodPhase::Serving && !is_terminating(pod);
     let warm: Vec<&Value> = candidate.iter().filter(serves).copied().collect();
     let fewer = warm.len() < rollout.candidate_seen.warm as usize;
     if !fewer || rollout.weight == Weight::ZERO {
-        return Ok(lost);
+        return BTreeSet::new();
     }
-    let stay = nodes(candidate);
     let ran: BTreeSet<String> = stay.union(rollout.landed.ran()).cloned().collect();
-    for node in ran.difference(&nodes(&warm)) {
-        let found = api.find(&format!("/api/v1/nodes/{node}")).await?;
-        if let Some(how) = how_lost(found.as_ref(), stay.contains(node)) {
-            lost.insert(node.clone(), how);
-        }
-    }
-    Ok(lost)
+    ran.difference(&nodes(&warm)).cloned().collect()
 }
 
 /// How a node is lost, in words, if it is. One that is closed to new pods is, unless a pod of the candidate's stays on it: what

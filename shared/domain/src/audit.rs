@@ -115,7 +115,7 @@ pub enum Action {
     WeightDecided,
     /// The API server took the weights.
     WeightAccepted,
-    /// The gateway's controller has taken them up.
+    /// The gateway's controller has taken them up; without a gateway, the Service's endpoints.
     WeightObserved,
     /// The old side's own request counter stands still.
     WeightEffective,

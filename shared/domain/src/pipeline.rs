@@ -403,6 +403,14 @@ impl SplitBy {
     fn is_route(&self) -> bool {
         *self == Self::Route
     }
+
+    /// What takes up a share that the API server has accepted.
+    pub fn follower(self) -> &'static str {
+        match self {
+            Self::Route => "the gateway's controller",
+            Self::Replicas => "the Service's endpoints",
+        }
+    }
 }
 
 /// What drives the place a service lives in.

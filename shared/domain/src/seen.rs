@@ -331,7 +331,7 @@ pub struct RouteSeen {
     pub kept: BTreeMap<RevisionId, Weight>,
     /// Fence of the last write.
     pub fence: Fence,
-    /// Whether the gateway's controller has taken up the route as it stands.
+    /// Whether the gateway's controller has taken up the route as it stands; without a gateway, the Service's endpoints the pods.
     pub observed: bool,
     /// What is wrong with it: missing, not accepted, references not resolved.
     pub problem: Option<String>,
@@ -482,7 +482,7 @@ pub struct TrafficChange {
     pub decided: Timestamp,
     /// Accepted by the API server.
     pub accepted: Option<Timestamp>,
-    /// Observed by the gateway's controller.
+    /// Observed by the gateway's controller; without a gateway, in the Service's endpoints.
     pub observed: Option<Timestamp>,
     /// Seen in the revisions' own request counters.
     pub effective: Option<Timestamp>,

@@ -21,7 +21,7 @@ pub(super) async fn under_way(world: &World) -> RunId {
 }
 
 /// Alertmanager's sample, raised at this moment.
-pub(super) fn raised(at: Timestamp) -> Value {
+pub(crate) fn raised(at: Timestamp) -> Value {
     let text = sample("alertmanager", "valid/firing.json");
     let mut group: Value = serde_json::from_slice(&text).expect("the sample is JSON");
     group["alerts"][0]["startsAt"] = at.0.into();

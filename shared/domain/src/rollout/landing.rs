@@ -48,11 +48,14 @@ impl Landed {
         &self.ran
     }
 
-    fn see(&mut self, landing: &Landing, replicas: &[Replica]) {
-        self.hidden |= landing.hidden.is_some();
-        self.nodes.extend(landing.nodes.clone());
+    fn place(&mut self, replicas: &[Replica]) {
         let placed = replicas.iter().filter(|replica| !replica.node.is_empty());
         self.ran.extend(placed.map(|replica| replica.node.clone()));
+    }
+
+    fn compare(&mut self, landing: &Landing, replicas: &[Replica]) {
+        self.hidden |= landing.hidden.is_some();
+        self.nodes.extend(landing.nodes.clone());
         if self.began.is_empty() {
             for node in landing.stable.iter().filter_map(|node| self.nodes.get(node)) {
                 if !self.began.contains(node) {
@@ -80,19 +83,27 @@ impl Landed {
 }
 
 impl Rollout {
+    /// Whether it may still go back to a revision, so that it matters whether the version is at fault or a node.
+    pub fn is_judged(&self) -> bool {
+        self.stable.is_some() && self.can_revert()
+    }
+
     /// Whether what its pods run on matters: they are compared with those of stable, and it may still go back.
     pub fn is_compared(&self, rule: &RolloutRule) -> bool {
-        rule.strategy.compares() && self.stable.is_some() && self.can_revert()
+        rule.strategy.compares() && self.is_judged()
     }
 }
 
 /// Takes what was seen of the nodes, and tells what does not compare.
 pub(super) fn land(draft: &mut Draft, rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene) {
+    if rollout.is_judged() {
+        rollout.landed.place(&scene.replicas);
+    }
     if !rollout.is_compared(rule) {
         return;
     }
     let before = rollout.landed.elsewhere.clone();
-    rollout.landed.see(&scene.landing, &scene.replicas);
+    rollout.landed.compare(&scene.landing, &scene.replicas);
     if let Some(why) = &scene.landing.hidden {
         draft.note(
             Action::Waiting,
@@ -150,27 +161,27 @@ mod tests {
     fn a_replica_that_lands_on_another_kind_is_told_until_it_is_back() {
         let mut landed = Landed::default();
         assert!(landed.lacks("a"));
-        landed.see(&landing(&["a"], &[("a", "L4"), ("b", "L4")]), &on("b"));
+        landed.compare(&landing(&["a"], &[("a", "L4"), ("b", "L4")]), &on("b"));
         assert_eq!(landed.elsewhere, None);
         assert!(!landed.lacks("a") && landed.lacks("c"));
 
-        landed.see(&landing(&["a"], &[("c", "A10")]), &on("c"));
+        landed.compare(&landing(&["a"], &[("c", "A10")]), &on("c"));
         assert_eq!(
             landed.elsewhere.as_deref(),
             Some(
                 "pod new runs on c, which is A10, on-demand, and stable ran on L4, on-demand when this began"
             )
         );
-        landed.see(&landing(&["a"], &[]), &on("b"));
+        landed.compare(&landing(&["a"], &[]), &on("b"));
         assert_eq!(landed.elsewhere, None);
     }
 
     #[test]
     fn stable_that_lands_elsewhere_does_not_compare_either() {
         let mut landed = Landed::default();
-        landed.see(&landing(&["a", "b"], &[("a", "L4"), ("b", "A10")]), &on("b"));
+        landed.compare(&landing(&["a", "b"], &[("a", "L4"), ("b", "A10")]), &on("b"));
         assert_eq!(landed.elsewhere, None, "stable was mixed before");
-        landed.see(&landing(&["a", "c"], &[("c", "H100")]), &on("b"));
+        landed.compare(&landing(&["a", "c"], &[("c", "H100")]), &on("b"));
         let told = landed.elsewhere.as_deref().unwrap_or_default();
         assert!(told.starts_with("stable runs on c, which is H100"), "{told}");
     }
@@ -182,7 +193,7 @@ mod tests {
             hidden: Some("nodes is forbidden".into()),
             ..landing(&["a"], &[])
         };
-        landed.see(&hidden, &on("b"));
+        landed.compare(&hidden, &on("b"));
         assert!(!landed.lacks("a") && landed.elsewhere.is_none());
     }
 }

@@ -138,6 +138,26 @@ fn let_leave(draft: &mut Draft, rollout: &mut Rollout, id: StepId, replaced: Rep
     enter(draft, rollout, Phase::Growing { step });
 }
 
+/// What becomes of a replica that was told to leave.
+#[derive(PartialEq, Eq, Debug)]
+enum Leaves {
+    /// It has not left yet.
+    Yet,
+    /// It has left.
+    Gone,
+    /// Nobody can end it, in words: its node is silent, and its object stays until the node is back, or is taken away.
+    Never(String),
+}
+
+fn leaves(replaced: &Replaced, scene: &Scene, terminating: u32) -> Leaves {
+    let there = scene.replicas.iter().any(|replica| replica.pod == replaced.pod);
+    match scene.landing.lost.get(&replaced.node) {
+        Some(how) => Leaves::Never(format!("node {} {how}", replaced.node)),
+        None if there || terminating > 0 => Leaves::Yet,
+        None => Leaves::Gone,
+    }
+}
+
 /// Asks for another replica once the bad one has left. Says whether that is still waited for; after `warm_within` it is
 /// not, and the candidate is given up as one that does not become warm.
 pub(super) fn waits_for_leaving(
@@ -151,8 +171,14 @@ pub(super) fn waits_for_leaving(
     let Some(replaced) = rollout.replaced.clone().filter(|replaced| !replaced.gone) else {
         return false;
     };
-    let there = scene.replicas.iter().any(|replica| replica.pod == replaced.pod);
-    if !there && rollout.candidate_seen.terminating == 0 {
+    let leaves = leaves(&replaced, scene, rollout.candidate_seen.terminating);
+    if let Leaves::Never(why) = &leaves {
+        draft.note(
+            Action::Waiting,
+            format!("pod {} is not waited for: {why}", replaced.pod),
+        );
+    }
+    if leaves != Leaves::Yet {
         rollout.replaced = Some(Replaced {
             gone: true,
             ..replaced
@@ -207,6 +233,12 @@ impl Rollout {
             [replica] if self.candidate_asked == 1 && self.carried.was_there(&replica.pod) => Some(replica),
             _ => None,
         }
+    }
+
+    /// The node that a replaced replica has not left yet.
+    pub fn node_to_leave(&self) -> Option<&str> {
+        let replaced = self.replaced.as_ref().filter(|replaced| !replaced.gone)?;
+        Some(&replaced.node)
     }
 
     /// Whether a step has no traffic because one of its replicas is replaced.
@@ -336,6 +368,35 @@ mod tests {
             );
             let told = found.map(|(_, told)| told).unwrap_or_default();
             assert_eq!(told.contains("not_separable"), blamed.is_some(), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_replica_that_leaves_is_waited_for_unless_its_node_is_silent() {
+        let replaced = Replaced {
+            pod: "a".into(),
+            node: "gpu-1".into(),
+            step: 0,
+            gone: false,
+            by_gpu: false,
+        };
+        let silent = Leaves::Never("node gpu-1 is not ready: silent".into());
+        let table = [
+            ("a", 0, None, Leaves::Yet),
+            ("b", 1, None, Leaves::Yet),
+            ("b", 0, None, Leaves::Gone),
+            ("a", 0, Some("gpu-2"), Leaves::Yet),
+            ("b", 1, Some("gpu-1"), silent),
+        ];
+        for (pod, terminating, lost, expected) in table {
+            let mut scene = scene(&[(pod, 0)]);
+            let node = lost.map(|node| (node.to_owned(), "is not ready: silent".to_owned()));
+            scene.landing.lost = node.into_iter().collect();
+            assert_eq!(
+                leaves(&replaced, &scene, terminating),
+                expected,
+                "{pod}, {terminating}, {lost:?}"
+            );
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn followed(draft: &Draft, rollout: &mut Rollout, rule: &RolloutRule,
         .since(*rollout.unfollowed_since.get_or_insert(draft.now));
     // How long traffic may stay where nobody knows what becomes of it.
     let limit = rule.deadlines.serving.unwrap_or(rule.hold_exposure);
-    let words = told(rollout, &change, scene);
+    let words = told(rollout, &change, rule, scene);
     if stood >= limit {
         Followed::Overdue(format!("serving for {stood}, {limit} at most: {words}"))
     } else if stood >= TOLD_AFTER {
@@ -44,13 +44,16 @@ pub(super) fn followed(draft: &Draft, rollout: &mut Rollout, rule: &RolloutRule,
     }
 }
 
-fn told(rollout: &Rollout, change: &TrafficChange, scene: &Scene) -> String {
+fn told(rollout: &Rollout, change: &TrafficChange, rule: &RolloutRule, scene: &Scene) -> String {
     let share = format!("{} {}", rollout.gets(), change.weight);
     let problem = scene.route.problem.iter();
     let problem: String = problem.map(|problem| format!("; {problem}")).collect();
     match (change.accepted, change.observed) {
         (None, _) => format!("{share} is not accepted by the API server yet{problem}"),
-        (Some(_), None) => format!("{share} is not taken up by the gateway's controller yet{problem}"),
+        (Some(_), None) => {
+            let follower = rule.target.split.follower();
+            format!("{share} is not taken up by {follower} yet{problem}")
+        }
         (Some(_), Some(_)) => format!("{share} is taken up, and requests do not follow it yet{problem}"),
     }
 }

@@ -7,6 +7,7 @@ use super::phases::Rollout;
 use crate::audit::Action;
 use crate::decide::Draft;
 use crate::ids::{Fence, RevisionId, StepId};
+use crate::pipeline::RolloutRule;
 use crate::seen::{Counts, Routed, Scene, TrafficSeen};
 use crate::time::{Span, Timestamp};
 use crate::units::Weight;
@@ -44,7 +45,7 @@ fn accept(draft: &mut Draft, rollout: &mut Rollout, fence: Fence, at: Timestamp)
 }
 
 /// Reads the three times off a look, before the counts of the look replace the ones before.
-pub(super) fn settle(draft: &mut Draft, rollout: &mut Rollout, scene: &Scene) {
+pub(super) fn settle(draft: &mut Draft, rollout: &mut Rollout, rule: &RolloutRule, scene: &Scene) {
     let Some(change) = rollout.changes.last().cloned() else {
         return;
     };
@@ -55,12 +56,8 @@ pub(super) fn settle(draft: &mut Draft, rollout: &mut Rollout, scene: &Scene) {
     accept(draft, rollout, change.fence, draft.now);
     if change.observed.is_none() {
         if scene.route.observed {
-            mark(
-                draft,
-                rollout,
-                Action::WeightObserved,
-                "observed by the gateway's controller",
-            );
+            let words = format!("observed by {}", rule.target.split.follower());
+            mark(draft, rollout, Action::WeightObserved, &words);
         }
         return;
     }

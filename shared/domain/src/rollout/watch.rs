@@ -72,7 +72,7 @@ pub(crate) fn observe(
     scene: &Scene,
 ) {
     rollout.away = None;
-    settle(draft, rollout, scene);
+    settle(draft, rollout, rule, scene);
     weigh_block(rollout, rule, scene, draft.now);
     remember(draft, rollout, scene);
     land(draft, rollout, rule, scene);

@@ -92,11 +92,19 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("cannot watch pods: %w", err)
 	}
+	all := informers.NewSharedInformerFactory(k.client, 0)
+	if _, err := all.Core().V1().Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { k.follow(o.(*v1.Node)) },
+		UpdateFunc: func(_, o any) { k.follow(o.(*v1.Node)) },
+	}); err != nil {
+		return fmt.Errorf("cannot watch nodes: %w", err)
+	}
 	errs := make(chan error, len(k.nodes))
 	for _, n := range k.nodes {
 		go func() { errs <- n.run(ctx, k) }()
 	}
 	factory.Start(ctx.Done())
+	all.Start(ctx.Done())
 	select {
 	case err := <-errs:
 		return err

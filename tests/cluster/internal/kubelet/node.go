@@ -30,6 +30,8 @@ type Node struct {
 	Taints  []v1.Taint
 	// GPUs is the number of nvidia.com/gpu; 0 for a node without.
 	GPUs int
+
+	power power
 }
 
 // NewCPUNode is a node for everything that needs no GPU.
@@ -89,6 +91,7 @@ func (n *Node) run(ctx context.Context, k *Kubelet) error {
 // as alive may have been given up, and its pods with it: it says anew how they
 // all stand.
 func (n *Node) renewAnew(ctx context.Context, k *Kubelet, renewed time.Time) error {
+	n.power.wait()
 	if err := n.renew(ctx, k); err != nil {
 		return err
 	}

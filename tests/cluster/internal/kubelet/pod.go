@@ -103,8 +103,24 @@ func (p *pod) stop(grace time.Duration) {
 	p.cease()
 }
 
+// crash ends everything of the pod at once: its node has lost its power.
+func (p *pod) crash() {
+	p.stop(0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.net != nil {
+		p.net.Down()
+	}
+	for _, c := range p.containers {
+		if c.proc != nil {
+			c.proc.kill()
+		}
+	}
+}
+
 // run takes the pod through its life; when it returns nothing is left of it.
 func (p *pod) run() {
+	p.node.power.wait()
 	synced := make(chan struct{})
 	over := make(chan struct{})
 	go func() {

@@ -62,6 +62,7 @@ func (p *pod) keepStatus(over <-chan struct{}) {
 
 // patchStatus tells whether the object is gone, or another pod has its name.
 func (p *pod) patchStatus(body []byte) (gone bool, err error) {
+	p.node.power.wait()
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	_, err = p.kubelet.client.CoreV1().Pods(p.namespace).Patch(ctx, p.name, types.StrategicMergePatchType, body, metav1.PatchOptions{}, "status")
@@ -71,6 +72,7 @@ func (p *pod) patchStatus(body []byte) (gone bool, err error) {
 // remove deletes the object of a pod that has ended.
 func (p *pod) remove() {
 	now := int64(0)
+	p.node.power.wait()
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 		err := p.kubelet.client.CoreV1().Pods(p.namespace).Delete(ctx, p.name, metav1.DeleteOptions{

@@ -145,6 +145,14 @@ func (p *Pod) Dial(port int32) (net.Conn, error) {
 	return conn, err
 }
 
+// Down lets nothing reach the address any more, as a machine does that has no
+// power: whoever asks hears nothing.
+func (p *Pod) Down() {
+	if link, err := netlink.LinkByName(p.link); err == nil {
+		_ = netlink.LinkSetDown(link)
+	}
+}
+
 // Close takes the address away from whatever still runs there.
 func (p *Pod) Close() {
 	if link, err := netlink.LinkByName(p.link); err == nil {

@@ -1,9 +1,10 @@
 //! What others do to a cluster while rollouts are under way, with users who ask all along: another service wants the same GPUs,
-//! a foreign pod takes one, a node is drained, the API server ends.
+//! a foreign pod takes one, a node is drained or loses its power, the API server ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod drained;
 mod last_gpus;
+mod lost;
 mod nodes;
 mod restarted;
 mod stolen;

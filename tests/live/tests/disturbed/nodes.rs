@@ -1,7 +1,10 @@
 //! Nodes that are closed and drained as `kubectl drain` does it, and pods of strangers.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
-use weir_live::{Shape, World, eventually};
+use weir_domain::ids::RevisionId;
+use weir_live::{Shape, World, eventually, is_ready};
 
 /// Names of the nodes with GPUs.
 pub(crate) async fn with_gpus(world: &World) -> Vec<String> {
@@ -37,6 +40,33 @@ pub(crate) async fn open_all(world: &World) {
     for node in with_gpus(world).await {
         close(world, &node, false).await;
     }
+}
+
+/// A node on which exactly one pod of the candidate runs, and so many of stable at least.
+pub(crate) async fn holding(world: &World, candidate: &RevisionId, least: u32) -> String {
+    let mut held = BTreeMap::<String, (u32, u32)>::new();
+    let pods = world.pods("weir.dev/revision").await;
+    for pod in pods.iter().filter(|pod| is_ready(pod)) {
+        let node = pod["spec"]["nodeName"].as_str().unwrap().to_owned();
+        let (stable, own) = held.entry(node).or_default();
+        match pod["metadata"]["labels"]["weir.dev/revision"] == candidate.as_str() {
+            true => *own += 1,
+            false => *stable += 1,
+        }
+    }
+    let found = held
+        .iter()
+        .find(|(_, (stable, own))| *own == 1 && *stable >= least);
+    let (node, _) = found.unwrap_or_else(|| panic!("no node holds them: {held:?}"));
+    node.clone()
+}
+
+/// Pulls the plug of a node, or puts it back: see `tests/cluster/internal/kubelet/power.go`.
+pub(crate) async fn power(world: &World, node: &str, on: bool) {
+    let word = if on { Value::Null } else { json!("off") };
+    let change = json!({"metadata": {"annotations": {"weir.test/power": word}}});
+    let path = format!("/api/v1/nodes/{node}");
+    world.admin.merge(&path, &change).await.ok();
 }
 
 /// Closes a node, and asks by the eviction API for all of the service's pods on it to leave; how many there are.
