@@ -83,7 +83,7 @@ bench-judge: ## the judge against the rules of others, 2,000 seeds; writes the p
 
 plots: ## the pictures of docs/strategies.md, from rollouts on the real control plane
 	mkdir -p docs/plots
-	WEIR_PLOTS=$(CURDIR)/docs/plots $(MAKE) --no-print-directory BY_ITSELF=1 demo live-strategies
+	WEIR_PLOTS=$(CURDIR)/docs/plots $(MAKE) --no-print-directory BY_ITSELF=1 demo live-strategies live-variants live-release
 
 define breach
 	cargo build --release -p weir-storm

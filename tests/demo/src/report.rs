@@ -94,7 +94,8 @@ fn picture(act: &Act, told: &Told) -> Result<()> {
         return Ok(());
     };
     let title = format!("Canary, a model that is {}", act.name);
-    if let Some(svg) = weir_plot::rollout(&title, &told.entries, &act.counted["failures"]) {
+    if let Some(course) = weir_plot::rollout(&told.entries, &act.counted["lost_by_second"]) {
+        let svg = course.draw(&title);
         let file = Path::new(&folder).join(format!("canary-{}.svg", act.name));
         std::fs::write(&file, svg).with_context(|| format!("could not write {}", file.display()))?;
     }

@@ -80,15 +80,12 @@ impl Stage {
     /// # Panics
     /// It cannot be drawn.
     pub async fn draw(&self, file: &str, title: &str, run: &RunId, load: &Load) {
-        let Some(folder) = std::env::var_os("WEIR_PLOTS") else {
-            return;
-        };
         let log = self.host.log(run).await;
         let entries: Vec<Value> = log.iter().map(|entry| json!(entry)).collect();
-        let totals = load.totals().await;
-        let svg = weir_plot::rollout(title, &entries, &totals["failures"]).expect("it has shares");
-        let path = std::path::Path::new(&folder).join(file);
-        std::fs::write(path, svg).expect("the folder of the pictures can be written to");
+        let lost = load.lost_by_second().await;
+        let course = weir_plot::rollout(&entries, &lost);
+        let course = course.or_else(|| weir_plot::experiment(&entries, &lost));
+        picture(file, &course.expect("it has shares").draw(title));
     }
 
     /// What a run's log says of one kind of action.
@@ -127,6 +124,17 @@ impl Stage {
         for entry in self.host.log(run).await {
             eprintln!("{} {}", entry.action.as_str(), entry.detail);
         }
+    }
+}
+
+/// Keeps a picture for the docs, where it is asked for.
+///
+/// # Panics
+/// It cannot be written.
+pub fn picture(file: &str, svg: &str) {
+    if let Some(folder) = std::env::var_os("WEIR_PLOTS") {
+        let path = std::path::Path::new(&folder).join(file);
+        std::fs::write(path, svg).expect("the folder of the pictures can be written to");
     }
 }
 

@@ -34,7 +34,7 @@ pub use api::{Answer, Api};
 pub use asked::{asked, asked_text};
 pub use clock::{ShiftedClock, WallClock};
 pub use cluster::{Cluster, GPUS_OF_A_NODE, Nodes, SIMULATOR, another, built, root, shared, shared_with};
-pub use course::{effective_ms, failed_by_version_alone, first_step_in_effect, replaced, rollout};
+pub use course::{effective_ms, failed_by_version_alone, first_step_in_effect, picture, replaced, rollout};
 pub use eks::{EKS_CLUSTER, Eks, STRANGER, refusal};
 pub use gate::{Fault, Gate, Held, Passed};
 pub use git::{GitServer, commit_model};

@@ -113,16 +113,21 @@ impl Load {
     pub async fn expect_nothing_lost(&self, what: &str) {
         let totals = self.totals().await;
         let total = &totals["total"];
-        eprintln!(
-            "{what}: {}",
-            json!({"total": total, "failures": totals["failures"]})
-        );
+        eprintln!("{what}: {total}");
         let none = json!(0);
         assert_eq!(
             (&total["failed"], &total["cut"]),
             (&none, &none),
             "{what}: {totals}"
         );
+    }
+
+    /// How many requests failed or were cut, by the second since 1970.
+    ///
+    /// # Panics
+    /// The driver is gone.
+    pub async fn lost_by_second(&self) -> Value {
+        self.totals().await["total"]["lost_by_second"].take()
     }
 
     /// What became of all requests so far.

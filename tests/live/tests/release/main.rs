@@ -11,7 +11,8 @@ use weir_domain::rollout::Rollout;
 use weir_domain::run::Run;
 use weir_domain::time::{Span, Timestamp};
 use weir_domain::workload::revision_name;
-use weir_live::{Host, Load, Mix, Shape, WallClock, World, another, eventually, shared};
+use weir_live::{Host, Load, Mix, Shape, WallClock, World, another, eventually, picture, shared};
+use weir_plot::{Course, lost_by_second};
 
 /// The clusters, as waves.
 const WAVES: [&str; 2] = ["east", "west"];
@@ -63,6 +64,31 @@ impl Both {
         for world in &self.worlds {
             world.until_answered(version).await;
         }
+    }
+
+    /// Draws what a run did in both clusters, for the docs, where it is asked for.
+    async fn draw(&self, file: &str, title: &str, run: &Run, load: &[Load; 2]) {
+        let log = self.host.log(&run.id).await;
+        let shares = WAVES.iter().enumerate().map(|(wave, name)| {
+            let changes = rollout(run, wave).unwrap().changes.iter();
+            let steps =
+                changes.filter_map(|change| Some((change.accepted?.0, f64::from(change.weight.percent()))));
+            (format!("the candidate's share in {name}"), steps.collect())
+        });
+        let mut failed = Vec::new();
+        for load in load {
+            failed.extend(lost_by_second(&load.lost_by_second().await));
+        }
+        let course = Course {
+            span: (log[0].at.0, log[log.len() - 1].at.0),
+            shares: shares.collect(),
+            gpus: log
+                .iter()
+                .map(|entry| (entry.at.0, f64::from(entry.gpus)))
+                .collect(),
+            failed,
+        };
+        picture(file, &course.draw(title));
     }
 
     async fn of(&self, run: &RunId, action: Action) -> Vec<Entry> {
@@ -163,6 +189,8 @@ async fn a_release_goes_out_to_two_clusters_together_and_comes_back_from_both() 
         WallClock.now().since(began)
     );
     both.expect_serving("v2").await;
+    let title = "Two clusters: one after the other, promoted together";
+    both.draw("release.svg", title, &run, &load).await;
     for (load, name) in load.iter().zip(WAVES) {
         load.expect_nothing_lost(&format!("good, {name}")).await;
     }
@@ -187,6 +215,8 @@ async fn a_release_goes_out_to_two_clusters_together_and_comes_back_from_both() 
         eprintln!("bad in west: {}; {:?}", entry.detail, entry.evidence);
     }
     both.expect_serving("v2").await;
+    let title = "Two clusters: bad in west, and both go back together";
+    both.draw("release-back.svg", title, &run, &load).await;
     load[0].expect_nothing_lost("bad in west, users of east").await;
     drop(load);
     without_the_first(&both, &good, &errs).await;

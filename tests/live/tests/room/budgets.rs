@@ -72,7 +72,11 @@ async fn budgets_are_seen_as_the_cluster_counts_them_and_what_is_said_of_them_is
         .await;
     let run = host.until("the first release", &first, Run::is_over).await;
     assert_eq!(run.status.word(), "succeeded", "{}", run.status.words());
-    let next = world.run(&Shape::rollout("v2", Some("v1")));
+    let next = world.run(&Shape {
+        version: "v2".into(),
+        stable: Some("v1".into()),
+        ..shape.clone()
+    });
 
     // Who may not see budgets says so.
     see_nodes_and_pods(&world).await;

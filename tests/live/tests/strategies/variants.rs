@@ -252,6 +252,8 @@ async fn two_variants_share_by_halves_and_give_everything_back_and_no_request_is
     stage.roll_back(&run).await;
     stage.ends(&run, "rolled_back").await;
     stage.answers("v1").await;
+    let title = "A/B: halves, model-b loses its pods and has them again, and back";
+    stage.draw("variants.svg", title, &run, &load).await;
     let run = stage.host.run(&run).await;
     let experiment = run.steps().find_map(|(.., state)| state.experiment.as_deref());
     assert_eq!(experiment.map(|experiment| experiment.phase), Some(Phase::Over));

@@ -11,6 +11,8 @@ use crate::load::quantiles::Quantiles;
 
 /// Failures that are kept with their time and text; further ones are only counted.
 const FAILURES_KEPT: usize = 20;
+/// Seconds with failures that are counted apart: an hour of them.
+const SECONDS_KEPT: usize = 3_600;
 /// Named counts at once. Each one costs a little on every answer.
 const MARKS_MAX: usize = 256;
 /// Versions counted apart; further ones are counted together.
@@ -57,6 +59,8 @@ struct Counts {
     cut: u64,
     by_version: BTreeMap<String, Version>,
     failures: Vec<Value>,
+    /// How many failed or were cut, by the second since 1970.
+    lost_by_second: BTreeMap<u64, u64>,
 }
 
 impl Counts {
@@ -88,9 +92,13 @@ impl Counts {
                 what
             }
         };
+        let now = unix_ms();
         if self.failures.len() < FAILURES_KEPT {
             self.failures
-                .push(json!({"t": unix_ms(), "version": name, "what": what}));
+                .push(json!({"t": now, "version": name, "what": what}));
+        }
+        if self.lost_by_second.len() < SECONDS_KEPT {
+            *self.lost_by_second.entry(now / 1_000).or_insert(0) += 1;
         }
     }
 
@@ -123,6 +131,7 @@ impl Counts {
         let mut map = self.json();
         map.insert("since_unix_ms".to_owned(), self.since_unix_ms.into());
         map.insert("failures".to_owned(), self.failures.clone().into());
+        map.insert("lost_by_second".to_owned(), json!(self.lost_by_second));
         map.into()
     }
 }
@@ -323,6 +332,9 @@ mod tests {
         let total = book.totals()["total"].clone();
         assert_eq!(total["failed"], 200);
         assert_eq!(total["failures"].as_array().unwrap().len(), FAILURES_KEPT);
+        let by_second = total["lost_by_second"].as_object().unwrap().values();
+        let all: u64 = by_second.map(|lost| lost.as_u64().unwrap()).sum();
+        assert_eq!(total["failed"], all);
         assert_eq!(total["by_version"].as_object().unwrap().len(), VERSIONS_MAX + 1);
         assert_eq!(
             total["by_version"][FURTHER_VERSIONS]["failed"],
