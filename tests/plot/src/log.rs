@@ -10,22 +10,25 @@ use crate::course::{Course, Steps};
 /// Time counts from the moment in which it took its lane; GPUs are those that the run held then.
 pub fn rollout(entries: &[Value], lost: &Value) -> Option<Course> {
     let entries = since_the_lane(entries);
-    let accepted = |entry: &&Value| entry["action"] == "weight_accepted";
-    let first = entries.iter().find(accepted)?["detail"].as_str()?;
-    let name = match first.starts_with("copies") {
-        true => "requests copied to the candidate",
-        false => "the candidate's share",
+    let accepted = entries
+        .iter()
+        .filter(|entry| entry["action"] == "weight_accepted");
+    let (whats, shares): (Vec<&str>, Steps) = accepted.filter_map(accepted_share).unzip();
+    let name = match *whats.first()? {
+        "copies" => "requests copied to the candidate",
+        _ => "the candidate's share",
     };
-    let share = |entry: &Value| {
-        // `weight 5 % accepted …`, or `copies of 25 % accepted …`.
-        let (before, _) = entry["detail"].as_str()?.split_once(" %")?;
-        Some((moment(entry)?, before.rsplit(' ').next()?.parse().ok()?))
-    };
-    let shares = entries.iter().filter(accepted).filter_map(share);
     Some(Course {
-        shares: vec![(name.to_owned(), shares.collect())],
+        shares: vec![(name.to_owned(), shares)],
         ..without_shares(entries, lost)?
     })
+}
+
+/// `weight 5 % accepted …`, or `copies of 25 % accepted …`: which of them, when, and how much.
+fn accepted_share(entry: &Value) -> Option<(&str, (i64, f64))> {
+    let (what, more) = entry["detail"].as_str()?.split_once(' ')?;
+    let (before, _) = more.split_once(" %")?;
+    Some((what, (moment(entry)?, before.rsplit(' ').next()?.parse().ok()?)))
 }
 
 /// The last experiment of a run: the shares of its variants.
@@ -124,6 +127,7 @@ mod tests {
         let log = [
             json!({"at": 0, "action": "lane_taken", "gpus": 0}),
             json!({"at": 1_000, "action": "weight_decided", "after": "model-a 50 %, model-b 50 %", "gpus": 0}),
+            json!({"at": 1_005, "action": "weight_accepted", "detail": "shares accepted 5ms after the decision", "gpus": 0}),
             json!({"at": 9_000, "action": "weight_decided", "after": "model-a 100 %, model-b 0 %", "gpus": 0}),
             json!({"at": 20_000, "action": "weight_decided", "after": "the plain Service", "gpus": 0}),
         ];
@@ -137,6 +141,6 @@ mod tests {
         );
         assert_eq!(course.shares[1].1, [(1_000, 50.0), (9_000, 0.0), (20_000, 0.0)]);
         assert!(!course.draw("A/B").contains("GPUs"));
-        assert!(experiment(&log[..1], &json!({})).is_none());
+        assert!(experiment(&log[..1], &json!({})).is_none() && rollout(&log, &json!({})).is_none());
     }
 }

@@ -73,12 +73,14 @@ impl Both {
             let changes = rollout(run, wave).unwrap().changes.iter();
             let steps =
                 changes.filter_map(|change| Some((change.accepted?.0, f64::from(change.weight.percent()))));
-            (format!("the candidate's share in {name}"), steps.collect())
+            (format!("share in {name}"), steps.collect())
         });
         let mut failed = Vec::new();
         for load in load {
             failed.extend(lost_by_second(&load.lost_by_second().await));
         }
+        let begun = log.iter().position(|entry| entry.action == Action::LaneTaken);
+        let log = &log[begun.unwrap_or(0)..];
         let course = Course {
             span: (log[0].at.0, log[log.len() - 1].at.0),
             shares: shares.collect(),
