@@ -1,12 +1,13 @@
 //! Copies of some requests go to a candidate that answers nobody, and nothing else moves.
 
+use weir_domain::condition::{Comparison, Condition, Dimension, Mode, Op, Quantity};
 use weir_domain::event::Event;
 use weir_domain::ids::{RevisionId, RunId};
 use weir_domain::people::Identity;
 use weir_domain::pipeline::{Pipeline, StageWork, StepWork};
 use weir_domain::rollout::Phase;
 use weir_domain::run::Run;
-use weir_domain::strategy::{Shadow, Strategy};
+use weir_domain::strategy::{Question, Shadow, Strategy};
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
 use weir_tests::{Behaviour, World, canary_with, commit, replay};
@@ -271,6 +272,7 @@ fn a_limit_on_gpus_is_a_limit_on_copies() {
                 Shadow::default().copied.threshold,
                 50,
             ),
+            answers: Vec::new(),
         };
         let run = world
             .push(&commit(2), Behaviour::default(), shadow(2, &half))
@@ -381,6 +383,109 @@ fn replicas_that_are_kept_for_a_later_step_go_when_it_does_not_come() {
         world.run_until_run(&run, Run::is_over).await;
         world.run_until_idle().await;
         world.expect_serving(PLACE, &good);
+        world
+    });
+}
+
+/// A shadow whose answers are compared with stable's; more than 5 % may not differ.
+fn asking(n: u32) -> Pipeline {
+    let question = Question {
+        path: "/v1/completions".into(),
+        body: None,
+        compare: "/choices/0/text".into(),
+    };
+    let differ = Condition::Compare(Comparison {
+        metric: "answers_differ".into(),
+        window: None,
+        op: Op::Above,
+        line: Quantity {
+            value: 0.05,
+            dimension: Dimension::Ratio,
+            written: "5%".into(),
+        },
+        during: None,
+        mode: Mode::Evidence,
+    });
+    canary_with(&commit(n), |rule| {
+        rule.strategy = Strategy::Shadow(Shadow {
+            answers: vec![question.clone()],
+            ..Shadow::default()
+        });
+        let mut parts = vec![differ.clone()];
+        parts.extend(rule.rollback.take());
+        rule.rollback = Some(Condition::Or(parts));
+    })
+}
+
+fn differing(per_mille: Option<u64>) -> Behaviour {
+    Behaviour {
+        differing_per_mille: per_mille,
+        ..Behaviour::default()
+    }
+}
+
+#[test]
+fn a_shadow_that_answers_as_stable_does_passes_and_says_how_many_were_compared() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = world.push(&commit(2), differing(Some(0)), asking(2)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "succeeded").await;
+        let log = world.log(&run).await;
+        let told = log
+            .iter()
+            .find(|entry| entry.detail.contains("answers differ from stable's"));
+        let told = told.map(|entry| entry.detail.as_str()).unwrap_or_default();
+        assert!(told.contains("; 0 of 4"), "{told}");
+        world
+    });
+}
+
+#[test]
+fn a_shadow_that_answers_differently_is_taken_out_and_says_so() {
+    replay(async |world| {
+        let old = world.good_model_serves().await;
+        let run = world.push(&commit(2), differing(Some(400)), asking(2)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = why(&world, &run).await;
+        assert!(
+            why.contains("answers_differ") && why.contains("limit 5%"),
+            "{why}"
+        );
+        expect_as_before(&world, &old);
+        world
+    });
+}
+
+#[test]
+fn a_model_that_never_answers_the_same_is_not_found_worse_than_itself_and_passes_by_a_person_alone() {
+    replay(async |world| {
+        let first = canary_with(&commit(1), |_| {});
+        let run = world.push(&commit(1), differing(Some(900)), first).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.run_until_idle().await;
+        let run = world.push(&commit(2), differing(Some(900)), asking(2)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = why(&world, &run).await;
+        assert!(
+            why.contains("inconclusive") && why.contains("stable differs from itself in"),
+            "{why}"
+        );
+        world
+    });
+}
+
+#[test]
+fn answers_that_cannot_be_compared_hold_the_shadow_and_pass_nothing() {
+    replay(async |world| {
+        world.good_model_serves().await;
+        let run = world.push(&commit(2), differing(None), asking(2)).await;
+        world.run_until_run(&run, Run::is_over).await;
+        world.expect_status(&run, "rolled_back").await;
+        let why = why(&world, &run).await;
+        assert!(why.contains("nothing was measured of answers_differ"), "{why}");
         world
     });
 }

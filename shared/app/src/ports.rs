@@ -188,6 +188,23 @@ pub trait Proxy: Send + Sync {
         path: &str,
         limit: usize,
     ) -> Result<String, ProxyError>;
+
+    /// The body of the answer to `POST http://POD:port/path` with this JSON, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Which hop failed.
+    async fn post(
+        &self,
+        cluster: &ClusterName,
+        pod: &PodRef,
+        port: u16,
+        path: &str,
+        body: String,
+        limit: usize,
+    ) -> Result<String, ProxyError> {
+        let _ = (cluster, pod, port, path, body, limit);
+        Err(ProxyError::Denied("nothing is sent by this way".into()))
+    }
 }
 
 /// Why a pod's endpoint could not be read.

@@ -20,17 +20,51 @@ impl Proxy for Fleet {
         path: &str,
         limit: usize,
     ) -> Result<String, ProxyError> {
+        let path = path_to(pod, port, path);
+        self.by_way_of(cluster, Method::GET, &path, None, limit).await
+    }
+
+    async fn post(
+        &self,
+        cluster: &ClusterName,
+        pod: &PodRef,
+        port: u16,
+        path: &str,
+        body: String,
+        limit: usize,
+    ) -> Result<String, ProxyError> {
+        let path = path_to(pod, port, path);
+        self.by_way_of(cluster, Method::POST, &path, Some(body), limit)
+            .await
+    }
+}
+
+fn path_to(pod: &PodRef, port: u16, path: &str) -> String {
+    format!(
+        "/api/v1/namespaces/{}/pods/{}:{port}/proxy/{}",
+        pod.namespace,
+        pod.name,
+        path.trim_start_matches('/')
+    )
+}
+
+impl Fleet {
+    /// Sends what is for a pod to the API server, and JSON with it if there is some.
+    async fn by_way_of(
+        &self,
+        cluster: &ClusterName,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+        limit: usize,
+    ) -> Result<String, ProxyError> {
         let api = self
             .api(cluster)
             .await
             .map_err(|error| ProxyError::Cluster(with_causes(&error)))?;
-        let path = format!(
-            "/api/v1/namespaces/{}/pods/{}:{port}/proxy/{}",
-            pod.namespace,
-            pod.name,
-            path.trim_start_matches('/')
-        );
-        match api.send(Method::GET, &path, "", Vec::new(), limit).await {
+        let content = if json.is_some() { "application/json" } else { "" };
+        let body = json.map(String::into_bytes).unwrap_or_default();
+        match api.send(method, path, content, body, limit).await {
             Ok(answer) if answer.status == StatusCode::OK => {
                 Ok(String::from_utf8_lossy(&answer.body).into_owned())
             }

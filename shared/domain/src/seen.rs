@@ -367,6 +367,17 @@ pub struct Counts {
     /// Whether the gateway's data plane sends it anything.
     #[serde(default, skip_serializing_if = "Routed::is_unknown")]
     pub routed: Routed,
+    /// Answers that were compared with stable's to the same question.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub compared: u64,
+    /// Those of them that differ.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub differing: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// How far a gateway's data plane has followed its controller: of the gateway's pods that were asked, those that hold
@@ -417,6 +428,8 @@ impl Counts {
             within_ms,
             timed: self.timed.saturating_sub(earlier.timed),
             routed: self.routed,
+            compared: self.compared.saturating_sub(earlier.compared),
+            differing: self.differing.saturating_sub(earlier.differing),
         }
     }
 

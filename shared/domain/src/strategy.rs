@@ -1,5 +1,6 @@
 //! Strategies: in which steps a service moves, and what each step waits for.
 
+mod answers;
 mod shadow;
 mod sticky;
 
@@ -11,6 +12,7 @@ use crate::pipeline::Plugin;
 use crate::time::Span;
 use crate::units::{Ratio, Weight};
 
+pub use answers::{BODY_MAX, PATH_MAX, QUESTIONS_MAX, Question, is_pointer};
 pub use shadow::{DEFAULT_COPIED, DEFAULT_SHADOW, Shadow};
 pub use sticky::Sticky;
 

@@ -13,6 +13,7 @@ use weir_domain::pipeline::RolloutRule;
 use weir_domain::run::Run;
 use weir_domain::seen::TrafficSeen;
 
+use crate::answers::Asked;
 use crate::gateway::{self, Endpoints, Route, Sheet};
 use crate::page::{self, Page};
 use crate::tally::{Source, Standing, Tally, gateway_key};
@@ -29,7 +30,7 @@ type Said = Result<Option<Arc<Sheet>>, ProxyError>;
 
 /// Counts traffic by reading the gateway's and the pods' own counters through the cluster's API server.
 pub struct Direct {
-    proxy: Arc<dyn Proxy>,
+    pub(crate) proxy: Arc<dyn Proxy>,
     /// By cluster and pod of the gateway: looks at many rollouts at once are one read of it.
     gateways: Together<(ClusterName, String), Route, Said>,
 }
@@ -134,7 +135,12 @@ impl Traffic for Direct {
         match run.rule(step) {
             Some(rule) => {
                 let candidate = run.rollout(step).map(|rollout| &rollout.candidate);
-                self.count_rule(rule, candidate, placed, before).await
+                let (mut counting, asked) = futures::join!(
+                    self.count_rule(rule, candidate, placed, before),
+                    self.ask(run, step, placed, Asked::resume(before)),
+                );
+                asked.join(&mut counting);
+                counting
             }
             None => Counting {
                 seen: TrafficSeen::NoData(format!("step {step} is no rollout")),
@@ -146,7 +152,13 @@ impl Traffic for Direct {
 
     async fn blocked(&self, run: &Run, step: StepId, placed: &Placed) -> Vec<String> {
         match run.rule(step) {
-            Some(rule) => self.blocked_for(rule, placed).await,
+            Some(rule) => {
+                let (blocked, unanswered) = futures::join!(
+                    self.blocked_for(rule, placed),
+                    self.unanswered(run, step, rule, placed),
+                );
+                blocked.into_iter().chain(unanswered).collect()
+            }
             None => Vec::new(),
         }
     }

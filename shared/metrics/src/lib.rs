@@ -51,6 +51,7 @@ mod gateway;
 mod page;
 
 mod absorb;
+mod answers;
 mod tally;
 
 mod blocked;

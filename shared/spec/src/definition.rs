@@ -10,7 +10,7 @@ use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::{Alpha, Promote};
 use weir_domain::people::Group;
 use weir_domain::pipeline::{Measure, NoData, OnNewPush, Parity, Provider};
-use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Rolling, Shadow};
+use weir_domain::strategy::{BlueGreen, DEFAULT_PAUSE, Pause, Question, Rolling, Shadow};
 use weir_domain::time::Span;
 use weir_domain::units::Weight;
 
@@ -327,6 +327,8 @@ pub struct ShadowDef {
     pub place: Place,
     /// The part of the requests, where it is written.
     pub percent: Option<Located<u8>>,
+    /// What both versions are asked, where that is written.
+    pub answers: Option<Vec<Located<Question>>>,
     /// The strategy.
     pub strategy: Shadow,
 }

@@ -28,7 +28,7 @@ pub(crate) fn check(
         Condition::Compare(comparison) if is_weighed(comparison, measures) => {}
         Condition::Compare(comparison) => {
             let found = format!("`{comparison}` has no effect yet in a rollback");
-            let help = "weighed are error_rate, success_rate and latency_pNN above or below a line, and what `metrics:` names a source for";
+            let help = "weighed are error_rate, success_rate, latency_pNN and answers_differ above or below a line, and what `metrics:` names a source for";
             sink.push(Diagnostic::warning(place, found).help(help));
         }
         Condition::And(parts) | Condition::Or(parts) => {
@@ -97,7 +97,7 @@ fn asks_twice(comparison: &Comparison) -> bool {
 fn is_weighed(comparison: &Comparison, measures: &BTreeMap<String, Measure>) -> bool {
     let sided = !matches!(comparison.op, Op::Equal | Op::NotEqual);
     match comparison.metric.as_str() {
-        "error_rate" | "success_rate" => sided,
+        "error_rate" | "success_rate" | "answers_differ" => sided,
         metric => measures.contains_key(metric) || (sided && is_counted(metric)),
     }
 }

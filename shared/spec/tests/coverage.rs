@@ -14,7 +14,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Mappings whose keys are the user's own names.
-const NAMED: [&str; 7] = [
+const NAMED: [&str; 8] = [
     "variables",
     "requests",
     "limits",
@@ -22,6 +22,7 @@ const NAMED: [&str; 7] = [
     "env",
     "node_selector",
     "approvals",
+    "body",
 ];
 
 #[test]

@@ -29,6 +29,7 @@ fn path(object: &Value, namespace: &str) -> Result<String> {
     Ok(match kind {
         "ClusterRole" => format!("/apis/{group}/clusterroles/{name}"),
         "ClusterRoleBinding" => format!("/apis/{group}/clusterrolebindings/{name}"),
+        "Role" => format!("/apis/{group}/namespaces/{namespace}/roles/{name}"),
         "RoleBinding" => format!("/apis/{group}/namespaces/{namespace}/rolebindings/{name}"),
         "ValidatingAdmissionPolicy" => format!("/apis/{group}/validatingadmissionpolicies/{name}"),
         "ValidatingAdmissionPolicyBinding" => {

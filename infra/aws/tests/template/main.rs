@@ -102,6 +102,7 @@ fn groups_of_access_entries_are_those_that_the_clusters_bindings_name() {
         include_str!("../../../cluster/gateway.yaml"),
         include_str!("../../../cluster/classes.yaml"),
         include_str!("../../../cluster/pod-proxy.yaml"),
+        include_str!("../../../cluster/answers.yaml"),
     ];
     let words = bindings.iter().flat_map(|text| text.split('"'));
     let bound: BTreeSet<String> = words

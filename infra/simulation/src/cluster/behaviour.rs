@@ -25,6 +25,8 @@ pub struct Behaviour {
     pub xids: BTreeMap<u64, u64>,
     /// Every pod crashes this long after it first got traffic.
     pub crash_after: Option<Span>,
+    /// Answers to questions that differ from stable's first one, of a thousand; nothing: they cannot be compared.
+    pub differing_per_mille: Option<u64>,
 }
 
 impl Default for Behaviour {
@@ -39,6 +41,7 @@ impl Default for Behaviour {
             sick_per_mille: 0.0,
             xids: BTreeMap::new(),
             crash_after: None,
+            differing_per_mille: Some(0),
         }
     }
 }

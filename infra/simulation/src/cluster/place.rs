@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_domain::ids::{Fence, RevisionId};
+use weir_domain::pipeline::RolloutRule;
 use weir_domain::rollout::{Autoscaler, AutoscalerKind, Ratio, Rollout};
 use weir_domain::seen::{Counts, Gpus, Landing, RouteSeen};
-use weir_domain::time::Timestamp;
+use weir_domain::time::{Span, Timestamp};
 use weir_domain::units::Weight;
 use weir_domain::workload::Workload;
 
@@ -15,6 +16,9 @@ use super::revision::Revision;
 
 /// Requests a second that a warm replica answers where GPUs are counted. Four of them carry 60 at 68 %.
 const CAPACITY: u64 = 22;
+
+/// Time between two questions to a shadow and stable.
+const QUESTION_EVERY: Span = Span::seconds(15);
 
 /// Something that sets the replicas of a revision.
 pub(super) struct Scales {
@@ -199,6 +203,37 @@ impl Place {
         let all = self.revisions.iter();
         all.map(|(id, revision)| (id.clone(), revision.counts()))
             .collect()
+    }
+
+    /// Counts of answers that were compared, where a shadow has copies and asks something: one question every quarter of a minute.
+    pub(super) fn compare_answers(
+        &self,
+        rule: &RolloutRule,
+        rollout: &Rollout,
+        now: Timestamp,
+        counts: &mut BTreeMap<RevisionId, Counts>,
+    ) {
+        let asks = rule
+            .strategy
+            .mirrored()
+            .is_some_and(|shadow| !shadow.answers.is_empty());
+        let stable = rollout.stable.as_ref().filter(|_| asks);
+        let first = self
+            .revisions
+            .get(&rollout.candidate)
+            .and_then(|shadow| shadow.first_traffic);
+        let (Some(stable), Some(first)) = (stable, first) else {
+            return;
+        };
+        let compared = 1 + now.since(first).0 / QUESTION_EVERY.0;
+        let sides = [&stable.revision, &rollout.candidate];
+        let differing = sides.map(|id| self.revisions.get(id)?.behaviour.differing_per_mille);
+        if let [Some(serving), Some(shadow)] = differing {
+            for (id, per_mille) in sides.into_iter().zip([serving, shadow]) {
+                let counts = counts.entry(id.clone()).or_default();
+                (counts.compared, counts.differing) = (compared, compared * per_mille / 1_000);
+            }
+        }
     }
 
     /// Pods of a revision that stay: node and counts of each.

@@ -184,7 +184,12 @@ impl Traffic for SimulatedCluster {
                 None => TrafficSeen::NoData("no rule".into()),
                 Some(rule) => {
                     let mut inside = self.caught_up();
-                    TrafficSeen::Counts(inside.place_mut(&rule.lane.environment).counts())
+                    let place = inside.place_mut(&rule.lane.environment);
+                    let mut counts = place.counts();
+                    if let Some(rollout) = run.rollout(step) {
+                        place.compare_answers(rule, rollout, self.clock.now(), &mut counts);
+                    }
+                    TrafficSeen::Counts(counts)
                 }
             }
         };

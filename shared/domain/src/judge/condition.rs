@@ -252,6 +252,39 @@ impl Weighing {
             || metrics.any(|metric| could_show(metric.shown().counted, metric.asked().limit, alpha))
     }
 
+    /// Why answers that were compared could not have shown any difference, had all of the candidate's been others; nothing if
+    /// they could, or none are asked for.
+    pub fn answers_show_nothing(&self, condition: &Condition, alpha: Alpha) -> Option<String> {
+        let condition = condition.plain();
+        let of_answers = |leaf: &&Comparison| {
+            let question = Proportion::of(leaf).filter(|_| leaf.mode == Mode::Evidence);
+            question.is_some_and(|question| question.is_of_answers())
+        };
+        let leaf = leaves(&condition).into_iter().find(of_answers)?;
+        let metric = self.metrics.get(&leaf.to_string())?;
+        let Arms { candidate, stable } = metric.shown().counted;
+        let mut all_others = Metric::new(metric.asked());
+        for n in 0..candidate.total {
+            all_others.add(Arms {
+                candidate: Tally::new(1, 1),
+                stable: Tally::new(u64::from(n < stable.bad), 1),
+            });
+        }
+        let mut would = self.clone();
+        would.metrics.insert(leaf.to_string(), all_others);
+        let shown = would
+            .weigh(&condition)
+            .is_some_and(|evidence| evidence.shows_breach(alpha));
+        (!shown).then(|| match stable.bad {
+            0 => format!("{} answers are too few to show a difference", candidate.total),
+            bad => format!(
+                "stable differs from itself in {bad} of {} answers, so that they cannot show a difference yet; compare a part that \
+                 stays the same",
+                stable.total
+            ),
+        })
+    }
+
     /// What the step could have shown, in words: the smallest harm that would have been seen.
     pub fn resolution(&self, alpha: Alpha) -> Option<String> {
         let (name, metric) = self
@@ -358,6 +391,11 @@ impl Weighing {
             None => question.words(shown.counted.candidate),
         };
         let ln_e = windows.map_or(shown.ln_e_limit.unwrap_or(0.0), Windowed::ln_e);
+        let ln_e = match question.is_of_answers() {
+            // Over the line, and more than stable differs from itself: the lesser of two bets is a bet against either.
+            true => ln_e.min(shown.ln_e_ratio),
+            false => ln_e,
+        };
         Said::Evidence(Evidence { ln_e, words })
     }
 
@@ -432,8 +470,9 @@ pub(super) fn asks_over(condition: &Condition) -> Vec<(String, f64)> {
 /// Comparisons each of which suffices.
 pub(super) fn alone(condition: &Condition) -> Vec<&Comparison> {
     let over = |comparison: &Comparison| {
-        let side = Proportion::of(comparison).map(|question| question.side);
-        comparison.mode == Mode::Evidence && side == Some(Side::Over)
+        let question = Proportion::of(comparison);
+        let is_over = |question: Proportion<'_>| question.side == Side::Over && !question.is_of_answers();
+        comparison.mode == Mode::Evidence && question.is_some_and(is_over)
     };
     match condition {
         Condition::Compare(comparison) if !over(comparison) => Vec::new(),

@@ -614,3 +614,57 @@ fn a_greater_chance_of_a_false_alarm_needs_less_evidence() {
     assert_eq!(told, [true, true, false], "{seen:?}");
     assert!(seen.told(Alpha::new(0.05).unwrap()).contains("(needs 20 : 1)"));
 }
+
+#[test]
+fn answers_are_harm_where_more_differ_than_the_line_says_and_than_stable_itself_differs() {
+    let differ = compare("answers_differ", Op::Above, 0.05, "5%");
+    let answers = |differing: u64| Counts {
+        compared: 1,
+        differing,
+        ..Counts::default()
+    };
+    // Of each ten answers so many of the shadow and of stable differ; whether that is harm after sixty.
+    let table = [
+        (0, 0, false),
+        (4, 0, true),
+        (10, 0, true),
+        (9, 9, false),
+        (10, 1, true),
+        (1, 1, false),
+    ];
+    for (shadow, stable, harm) in table {
+        let mut weighing = Weighing::default();
+        for n in 0..60 {
+            let of = |tenths: u64| answers(u64::from(n % 10 < tenths));
+            add(&mut weighing, &differ, &of(shadow), &of(stable));
+        }
+        let seen = weighing.weigh(&differ).unwrap();
+        assert_eq!(
+            seen.shows_breach(part(1)),
+            harm,
+            "{shadow} and {stable} of 10: {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn other_answers_than_stables_are_no_harm_within_the_line() {
+    let differ = compare("answers_differ", Op::Above, 0.5, "50%");
+    let answers = |differing: u64| Counts {
+        compared: 1,
+        differing,
+        ..Counts::default()
+    };
+    let mut weighing = Weighing::default();
+    for n in 0..400_u64 {
+        add(
+            &mut weighing,
+            &differ,
+            &answers(u64::from(n % 10 < 3)),
+            &answers(0),
+        );
+    }
+    let seen = weighing.weigh(&differ).unwrap();
+    assert!(!seen.shows_breach(part(1)), "{seen:?}");
+    assert_eq!(seen.words, "answers_differ 30.0 % of 400 answers; limit 50%");
+}

@@ -19,7 +19,12 @@ pub(super) struct Proportion<'a> {
 enum What {
     Failed,
     Succeeded,
-    SlowerThan { limit_ms: u64, quantile: f64 },
+    /// Answers that differ from stable's.
+    Differing,
+    SlowerThan {
+        limit_ms: u64,
+        quantile: f64,
+    },
 }
 
 impl<'a> Proportion<'a> {
@@ -35,6 +40,7 @@ impl<'a> Proportion<'a> {
             "error_rate" => (What::Failed, value, side(above)),
             // A share of successes under a line is a share of failures over another.
             "success_rate" => (What::Succeeded, 1.0 - value, side(!above)),
+            "answers_differ" => (What::Differing, value, side(above)),
             metric => {
                 let quantile = quantile_of(metric)?;
                 let limit_ms = (value * 1_000.0).round() as u64;
@@ -54,13 +60,20 @@ impl<'a> Proportion<'a> {
     pub(super) fn limit_ms(&self) -> Option<u64> {
         match self.what {
             What::SlowerThan { limit_ms, .. } => Some(limit_ms),
-            What::Failed | What::Succeeded => None,
+            What::Failed | What::Succeeded | What::Differing => None,
         }
+    }
+
+    /// Whether it is about answers that are compared: another version may give other ones, and how many is what the line says. So
+    /// "worse than stable" alone is no harm, and neither is what stable does itself.
+    pub(super) fn is_of_answers(&self) -> bool {
+        matches!(self.what, What::Differing)
     }
 
     pub(super) fn tally(&self, counts: &Counts) -> Option<Tally> {
         match self.what {
             What::Failed | What::Succeeded => Some(Tally::new(counts.bad, counts.requests)),
+            What::Differing => Some(Tally::new(counts.differing, counts.compared)),
             // An edge that is not the limit itself is taken where it says less: above it for "slower", below it for
             // "fast enough".
             What::SlowerThan { limit_ms, .. } if self.side == Side::Under => {
@@ -87,6 +100,7 @@ impl<'a> Proportion<'a> {
         );
         match self.what {
             What::Failed => format!("{metric} {share:.1} % of {all} requests; limit {limit}"),
+            What::Differing => format!("{metric} {share:.1} % of {all} answers; limit {limit}"),
             What::Succeeded => format!("{metric} {:.1} % of {all} requests; limit {limit}", 100.0 - share),
             What::SlowerThan { quantile, .. } => format!(
                 "{metric}: {share:.1} % of {all} requests took over {limit}; at most {:.0} % may",

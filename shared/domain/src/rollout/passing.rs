@@ -103,6 +103,12 @@ fn lacks(rollout: &Rollout, step: &Ended<'_>, canary: &Canary, counts: &Counts) 
             "too little: {seen} requests to the candidate could not have shown any harm"
         ));
     }
+    if let Some(words) = rollout
+        .weighing
+        .answers_show_nothing(condition, rollout.alpha(step.rule))
+    {
+        return Some(format!("answers: {words}"));
+    }
     match canary.promote {
         Promote::Article => None,
         Promote::Proven => rollout
@@ -121,8 +127,12 @@ fn note_passed(
     let success = success(counts);
     let resolution = rollout.weighing.resolution(rollout.alpha(rule));
     let seen = resolution.map(|words| format!("; {words}")).unwrap_or_default();
+    let answers = match counts.compared {
+        0 => String::new(),
+        all => format!("; {} of {all} answers differ from stable's", counts.differing),
+    };
     let words = format!(
-        "success rate {:.1} % of {} requests{seen}",
+        "success rate {:.1} % of {} requests{answers}{seen}",
         success * 100.0,
         counts.requests
     );

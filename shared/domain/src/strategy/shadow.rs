@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Canary, CanaryStep, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_THRESHOLD};
+use super::{Canary, CanaryStep, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_THRESHOLD, Question};
 use crate::judge::Promote;
 use crate::time::Span;
 use crate::units::{Ratio, Weight};
@@ -22,6 +22,9 @@ pub struct Shadow {
     pub gpus: Option<u32>,
     /// Its one step, and what the candidate must show at the end of it.
     pub copied: Canary,
+    /// What both versions are asked beside the copies, one after another, one at a look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Question>,
 }
 
 impl Shadow {
@@ -61,6 +64,7 @@ impl Default for Shadow {
         Self {
             gpus: None,
             copied: Self::copied(percent, DEFAULT_SHADOW, threshold, DEFAULT_MIN_SAMPLES),
+            answers: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use weir_domain::condition::Dimension;
 const KNOWN: &[(&str, Dimension)] = &[
     ("error_rate", Dimension::Ratio),
     ("success_rate", Dimension::Ratio),
+    ("answers_differ", Dimension::Ratio),
     ("gpu_utilization", Dimension::Ratio),
     ("gpu_memory_utilization", Dimension::Ratio),
     ("kv_cache_usage", Dimension::Ratio),
@@ -85,7 +86,7 @@ pub(crate) fn is_counted(name: &str) -> bool {
     let of_latencies = name
         .strip_prefix("latency_p")
         .is_some_and(|digits| digits.len() >= 2);
-    matches!(name, "error_rate" | "success_rate") || (of_latencies && is_quantile(name))
+    matches!(name, "error_rate" | "success_rate" | "answers_differ") || (of_latencies && is_quantile(name))
 }
 
 fn is_quantile(name: &str) -> bool {

@@ -4,7 +4,8 @@ use weir_domain::deadlines::Deadlines;
 use weir_domain::judge::Promote;
 use weir_domain::pipeline::{NoData, OnNewPush, Parity};
 use weir_domain::strategy::{
-    BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SHADOW, DEFAULT_SWITCH, DEFAULT_THRESHOLD, Shadow,
+    BlueGreen, DEFAULT_MARGIN, DEFAULT_MIN_SAMPLES, DEFAULT_SHADOW, DEFAULT_SWITCH, DEFAULT_THRESHOLD,
+    Question, Shadow,
 };
 use weir_domain::units::{Ratio, Weight};
 
@@ -16,7 +17,7 @@ use crate::definition::{
 };
 use crate::shape::parse_chance;
 use crate::source::Located;
-use crate::yaml::Node;
+use crate::yaml::{Node, to_json};
 
 pub(crate) fn pipeline(node: &Node, metrics: &Metrics) -> Option<PipelineDef> {
     let stages = node.get("stages").map(Node::items).unwrap_or_default();
@@ -236,14 +237,29 @@ fn shadow(node: &Node) -> ShadowDef {
         percent_of(node, "threshold").unwrap_or(default.copied.threshold),
         count(node, "min_samples").unwrap_or(DEFAULT_MIN_SAMPLES),
     );
+    let answers = node.get("answers");
+    let answers: Option<Vec<_>> =
+        answers.map(|list| list.items().iter().filter_map(|item| question(item)).collect());
+    let questions = answers.iter().flatten().map(|question| question.value.clone());
     ShadowDef {
         place: node.place.clone(),
         percent,
         strategy: Shadow {
             gpus: count(node, "gpus"),
             copied,
+            answers: questions.collect(),
         },
+        answers,
     }
+}
+
+fn question(node: &Node) -> Option<Located<Question>> {
+    let question = Question {
+        path: plain(node, "path")?,
+        body: node.get("body").map(to_json),
+        compare: plain(node, "compare").unwrap_or_default(),
+    };
+    Some(Located::new(question, node.place.clone()))
 }
 
 /// A part of all that is written in percent; nothing if it is none, which has been complained about.

@@ -3,6 +3,7 @@
 //! The same code checks a definition: it is resolved with sample values, and what it complains about is what a run
 //! would be refused for.
 
+mod answers;
 mod approval;
 mod manifest;
 mod place;

@@ -29,6 +29,7 @@ impl<'a> Resolver<'a> {
         let strategy = self.strategy(step, rollout, environment);
         if let Some(strategy) = &strategy {
             self.swaps(rollout, strategy);
+            self.answers(rollout, strategy);
         }
         let declared = self.taken(place::service(self.definition, step));
         let variant = rollout.version.is_some();

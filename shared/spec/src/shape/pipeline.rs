@@ -373,6 +373,30 @@ const SHADOW: &[Key] = &[
         &Count(1, 1_000_000_000),
         "Copies without which it does not pass; 50 without it.",
     ),
+    Key::new(
+        "answers",
+        &List(&Object(QUESTION)),
+        "Questions that stable and the new revision are asked beside the copies, one at each look, to count how many answers differ: `answers_differ` of the condition. 16 at most.",
+    ),
+];
+
+const QUESTION: &[Key] = &[
+    Key::new(
+        "path",
+        &Text,
+        "Path and query on the port that serves requests, for example /v1/completions.",
+    )
+    .required(),
+    Key::new(
+        "body",
+        &Kubernetes,
+        "JSON that is sent by POST, 16 KiB at most; without it the question is a GET.",
+    ),
+    Key::new(
+        "compare",
+        &Text,
+        "JSON Pointer to the part of the answer that must be equal, for example /choices/0/text; all of it without it.",
+    ),
 ];
 
 const ROLLING: &[Key] = &[

@@ -180,6 +180,46 @@ fn a_shadow_that_could_copy_nothing_is_told() {
 }
 
 #[test]
+fn questions_that_cannot_be_put_and_answers_that_nothing_is_said_of_are_told() {
+    let asking = |question: &str| {
+        format!("shadow: {{answers: [{question}]}}\nrollback: {{condition: answers_differ > 5%}}")
+    };
+    let many = ["{path: /a}"; 17].join(", ");
+    let long = format!("{{path: /a, body: {{prompt: {}}}}}", "x".repeat(16 * 1024));
+    let table = [
+        (asking("{path: v1/completions}"), "path `v1/completions`"),
+        (asking("{path: /a/../b}"), "path `/a/../b`"),
+        (asking("{path: /a/%2E./b}"), "path `/a/%2E./b`"),
+        (asking("{path: '/a b'}"), "path `/a b`"),
+        (asking(&format!("{{path: /{}}}", "a".repeat(1024))), "a path of 1025 bytes"),
+        (asking("{path: /a, compare: choices}"), "`compare: choices`"),
+        (asking("{path: /a, compare: '/a~2'}"), "`compare: /a~2`"),
+        (asking("{path: /a, body: text}"), "text"),
+        (asking("{body: {prompt: x}}"), "`path`"),
+        (asking("{path: /a, answer: yes}"), "`answer`"),
+        (asking(&long), "bytes of JSON"),
+        (asking(&many), "17 questions"),
+        (asking(""), "0 questions"),
+        ("shadow: {answers: [{path: /a}]}".to_owned(), "nothing says how many may differ"),
+        (
+            "shadow: {percent: 10}\nrollback: {condition: answers_differ > 5%}".to_owned(),
+            "is counted where a `shadow` has `answers`",
+        ),
+        (
+            "canary: {weight: 5, interval: 1m}\nrollback: {condition: error_rate > 2% || answers_differ > 5%}".to_owned(),
+            "is counted where a `shadow` has `answers`",
+        ),
+    ];
+    for (spec, message) in table {
+        let said = alone(&step("Kubernetes", &format!("namespace: x\n{spec}")));
+        let found = said
+            .iter()
+            .any(|d| d.severity == "error" && d.message.contains(message));
+        assert!(found, "{spec}\n{said:#?}");
+    }
+}
+
+#[test]
 fn a_consent_to_swap_that_the_strategy_has_no_use_for_is_told_with_the_fix() {
     let table = [
         (

@@ -1,7 +1,7 @@
 //! What a step says of its strategy, and what it means where it says nothing.
 
 use weir_domain::pipeline::Strategy;
-use weir_domain::strategy::Shadow;
+use weir_domain::strategy::{Question, Shadow};
 use weir_domain::time::Span;
 use weir_domain::units::{Ratio, Weight};
 
@@ -129,9 +129,24 @@ fn a_shadow_says_how_much_is_copied_for_how_long_and_within_how_many_gpus() {
         written,
         Shadow {
             gpus: Some(8),
-            copied
+            copied,
+            answers: Vec::new(),
         }
     );
+    let asking = shadow(
+        "shadow: {answers: [{path: /v1/completions, body: {prompt: '2 + 2 ='}, compare: /choices/0/text}, {path: /v1/models}]}, rollback: {condition: answers_differ > 5%}",
+    );
+    let question = |path: &str, body: Option<serde_json::Value>, compare: &str| Question {
+        path: path.into(),
+        body,
+        compare: compare.into(),
+    };
+    let posed = question(
+        "/v1/completions",
+        Some(serde_json::json!({"prompt": "2 + 2 ="})),
+        "/choices/0/text",
+    );
+    assert_eq!(asking.answers, [posed, question("/v1/models", None, "")]);
 }
 
 #[test]

@@ -225,4 +225,22 @@ async fn metrics_are_read_through_the_api_server_once_that_is_granted(world: &Wo
     assert_eq!(scrape("/metrics", 8000, 10).await, Err(ProxyError::TooLarge(10)));
     let wrong_port = scrape("/metrics", 8001, 1 << 20).await;
     assert!(matches!(wrong_port, Err(ProxyError::Pod(_))), "{wrong_port:?}");
+
+    // Who may read may not ask for all that.
+    let ask = async || {
+        let cluster = ClusterName::new("main");
+        let body = json!({"prompt": "2 + 2 =", "max_tokens": 1}).to_string();
+        fleet
+            .post(&cluster, pod, 8000, "/v1/completions", body, 1 << 20)
+            .await
+    };
+    let denied = ask().await;
+    assert!(matches!(denied, Err(ProxyError::Denied(_))), "{denied:?}");
+    world.bind("answers.yaml", &world.namespace).await.unwrap();
+    let answer = eventually("the right to ask is granted", async || {
+        ask().await.map_err(|error| error.to_string())
+    })
+    .await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["object"], "text_completion");
 }

@@ -1,6 +1,9 @@
 //! Shadow: Envoy copies a part of the requests to a candidate, and users notice nothing of it, good or bad.
 
 use serde_json::{Value, json};
+use weir_domain::audit::Action;
+use weir_domain::condition::Condition;
+use weir_domain::ids::RunId;
 use weir_domain::rollout::Rollout;
 use weir_live::{Stage, eventually, rollout};
 
@@ -119,6 +122,71 @@ async fn a_part_of_the_requests_is_copied_and_users_notice_nothing() {
         load.expect_nothing_lost(version).await;
     }
     stage.answers("v1").await;
+    drop(load);
+    stage.clear().await;
+}
+
+/// What is compared of the answers to one question, and more than 5 % may not differ.
+async fn asking(stage: &Stage, version: &str, compare: &str) -> RunId {
+    let mut strategy = strategy(40_000);
+    strategy["shadow"]["answers"] = json!([{
+        "path": "/v1/completions", "body": {"prompt": "2 + 2 =", "max_tokens": 4}, "compare": compare,
+    }]);
+    let differ: Condition = serde_json::from_value(json!({"compare": {
+        "metric": "answers_differ", "op": ">", "line": {"value": 0.05, "dimension": "ratio", "written": "5%"},
+    }}))
+    .unwrap();
+    stage
+        .push_changed(version, json!({}), strategy, |rule| {
+            let own = rule.rollback.take();
+            rule.rollback = Some(Condition::Or(own.into_iter().chain([differ.clone()]).collect()));
+        })
+        .await
+}
+
+#[tokio::test]
+async fn answers_are_held_against_stables_and_users_notice_nothing() {
+    let stage = Stage::new("answers", strategy(20_000), 2).await;
+    let run = stage.push_with("v1", json!({}), json!("rolling")).await;
+    stage.ends(&run, "succeeded").await;
+    let load = stage.users("v1").await;
+    let before = filters(&stage).await;
+
+    // What both say the same: counted, told, and no harm.
+    let run = asking(&stage, "v2", "/object").await;
+    let ended = stage.ends(&run, "succeeded").await;
+    assert_eq!(rollout(&ended).candidate_counts().differing, 0);
+    let told = stage.told(&run, Action::StepPassed).await;
+    let says = |told: &String| told.contains("; 0 of ") && told.contains("answers differ from stable's");
+    assert!(told.iter().any(says), "{told:?}");
+    eprintln!("the same: {told:?}");
+
+    // A simulated model never says the same twice: it is not worse than itself, and nothing is shown by that.
+    let run = asking(&stage, "v3", "/choices/0/text").await;
+    let waits = |rollout: &Rollout| rollout.waits_for.contains("stable differs from itself in");
+    let held = stage.until(&run, "nothing can be shown", waits).await;
+    eprintln!("never the same: {}", rollout(&held).waits_for);
+    stage.roll_back(&run).await;
+    stage.ends(&run, "rolled_back").await;
+
+    // Each version says its own name, and so often that the copies end.
+    let run = asking(&stage, "v4", "/version").await;
+    let ended = stage.ends(&run, "rolled_back").await;
+    let said = ended.status.words();
+    assert!(
+        said.contains("answers_differ 100.0 % of") && said.contains("limit 5%"),
+        "{said}"
+    );
+    eprintln!("another version's name: {said}");
+
+    // What is not there is told before anything moves.
+    let run = asking(&stage, "v5", "/nothing").await;
+    let ended = stage.ends(&run, "failed").await;
+    let said = ended.status.words();
+    assert!(said.contains("its answer has no `/nothing`"), "{said}");
+    assert_eq!(filters(&stage).await, before);
+    stage.answers("v1").await;
+    load.expect_nothing_lost("answers compared").await;
     drop(load);
     stage.clear().await;
 }
