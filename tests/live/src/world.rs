@@ -234,6 +234,14 @@ impl World {
         self.admin.create(&path, fault).await
     }
 
+    /// Pulls the plug of a node, or puts it back: see `tests/cluster/internal/kubelet/power.go`.
+    pub async fn power(&self, node: &str, on: bool) {
+        let word = if on { Value::Null } else { json!("off") };
+        let change = json!({"metadata": {"annotations": {"weir.test/power": word}}});
+        let path = format!("/api/v1/nodes/{node}");
+        self.admin.merge(&path, &change).await.ok();
+    }
+
     /// The order to give these shares, in percent.
     pub fn weights(&self, split: &[(&RevisionId, u8)], fence: u64) -> Effect {
         let share = |(revision, percent): &(&RevisionId, u8)| {

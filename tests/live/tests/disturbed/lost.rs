@@ -7,7 +7,7 @@ use weir_domain::rollout::Phase;
 use weir_live::{Stage, WallClock, first_step_in_effect, rollout};
 
 use crate::alone;
-use crate::nodes::{holding, power};
+use crate::nodes::holding;
 
 const REPLICAS: u32 = 4;
 
@@ -28,7 +28,7 @@ async fn a_node_without_power_is_not_the_versions_fault_and_nobody_waits_for_its
         .await;
     let node = holding(&stage.world, &rollout(&judged).candidate, 0).await;
     let pulled = WallClock.now();
-    power(&stage.world, &node, false).await;
+    stage.world.power(&node, false).await;
 
     // One of two replicas carries the breach. Its pod cannot leave, so another comes beside it once the node is known to be lost.
     stage
@@ -37,7 +37,7 @@ async fn a_node_without_power_is_not_the_versions_fault_and_nobody_waits_for_its
         })
         .await;
     // What is left of the old version on that node leaves when the node is back; without that, after its deadline.
-    power(&stage.world, &node, true).await;
+    stage.world.power(&node, true).await;
     let ended = stage.ends(&run, "succeeded").await;
     let log = stage.host.log(&run).await;
     let first = |action: Action, words: &str| -> &Entry {

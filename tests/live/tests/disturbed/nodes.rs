@@ -61,14 +61,6 @@ pub(crate) async fn holding(world: &World, candidate: &RevisionId, least: u32) -
     node.clone()
 }
 
-/// Pulls the plug of a node, or puts it back: see `tests/cluster/internal/kubelet/power.go`.
-pub(crate) async fn power(world: &World, node: &str, on: bool) {
-    let word = if on { Value::Null } else { json!("off") };
-    let change = json!({"metadata": {"annotations": {"weir.test/power": word}}});
-    let path = format!("/api/v1/nodes/{node}");
-    world.admin.merge(&path, &change).await.ok();
-}
-
 /// Closes a node, and asks by the eviction API for all of the service's pods on it to leave; how many there are.
 pub(crate) async fn drain(world: &World, node: &str) -> u32 {
     close(world, node, true).await;

@@ -27,6 +27,8 @@ pub(crate) enum Way {
     OutOfMemory,
     /// Its pods are not ready, or not any more.
     Unready,
+    /// The node that all of its pods are on has no power, and nobody says so.
+    NodeLost,
 }
 
 /// Where a rollout stands. Of an experiment: `Growing(0)` waits for warm variants, `Watching(0)` has the shares.
@@ -117,13 +119,14 @@ impl Strategy {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Promotion,
         Self::Person,
         Self::Metric,
         Self::Crash,
         Self::OutOfMemory,
         Self::Unready,
+        Self::NodeLost,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -134,6 +137,7 @@ impl Way {
             Self::Crash => "crash",
             Self::OutOfMemory => "out of memory",
             Self::Unready => "never ready",
+            Self::NodeLost => "node lost",
         }
     }
 
@@ -144,7 +148,7 @@ impl Way {
         match self {
             Self::Promotion => false,
             Self::Metric => (place.answers || copied) && strategy != Strategy::Variants,
-            Self::Person | Self::Crash | Self::OutOfMemory | Self::Unready => true,
+            Self::Person | Self::Crash | Self::OutOfMemory | Self::Unready | Self::NodeLost => true,
         }
     }
 }

@@ -9,7 +9,7 @@ use weir_domain::time::Span;
 use weir_live::{REPLICAS, Shape, Stage, eventually, variant};
 
 use crate::cell::{At, Cell, Way};
-use crate::harm::harm;
+use crate::harm::{harm, keep_on, without_power};
 use crate::lane::{Ended, GPUS_OF_A_LANE, Lane};
 
 const TWO: [(&str, u8); 2] = [("model-a", 50), ("model-b", 50)];
@@ -25,7 +25,8 @@ const NEVER_S: f64 = 86_400.0;
 const LOADS_S: f64 = 4.0;
 
 /// Makes the variants as somebody else does.
-pub(crate) async fn furnish(stage: &Stage, cell: &Cell) {
+pub(crate) async fn furnish(lane: &Lane, cell: &Cell) {
+    let stage = &lane.stage;
     let warms = cell.place.at == At::Growing(0);
     let loads = match cell.way {
         Way::Crash | Way::OutOfMemory if warms => LOADS_S,
@@ -39,7 +40,10 @@ pub(crate) async fn furnish(stage: &Stage, cell: &Cell) {
             model: json!({"load_seconds": loads}),
             ..Shape::rollout(version, None)
         };
-        let made = shape.deployment(version, REPLICAS);
+        let mut made = shape.deployment(version, REPLICAS);
+        if cell.way == Way::NodeLost {
+            keep_on(&mut made["spec"]["template"], &lane.own_node);
+        }
         world.admin.create(&path, &made).await.ok();
     }
     if warms {
@@ -89,12 +93,15 @@ pub(crate) async fn play(lane: &Lane, cell: &Cell, version: &str) -> Ended {
             broken.push(format!("it ended before its step: {}", seen.status.words()));
         } else {
             lane.sampled().await;
-            turn(stage, &run, cell).await;
+            turn(lane, &run, cell).await;
         }
     }
     let is_back =
         |run: &Run| run.is_over() || of(run).is_some_and(|experiment| experiment.phase == Phase::Over);
     let seen = stage.host.until("traffic is back", &run, is_back).await;
+    if cell.way == Way::NodeLost {
+        lane.given_up().await;
+    }
     let back = lane.counts().await;
     let ended = stage.host.until("it is over", &run, Run::is_over).await;
     broken.extend(otherwise(cell, &ended.status.words()));
@@ -125,11 +132,17 @@ fn stands(experiment: &Experiment, at: At) -> bool {
     }
 }
 
-async fn turn(stage: &Stage, run: &RunId, cell: &Cell) {
+async fn turn(lane: &Lane, run: &RunId, cell: &Cell) {
+    let stage = &lane.stage;
     if cell.way == Way::Person {
         return stage.roll_back(run).await;
     }
     let decided = |run: &Run| run.is_over() || of(run).is_some_and(|experiment| experiment.ending.is_some());
+    if cell.way == Way::NodeLost {
+        let noticed = Box::pin(stage.host.until("it is noticed", run, decided));
+        without_power(&stage.world, &lane.own_node, noticed).await;
+        return;
+    }
     tokio::select! {
         _ = stage.host.until("it is noticed", run, decided) => {}
         () = harm(&stage.world, LABELS, cell.way, cell.place.at) => {}

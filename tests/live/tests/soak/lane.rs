@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use weir_live::{Carriers, Load, Mix, Sampler, Stage, above_warm, backend, rollout};
+use weir_live::{Carriers, Load, Mix, Sampler, Stage, above_warm, backend, eventually, rollout};
 
 use crate::cell::{Cell, Strategy};
 use crate::experiment;
+use crate::harm::keep_for_own;
 use crate::losses::Counts;
 use crate::rollout as rolled;
 use crate::standing::Standing;
@@ -17,6 +18,8 @@ pub(crate) const REPLICAS: u32 = 3;
 pub(crate) const GPUS_OF_A_LANE: u32 = REPLICAS + 4;
 /// Requests a second.
 const RPS: u32 = 25;
+/// An answer that does not begin, or does not go on, is given up after 10 s; see `weir-load`.
+const GIVEN_UP_MS: u64 = 10_500;
 
 /// The service.
 pub(crate) struct Lane {
@@ -25,6 +28,8 @@ pub(crate) struct Lane {
     load: Load,
     number: usize,
     played: usize,
+    /// A node for pods that may lose it, and for nothing else.
+    pub(crate) own_node: String,
     /// The version that serves, and its backend.
     stable: (String, String),
 }
@@ -49,9 +54,10 @@ pub(crate) struct Ended {
 
 impl Lane {
     /// Makes it, with a first release and users.
-    pub(crate) async fn open(number: usize) -> Self {
+    pub(crate) async fn open(number: usize, own_node: String) -> Self {
         let stage = Stage::of(&format!("soak-{number}"), json!("rolling"), REPLICAS, 1).await;
         let stage = stage.of_groups().await;
+        keep_for_own(&stage.world, &own_node).await;
         let version = format!("l{number}");
         let run = stage.push(&version, json!({})).await;
         let run = stage.ends(&run, "succeeded").await;
@@ -63,12 +69,24 @@ impl Lane {
             load,
             number,
             played: 0,
+            own_node,
         }
     }
 
     /// Counts of all requests so far.
     pub(crate) async fn counts(&self) -> Counts {
         Counts::of(&self.load.totals().await)
+    }
+
+    /// Waits until whoever asks has given up what was under way: who has no power does not say that nothing comes.
+    pub(crate) async fn given_up(&self) {
+        let now = async || self.load.totals().await["t"].as_u64().unwrap_or(0);
+        let until = now().await + GIVEN_UP_MS;
+        eventually("what was under way is given up", async || match now().await {
+            at if at >= until => Ok(()),
+            at => Err(format!("{} ms are left", until - at)),
+        })
+        .await;
     }
 
     /// Waits until what stands now was seen from outside.
@@ -83,7 +101,7 @@ impl Lane {
         let began = Instant::now();
         let of_variants = cell.strategy == Strategy::Variants;
         if of_variants {
-            experiment::furnish(&self.stage, &cell).await;
+            experiment::furnish(self, &cell).await;
         }
         let before = Standing::of(&self.stage.world).await;
         self.sampler.restart();

@@ -82,12 +82,15 @@ enum Forgiven {
 
 fn forgiven(cell: &Cell) -> Forgiven {
     let grows = matches!(cell.place.at, At::Growing(_));
+    let previews = cell.strategy == Strategy::BlueGreen && cell.place.at == At::Watching(0);
     match cell.way {
+        // Until the cluster knows, its pods look well, and the switch goes to them.
+        Way::NodeLost if previews => Forgiven::Silence,
         _ if !cell.place.answers || cell.strategy == Strategy::Shadow => Forgiven::Nothing,
         Way::Promotion | Way::Person => Forgiven::Nothing,
         // Those that are never ready are not asked.
         Way::Unready if grows => Forgiven::Nothing,
         Way::Metric => Forgiven::Answers,
-        Way::Crash | Way::OutOfMemory | Way::Unready => Forgiven::Silence,
+        Way::Crash | Way::OutOfMemory | Way::Unready | Way::NodeLost => Forgiven::Silence,
     }
 }

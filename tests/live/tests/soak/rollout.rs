@@ -9,7 +9,7 @@ use weir_domain::time::Span;
 use weir_live::{Stage, backend, effective_ms, raised_after_revert, rollout};
 
 use crate::cell::{At, Cell, Strategy, Way};
-use crate::harm::harm;
+use crate::harm::{harm, keep_on, without_power};
 use crate::lane::{Ended, Lane, defined};
 
 /// Watched at 100 % for so long: what is bad is noticed within.
@@ -24,7 +24,7 @@ const LOADS_S: f64 = 2.0;
 /// Plays a cell.
 pub(crate) async fn play(lane: &Lane, cell: &Cell, version: &str) -> Ended {
     let stage = &lane.stage;
-    let run = push(stage, cell, version).await;
+    let run = push(lane, cell, version).await;
     let mut broken = Vec::new();
     if cell.is_promoted() {
         reach(stage, &run, None).await;
@@ -34,12 +34,15 @@ pub(crate) async fn play(lane: &Lane, cell: &Cell, version: &str) -> Ended {
             broken.push(format!("it ended before its step: {}", reached.status.words()));
         } else {
             lane.sampled().await;
-            turn(stage, &run, cell).await;
+            turn(lane, &run, cell).await;
         }
     }
     let is_back =
         |run: &Run| run.is_over() || of(run).is_some_and(|rollout| rollout.phase != Phase::Reverting);
     stage.host.until("traffic is back", &run, is_back).await;
+    if cell.way == Way::NodeLost {
+        lane.given_up().await;
+    }
     let back = lane.counts().await;
     let is_over = |run: &Run| run.is_over() && of(run).is_some_and(Rollout::is_over);
     let ended = stage.host.until("nothing of it moves", &run, is_over).await;
@@ -69,11 +72,19 @@ pub(crate) async fn play(lane: &Lane, cell: &Cell, version: &str) -> Ended {
     }
 }
 
-async fn push(stage: &Stage, cell: &Cell, version: &str) -> RunId {
-    let never = cell.way == Way::Unready && (matches!(cell.place.at, At::Growing(_)) || is_preview(cell));
+async fn push(lane: &Lane, cell: &Cell, version: &str) -> RunId {
+    let stage = &lane.stage;
+    let never = match cell.way {
+        Way::Unready => matches!(cell.place.at, At::Growing(_)) || is_preview(cell),
+        Way::NodeLost => cell.place.at == At::Growing(0),
+        _ => false,
+    };
     let change = |rule: &mut RolloutRule| {
         rule.bake = BAKE;
         rule.warm_within = if never { COLD_AFTER } else { WARM_WITHIN };
+        if cell.way == Way::NodeLost {
+            keep_on(&mut rule.workload.template, &lane.own_node);
+        }
     };
     let model = json!({"load_seconds": LOADS_S});
     stage
@@ -124,7 +135,8 @@ fn stands(rollout: &Rollout, at: At) -> bool {
 }
 
 /// Makes it go back, and waits until that is decided.
-async fn turn(stage: &Stage, run: &RunId, cell: &Cell) {
+async fn turn(lane: &Lane, run: &RunId, cell: &Cell) {
+    let stage = &lane.stage;
     if cell.way == Way::Person {
         return stage.roll_back(run).await;
     }
@@ -132,6 +144,11 @@ async fn turn(stage: &Stage, run: &RunId, cell: &Cell) {
     let labels = format!("weir.dev/revision={candidate}");
     let decided =
         |run: &Run| run.is_over() || of(run).is_some_and(|rollout| rollout.reverted_because.is_some());
+    if cell.way == Way::NodeLost {
+        let noticed = Box::pin(stage.host.until("it is noticed", run, decided));
+        without_power(&stage.world, &lane.own_node, noticed).await;
+        return;
+    }
     tokio::select! {
         _ = stage.host.until("it is noticed", run, decided) => {}
         () = harm(&stage.world, &labels, cell.way, cell.place.at) => {}
@@ -148,6 +165,9 @@ fn otherwise(cell: &Cell, said: &str) -> Option<String> {
         // Requests that fail meanwhile may be noticed first.
         Way::Crash => &["crash", "no replica answers", "error_rate"],
         Way::OutOfMemory => &["OOMKilled", "no replica answers", "error_rate"],
+        Way::NodeLost if cell.place.at == At::Growing(0) => &["not warm within"],
+        // Until the cluster knows of the node; then another replica is waited for, which has no other node here.
+        Way::NodeLost => &["no replica answers", "error_rate", "not warm within"],
         Way::Unready if grows => &["not warm within"],
         Way::Unready if is_preview(cell) => &["the preview was not over"],
         Way::Unready => &["no replica answers"],
